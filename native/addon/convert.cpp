@@ -1,0 +1,216 @@
+#include "convert.h"
+
+#include "core/error.h"
+
+namespace tarl {
+
+namespace {
+
+Napi::Error make_error(Napi::Env env, const char* code, const std::string& message) {
+  Napi::Error e = Napi::Error::New(env, message);
+  e.Set("code", Napi::String::New(env, code));
+  return e;
+}
+
+template <class Array, class T>
+std::vector<T> copy_array(const Napi::Value& value, const char* name, napi_typedarray_type type, const char* expected) {
+  if (value.IsNull() || value.IsUndefined()) return {};
+  require(value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == type,
+          std::string(name) + ": expected a " + expected);
+  const Array array = value.As<Array>();
+  return std::vector<T>(array.Data(), array.Data() + array.ElementLength());
+}
+
+template <class Array, class T>
+Napi::Value new_array(Napi::Env env, const std::vector<T>& values) {
+  Array array = Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
+
+int64_t to_int(const Napi::Object& o, const char* key) {
+  const double x = to_number(o, key);
+  require(x == std::floor(x) && std::abs(x) <= 9007199254740991.0, std::string(key) + ": expected an integer");
+  return static_cast<int64_t>(x);
+}
+
+bool to_flag(const Napi::Object& o, const char* key) {
+  const Napi::Value v = o.Get(key);
+  require(v.IsBoolean(), std::string(key) + ": expected true or false");
+  return v.As<Napi::Boolean>();
+}
+
+}  // namespace
+
+Napi::Error to_error(Napi::Env env, std::exception_ptr failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const Error& e) {
+    return make_error(env, e.code(), e.what());
+  } catch (const c10::OutOfMemoryError& e) {
+    return make_error(env, "OUT_OF_MEMORY", e.what_without_backtrace());
+  } catch (const std::bad_alloc&) {
+    return make_error(env, "OUT_OF_MEMORY", "out of memory");
+  } catch (const c10::Error& e) {
+    return make_error(env, "INTERNAL", e.what_without_backtrace());
+  } catch (const std::invalid_argument& e) {
+    return make_error(env, "INVALID_ARGUMENT", e.what());
+  } catch (const std::exception& e) {
+    return make_error(env, "INTERNAL", e.what());
+  } catch (...) {
+    return make_error(env, "INTERNAL", "unknown failure");
+  }
+}
+
+std::vector<int32_t> to_ids(const Napi::Value& v, const char* name) {
+  return copy_array<Napi::Int32Array, int32_t>(v, name, napi_int32_array, "Int32Array");
+}
+
+std::vector<float> to_floats(const Napi::Value& v, const char* name) {
+  return copy_array<Napi::Float32Array, float>(v, name, napi_float32_array, "Float32Array or null");
+}
+
+std::vector<double> to_doubles(const Napi::Value& v, const char* name) {
+  return copy_array<Napi::Float64Array, double>(v, name, napi_float64_array, "Float64Array or null");
+}
+
+double to_number(const Napi::Object& o, const char* key) {
+  const Napi::Value v = o.Get(key);
+  require(v.IsNumber(), std::string(key) + ": expected a number");
+  const double x = v.As<Napi::Number>();
+  require(std::isfinite(x), std::string(key) + ": expected a finite number");
+  return x;
+}
+
+std::string to_text(const Napi::Object& o, const char* key) {
+  const Napi::Value v = o.Get(key);
+  require(v.IsString(), std::string(key) + ": expected a string");
+  return v.As<Napi::String>();
+}
+
+Sampling to_sampling(const Napi::Object& o) {
+  Sampling s;
+  s.temperature = to_number(o, "temperature");
+  s.top_p = to_number(o, "topP");
+  s.top_k = to_int(o, "topK");
+  s.min_p = to_number(o, "minP");
+  s.max_tokens = to_int(o, "maxTokens");
+  const Napi::Value stops = o.Get("stopIds");
+  require(stops.IsArray(), "stopIds: expected an array");
+  const Napi::Array list = stops.As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    const Napi::Value id = list[i];
+    require(id.IsNumber(), "stopIds: expected numbers");
+    s.stop_ids.push_back(id.As<Napi::Number>().Int32Value());
+  }
+  require(s.temperature >= 0, "temperature: expected 0 or more");
+  require(s.top_p > 0 && s.top_p <= 1, "topP: expected more than 0 and at most 1");
+  require(s.top_k >= 0, "topK: expected 0 or more");
+  require(s.min_p >= 0 && s.min_p <= 1, "minP: expected 0 to 1");
+  require(s.max_tokens >= 1, "maxTokens: expected 1 or more");
+  return s;
+}
+
+LossOptions to_loss(const Napi::Object& o) {
+  LossOptions loss;
+  const std::string ratio = to_text(o, "ratio"), kind = to_text(o, "klKind");
+  require(ratio == "token" || ratio == "sequence" || ratio == "none", "ratio: expected token, sequence or none");
+  require(kind == "k1" || kind == "k2" || kind == "k3" || kind == "abs", "klKind: expected k1, k2, k3 or abs");
+  loss.ratio = ratio == "token" ? Ratio::token : ratio == "sequence" ? Ratio::sequence : Ratio::none;
+  loss.kl_kind = kind == "k1" ? KlKind::k1 : kind == "k2" ? KlKind::k2 : kind == "k3" ? KlKind::k3 : KlKind::abs;
+  loss.clip_low = to_number(o, "clipLow");
+  loss.clip_high = to_number(o, "clipHigh");
+  loss.dual_clip = to_number(o, "dualClip");
+  loss.kl_coef = to_number(o, "klCoef");
+  loss.entropy_coef = to_number(o, "entropyCoef");
+  return loss;
+}
+
+OptimizerOptions to_optimizer(const Napi::Object& o) {
+  OptimizerOptions options;
+  const std::string kind = to_text(o, "kind");
+  require(kind == "adamw" || kind == "muon", "kind: expected adamw or muon");
+  options.muon = kind == "muon";
+  options.lr = to_number(o, "lr");
+  options.beta1 = to_number(o, "beta1");
+  options.beta2 = to_number(o, "beta2");
+  options.eps = to_number(o, "eps");
+  options.weight_decay = to_number(o, "weightDecay");
+  options.max_grad_norm = to_number(o, "maxGradNorm");
+  return options;
+}
+
+EngineOptions to_engine(const Napi::Object& o) {
+  const Napi::Object c = o.Get("config").As<Napi::Object>();
+  EngineOptions options;
+  options.config = {to_int(c, "vocabSize"),  to_int(c, "hiddenSize"), to_int(c, "intermediateSize"),
+                    to_int(c, "layers"),     to_int(c, "heads"),      to_int(c, "kvHeads"),
+                    to_int(c, "headDim"),    to_number(c, "ropeTheta"), to_number(c, "rmsEps"),
+                    to_flag(c, "tied"),      to_number(c, "initializerRange")};
+  const Napi::Array shapes = o.Get("shapes").As<Napi::Array>();
+  for (uint32_t i = 0; i < shapes.Length(); i++) {
+    const Napi::Array pair = Napi::Value(shapes[i]).As<Napi::Array>();
+    const Napi::Array sizes = Napi::Value(pair[1u]).As<Napi::Array>();
+    Shape shape{Napi::Value(pair[0u]).As<Napi::String>(), {}};
+    for (uint32_t d = 0; d < sizes.Length(); d++)
+      shape.sizes.push_back(Napi::Value(sizes[d]).As<Napi::Number>().Int64Value());
+    options.shapes.push_back(std::move(shape));
+  }
+  const std::string dtype = to_text(o, "dtype");
+  require(dtype == "fp32" || dtype == "bf16", "dtype: expected fp32 or bf16");
+  options.dtype = dtype == "bf16" ? at::kBFloat16 : at::kFloat;
+  options.device = to_text(o, "device");
+  options.threads = static_cast<int>(to_int(o, "threads"));
+  require(options.threads >= 1 && options.threads <= 1024, "threads: expected 1 to 1024");
+  options.kernels = to_flag(o, "kernels");
+  options.trained = to_flag(o, "trained");
+  options.vocab_limit = to_int(o, "vocabLimit");
+  options.context_length = to_int(o, "contextLength");
+  options.kv_tokens = to_int(o, "kvTokens");
+  options.round_tokens = to_int(o, "roundTokens");
+  require(options.round_tokens >= 1, "roundTokens: expected 1 or more");
+  return options;
+}
+
+std::vector<TensorPlace> to_places(const Napi::Value& value) {
+  require(value.IsArray(), "tensors: expected an array");
+  const Napi::Array list = value.As<Napi::Array>();
+  std::vector<TensorPlace> places;
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    const Napi::Object o = Napi::Value(list[i]).As<Napi::Object>();
+    places.push_back({to_text(o, "name"), to_text(o, "file"), to_text(o, "dtype"), to_int(o, "offset"), to_int(o, "bytes")});
+  }
+  return places;
+}
+
+Napi::Value from_ids(Napi::Env env, const std::vector<int32_t>& values) {
+  return new_array<Napi::Int32Array>(env, values);
+}
+
+Napi::Value from_floats(Napi::Env env, const std::vector<float>& values) {
+  return new_array<Napi::Float32Array>(env, values);
+}
+
+Napi::Value from_doubles(Napi::Env env, const std::vector<double>& values) {
+  return new_array<Napi::Float64Array>(env, values);
+}
+
+Napi::Value from_tensor(Napi::Env env, const at::Tensor& tensor) {
+  const at::Tensor flat = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
+  Napi::Float32Array array = Napi::Float32Array::New(env, static_cast<size_t>(flat.numel()));
+  std::copy_n(flat.const_data_ptr<float>(), flat.numel(), array.Data());
+  return array;
+}
+
+Napi::Object from_stats(Napi::Env env, const LossStats& s) {
+  Napi::Object o = Napi::Object::New(env);
+  const std::pair<const char*, double> numbers[] = {
+      {"loss", s.loss},           {"pgLoss", s.pg_loss},     {"klLoss", s.kl_loss},     {"kl", s.kl},
+      {"entropy", s.entropy},     {"approxKl", s.approx_kl}, {"ratio", s.ratio},        {"clipLow", s.clip_low},
+      {"clipHigh", s.clip_high},  {"dualClip", s.dual_clip}, {"mismatch", s.mismatch},
+      {"tokens", static_cast<double>(s.tokens)}, {"lossTokens", static_cast<double>(s.loss_tokens)}};
+  for (const auto& [name, value] : numbers) o.Set(name, Napi::Number::New(env, value));
+  return o;
+}
+
+}  // namespace tarl

@@ -1,0 +1,125 @@
+// The thread that owns a model. It runs conversations with continuous batching: in every round each conversation that
+// is generating contributes its not yet computed tokens (a prompt, a tool's answer, or the token sampled last), and
+// all of them go through the model together. Between rounds it runs jobs: learning, loading, saving.
+//
+// Keys and values stay between turns. Conversations that start alike share the pages of their common start.
+// Results do not depend on timing: random numbers are counted per conversation, and on the CPU kernels a row's bits do
+// not depend on its company. Knows nothing of text and of JavaScript.
+
+#pragma once
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "kv.h"
+#include "model.h"
+#include "sampler.h"
+#include "trainer.h"
+
+namespace tarl {
+
+struct EngineOptions {
+  ModelConfig config;
+  std::vector<Shape> shapes;
+  std::string device = "cpu";
+  at::ScalarType dtype = at::kFloat;
+  int threads = 1;
+  bool kernels = true;
+  bool trained = false;
+  int64_t vocab_limit = 0;
+  int64_t context_length = 0;  // most tokens of one conversation
+  int64_t kv_tokens = 0;       // most tokens in the KV pool
+  int64_t round_tokens = 0;    // most tokens of one round, and of a training micro-batch
+};
+
+struct Generation {
+  std::vector<int32_t> ids;
+  std::vector<float> logp;
+  const char* ended = "stop";  // stop, length, context, aborted
+};
+
+struct EngineStats {
+  int64_t rounds = 0;
+  int64_t computed = 0;  // tokens that went through the model in conversations
+  int64_t sampled = 0;
+  int64_t shared = 0;  // tokens whose keys and values another conversation had already
+  int64_t pages = 0, pages_limit = 0;
+};
+
+class Engine {
+ public:
+  using Done = std::function<void(Generation, std::exception_ptr)>;
+
+  explicit Engine(const EngineOptions&);
+  ~Engine();
+
+  /// Runs a job on the engine's thread, after those posted before it. It must not throw.
+  void post(std::function<void()> job);
+  /// Ends generations as aborted, runs what is queued, joins the thread. Safe to call twice.
+  void stop();
+
+  // On the engine's thread only:
+  void open(int64_t id, std::vector<int32_t> ids, uint64_t seed);
+  void append(int64_t id, const std::vector<int32_t>& ids);
+  void generate(int64_t id, const Sampling&, Done);
+  void abort(int64_t id);
+  void fork(int64_t id, int64_t twin, uint64_t seed);
+  void close(int64_t id);
+
+  Model& model() { return *model_; }
+  Trainer& trainer() { return *trainer_; }
+  const Context& context() const { return context_; }
+  EngineStats stats() const;
+  /// After weights were written: packed copies and all keys and values are stale.
+  void weights_changed();
+
+ private:
+  struct Active {
+    Sampling sampling;
+    Generation result;
+    Done done;
+  };
+  struct Conversation {
+    std::vector<int32_t> ids;
+    std::vector<int64_t> pages;
+    int64_t computed = 0;  // tokens whose keys and values are in the pages
+    uint64_t seed = 0;
+    std::optional<Active> active;
+  };
+  struct Slice {
+    Conversation* conversation;
+    int64_t length;
+  };
+
+  void loop();
+  void round();
+  std::vector<Slice> schedule();
+  bool reserve(Conversation&, int64_t tokens);
+  void adopt(Conversation&);
+  void publish(Conversation&, int64_t from, int64_t to);
+  void compute(const std::vector<Slice>&);
+  void finish(Conversation&, const char* ended, std::exception_ptr = nullptr);
+  void drop_pages(Conversation&);
+  Conversation& at(int64_t id);
+
+  const EngineOptions options_;
+  Pool pool_;
+  Context context_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<KvPool> kv_;
+  std::unique_ptr<Trainer> trainer_;
+  std::map<int64_t, Conversation> conversations_;
+  EngineStats stats_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> jobs_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace tarl

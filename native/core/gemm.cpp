@@ -1,0 +1,88 @@
+#include "gemm.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <vector>
+
+namespace tarl {
+
+namespace {
+
+constexpr int64_t kDepthBlock = 512;  // a panel of it stays in the first cache level
+constexpr int64_t kTileBlock = 8;     // tiles that use a panel while it is there
+
+float* allocate(int64_t n) {
+  void* p = std::aligned_alloc(64, static_cast<size_t>(round_up(n * 4, 64)));
+  if (!p) throw std::bad_alloc();
+  return static_cast<float*>(p);
+}
+
+void pack_tile(const Left& a, int64_t m0, int64_t rows, int64_t k0, int64_t depth, float* out) {
+  if (a.row == 1) {
+    const float* from = a.data + m0 + k0 * a.col;
+    for (int64_t k = 0; k < depth; k++, from += a.col, out += rows)
+      for (int64_t r = 0; r < rows; r++) out[r] = from[r];
+    return;
+  }
+  for (int64_t r = 0; r < rows; r++) {
+    const float* from = a.data + (m0 + r) * a.row + k0 * a.col;
+    float* to = out + r;
+    for (int64_t k = 0; k < depth; k++, from += a.col, to += rows) *to = *from;
+  }
+}
+
+}  // namespace
+
+void Packed::pack(Pool& pool, int64_t k, int64_t n, const float* b, int64_t k_stride, int64_t n_stride,
+                  int64_t n_offset, int64_t n_total) {
+  const int64_t width = kernels().panel, size = k * round_up(n_total, width);
+  if (size > capacity_) {
+    data_ = {allocate(size), [](float* p) { std::free(p); }};
+    capacity_ = size;
+  }
+  depth_ = k;
+  columns_ = n_total;
+  // Columns from other sources may share a panel with these, so each column is written by itself.
+  const int64_t first = n_offset / width, last = (n_offset + n - 1) / width;
+  pool.run(last - first + 1, [&](int64_t i) {
+    float* panel = data_.get() + (first + i) * k * width;
+    const int64_t begin = (first + i) * width;
+    const int64_t from = std::max(begin, n_offset), to = std::min(begin + width, n_offset + n);
+    for (int64_t row = 0; row < k; row++)
+      for (int64_t column = from; column < to; column++)
+        panel[row * width + column - begin] = b[row * k_stride + (column - n_offset) * n_stride];
+    if (to == n_total)
+      for (int64_t row = 0; row < k; row++)
+        std::memset(panel + row * width + to - begin, 0, static_cast<size_t>(begin + width - to) * 4);
+  });
+}
+
+void gemm(Pool& pool, int64_t m, Left a, const Packed& b, float* c, int64_t ldc, bool accumulate) {
+  const Kernels& kernel = kernels();
+  const int64_t tile = kernel.tile, width = kernel.panel, n = b.columns(), depth = b.depth();
+  const int64_t panels = (n + width - 1) / width, tiles = (m + tile - 1) / tile;
+  const int64_t blocks = (tiles + kTileBlock - 1) / kTileBlock;
+  // Few rows: split over the columns as well, so that every thread has work.
+  const int64_t groups = std::clamp<int64_t>(pool.threads() * 4 / std::max<int64_t>(blocks, 1), 1, panels);
+  pool.run(blocks * groups, [&](int64_t unit) {
+    thread_local std::vector<float> packed;
+    packed.resize(static_cast<size_t>(kTileBlock * tile * std::min(depth, kDepthBlock)));
+    const int64_t block = unit / groups, group = unit % groups;
+    const int64_t tile0 = block * kTileBlock, tile1 = std::min(tiles, tile0 + kTileBlock);
+    const int64_t panel0 = panels * group / groups, panel1 = panels * (group + 1) / groups;
+    for (int64_t k0 = 0; k0 < depth; k0 += kDepthBlock) {
+      const int64_t deep = std::min(kDepthBlock, depth - k0);
+      for (int64_t t = tile0; t < tile1; t++)
+        pack_tile(a, t * tile, std::min(tile, m - t * tile), k0, deep, packed.data() + (t - tile0) * tile * deep);
+      for (int64_t p = panel0; p < panel1; p++)
+        for (int64_t t = tile0; t < tile1; t++)
+          kernel.gemm(std::min(tile, m - t * tile), deep, packed.data() + (t - tile0) * tile * deep,
+                      b.panel(p) + k0 * width, c + t * tile * ldc + p * width, ldc, std::min(width, n - p * width),
+                      accumulate || k0 > 0);
+    }
+  });
+}
+
+}  // namespace tarl

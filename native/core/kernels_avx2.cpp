@@ -1,0 +1,6 @@
+#if defined(__x86_64__)
+#define TARL_ISA avx2
+#define TARL_VECTOR 8
+#define TARL_TILE 6
+#include "kernels.inc"
+#endif

@@ -1,0 +1,6 @@
+#if defined(__x86_64__)
+#define TARL_ISA avx512
+#define TARL_VECTOR 16
+#define TARL_TILE 12
+#include "kernels.inc"
+#endif

@@ -1,0 +1,66 @@
+// The keys and values of all conversations, in pages of kPage tokens that conversations can share.
+// Not here: which conversation computes what and when (engine.cpp).
+//
+// Layout per layer: keys [P, G, C, 16], values [P, G, 16, Cp] (Cp = round_up(C, 16)), as kernels.h reads them.
+
+#pragma once
+#include <torch/torch.h>
+
+#include <array>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "kernels.h"
+
+namespace tarl {
+
+using PageIds = std::array<int32_t, kPage>;
+
+class KvPool {
+ public:
+  KvPool(int64_t layers, int64_t kv_heads, int64_t channels, at::TensorOptions, int64_t max_tokens);
+
+  /// A page of one owner, or -1 when the pool is full.
+  int64_t take();
+  void retain(int64_t page) { pages_[static_cast<size_t>(page)].owners++; }
+  void release(int64_t page);
+  /// A new page with the same content, or -1.
+  int64_t duplicate(int64_t page);
+
+  /// The page that holds `ids` after page `parent` (-1: at the start), with one more owner; or -1.
+  int64_t find(int64_t parent, const PageIds& ids);
+  /// Lets others find a full page. The first page with this content stays the known one.
+  void publish(int64_t page, int64_t parent, const PageIds& ids);
+
+  const at::Tensor& keys(int64_t layer) const { return keys_[static_cast<size_t>(layer)]; }
+  const at::Tensor& values(int64_t layer) const { return values_[static_cast<size_t>(layer)]; }
+
+  int64_t used() const { return used_; }
+  int64_t capacity() const { return limit_; }
+
+ private:
+  struct Key {
+    int64_t parent;
+    PageIds ids;
+    bool operator==(const Key&) const = default;
+  };
+  struct Hash {
+    size_t operator()(const Key&) const;
+  };
+  struct Page {
+    int64_t owners = 0;
+    bool published = false;
+    Key key;
+  };
+  void grow();
+
+  int64_t kv_heads_, channels_, limit_, used_ = 0;
+  at::TensorOptions options_;
+  std::vector<at::Tensor> keys_, values_;
+  std::vector<Page> pages_;
+  std::vector<int64_t> free_;
+  std::unordered_map<Key, int64_t, Hash> known_;
+};
+
+}  // namespace tarl

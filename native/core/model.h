@@ -1,0 +1,88 @@
+// A dense decoder (Qwen3; Qwen2 by its flags): parameters under their HF names, and the forward pass.
+// Not here: files (checkpoint.cpp), conversations (engine.cpp), learning (trainer.cpp).
+
+#pragma once
+#include <torch/torch.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "attention.h"
+#include "ops.h"
+
+namespace tarl {
+
+/// ModelConfig of src/policy/model.ts.
+struct ModelConfig {
+  int64_t vocab, width, inner, layers, heads, kv_heads, channels;
+  double theta, eps;
+  bool tied;
+  double initializer_range;
+};
+
+struct Shape {
+  std::string name;
+  std::vector<int64_t> sizes;
+};
+
+class Model {
+ public:
+  /// `shapes`: every parameter, in the order of src/policy/model.ts; a norm or bias that is not there is not used.
+  /// `vocab_limit`: ids from there on (padding rows of the embedding) get no logit; 0: none.
+  Model(const ModelConfig&, const std::vector<Shape>& shapes, at::Device, at::ScalarType, int64_t vocab_limit,
+        bool trained);
+
+  /// Matrices normal(0, initializer_range), norms 1, biases 0.
+  void initialise(uint64_t seed);
+
+  const ModelConfig& config() const { return config_; }
+  at::TensorOptions options() const { return options_; }
+  std::vector<Parameter>& parameters() { return parameters_; }
+  at::Tensor parameter(const std::string& name) const;
+  /// To be called after weights were written: packed copies are stale.
+  void changed();
+
+  /// Hidden states after the final norm, [T, D]. `attend(layer, heads)` mixes positions.
+  /// `residuals`: receives the residual stream after the embedding and after each layer.
+  template <class Attend>
+  at::Tensor forward(const Context& c, const at::Tensor& ids, const at::Tensor& positions, const Attend& attend,
+                     std::vector<at::Tensor>* residuals = nullptr);
+  Linear& head() { return *head_; }
+
+ private:
+  struct Layer {
+    at::Tensor input_norm, q_norm, k_norm, post_norm;
+    std::unique_ptr<Linear> qkv, o, gate_up, down;
+  };
+
+  ModelConfig config_;
+  at::TensorOptions options_;
+  std::vector<Parameter> parameters_;
+  at::Tensor embedding_, final_norm_;
+  std::vector<Layer> layers_;
+  std::unique_ptr<Linear> head_;
+};
+
+template <class Attend>
+at::Tensor Model::forward(const Context& c, const at::Tensor& ids, const at::Tensor& positions, const Attend& attend,
+                          std::vector<at::Tensor>* residuals) {
+  const Rotation turn = rotation(positions, config_.channels, config_.theta);
+  at::Tensor stream = at::embedding(embedding_, ids), delta;
+  for (size_t i = 0; i < layers_.size(); i++) {
+    Layer& layer = layers_[i];
+    const Normed before = add_rms_norm(c, stream, delta, layer.input_norm, config_.eps);
+    if (residuals) residuals->push_back(before.sum);
+    const Heads heads = split_heads(c, (*layer.qkv)(c, before.normed), config_.heads, config_.kv_heads, layer.q_norm,
+                                    layer.k_norm, config_.eps, turn);
+    const at::Tensor mixed = (*layer.o)(c, attend(static_cast<int64_t>(i), heads));
+    const Normed between = add_rms_norm(c, before.sum, mixed, layer.post_norm, config_.eps);
+    stream = between.sum;
+    delta = (*layer.down)(c, swiglu(c, (*layer.gate_up)(c, between.normed)));
+  }
+  const Normed last = add_rms_norm(c, stream, delta, final_norm_, config_.eps);
+  if (residuals) residuals->push_back(last.sum);
+  return last.normed;
+}
+
+}  // namespace tarl

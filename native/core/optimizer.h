@@ -1,0 +1,49 @@
+// One update of the weights from their gradients: AdamW, or Muon for the matrices inside the layers.
+// State and master weights are fp32, whatever the weights are. Not here: learning-rate schedules (they are arguments).
+
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ops.h"
+
+namespace tarl {
+
+/// OptimizerOptions of src/types.ts.
+struct OptimizerOptions {
+  bool muon = false;
+  double lr = 1e-6, beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  double weight_decay = 0;  // of matrices
+  double max_grad_norm = 1;  // 0: no clipping
+};
+
+class Optimizer {
+ public:
+  explicit Optimizer(std::vector<Parameter>& parameters);
+
+  /// Updates the weights and clears the gradients. Returns the gradient's L2 norm before clipping; where that is not
+  /// finite nothing is updated.
+  double step(const Context&, const OptimizerOptions&);
+  double gradient_norm() const;
+  void clear_gradients();
+
+  /// State tensors by name ("m/NAME", "v/NAME", "master/NAME", "steps"), made when first asked for.
+  std::map<std::string, at::Tensor>& state();
+
+ private:
+  struct Slot {
+    Parameter* parameter;
+    at::Tensor master, m, v;
+  };
+  void prepare();
+  void adamw(Slot&, const OptimizerOptions&);
+  void muon(const Context&, Slot&, const OptimizerOptions&);
+
+  std::vector<Parameter>& parameters_;
+  std::vector<Slot> slots_;
+  at::Tensor steps_;
+  std::map<std::string, at::Tensor> state_;
+};
+
+}  // namespace tarl

@@ -1,0 +1,76 @@
+#include "pool.h"
+
+#include <exception>
+
+namespace tarl {
+
+namespace {
+
+/// Spins for about ten microseconds (a decode step's gaps are shorter), then sleeps until the value changes.
+template <class T>
+void wait_while(const std::atomic<T>& value, T old) {
+  for (int i = 0; i < 4000; i++) {
+    if (value.load(std::memory_order_acquire) != old) return;
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+  value.wait(old, std::memory_order_acquire);
+}
+
+}  // namespace
+
+Pool::Pool(int threads) {
+  for (int i = 1; i < threads; i++) workers_.emplace_back([this] { loop(); });
+}
+
+Pool::~Pool() {
+  stop_ = true;
+  round_.fetch_add(1, std::memory_order_release);
+  round_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void Pool::run_raw(int64_t n, Work work, const void* data) {
+  if (n <= 0) return;
+  if (n == 1 || workers_.empty()) {
+    for (int64_t i = 0; i < n; i++) work(data, i);
+    return;
+  }
+  const std::lock_guard<std::mutex> lock(busy_);
+  work_ = work;
+  data_ = data;
+  count_ = n;
+  error_ = nullptr;
+  failed_ = false;
+  next_.store(0, std::memory_order_relaxed);
+  resting_.store(0, std::memory_order_relaxed);
+  round_.fetch_add(1, std::memory_order_release);
+  round_.notify_all();
+  take();
+  const uint32_t all = static_cast<uint32_t>(workers_.size());
+  for (uint32_t resting; (resting = resting_.load(std::memory_order_acquire)) != all;) wait_while(resting_, resting);
+  if (failed_) std::rethrow_exception(error_);
+}
+
+void Pool::take() {
+  try {
+    for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) work_(data_, i);
+  } catch (...) {
+    if (!failed_.exchange(true)) error_ = std::current_exception();
+    next_.store(count_, std::memory_order_relaxed);
+  }
+}
+
+void Pool::loop() {
+  for (uint32_t seen = 0;;) {
+    wait_while(round_, seen);
+    seen = round_.load(std::memory_order_acquire);
+    if (stop_) return;
+    take();
+    resting_.fetch_add(1, std::memory_order_release);
+    resting_.notify_one();
+  }
+}
+
+}  // namespace tarl

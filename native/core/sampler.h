@@ -1,0 +1,35 @@
+// From logits to a token. The random number of a token is a function of the conversation's seed and the token's
+// position, so that it does not depend on what else is in the batch.
+
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace tarl {
+
+/// Sampling of src/types.ts.
+struct Sampling {
+  double temperature = 1;  // 0: the likeliest token
+  double top_p = 1;
+  int64_t top_k = 0;
+  double min_p = 0;
+  std::vector<int32_t> stop_ids;
+  int64_t max_tokens = 1;
+};
+
+struct Draw {
+  int32_t id;
+  float logp;  // over the whole vocabulary at the sampling temperature (1 where that is 0), nats
+};
+
+/// Uniform in [0, 1) from a seed and a counter (two rounds of SplitMix64, Steele et al. 2014).
+double uniform(uint64_t seed, uint64_t counter);
+
+/// Probabilities after temperature, top-k (keeps ties), top-p (keeps a token while the mass before it is below p) and
+/// min-p (relative to the likeliest), in this order, each over what the one before has left. [V]
+std::vector<double> distribution(std::span<const float> logits, const Sampling&);
+
+Draw draw(std::span<const float> logits, const Sampling&, double uniform);
+
+}  // namespace tarl

@@ -1,0 +1,56 @@
+// Log-probs of given tokens, and the learning step: loss, gradients over micro-batches, one optimizer update.
+// Algorithm-blind: advantages, weights and loss options come in, statistics go out.
+
+#pragma once
+#include <span>
+#include <vector>
+
+#include "loss.h"
+#include "model.h"
+#include "optimizer.h"
+
+namespace tarl {
+
+/// Batch of src/types.ts; spans [N], rows [B+1]. old_logp and ref_logp may be empty.
+struct Batch {
+  std::span<const int32_t> ids, rows;
+  std::span<const float> weight, advantage, old_logp, ref_logp;
+};
+
+struct Scores {
+  std::vector<float> logp, entropy;  // [N], 0 on each row's first token
+  std::vector<int32_t> top1;         // likeliest id in the token's place, -1 on each row's first
+};
+
+/// Outputs of one pass over packed rows, for comparing with a reference.
+struct Trace {
+  at::Tensor logits, hidden;
+  std::vector<at::Tensor> residuals;
+};
+
+class Trainer {
+ public:
+  /// `tokens`: most tokens of a micro-batch, unless a single row is longer.
+  Trainer(Model& model, const Context& context, int64_t tokens);
+
+  Scores score(std::span<const int32_t> ids, std::span<const int32_t> rows, double temperature);
+  /// positions empty: each row counts from 0.
+  Trace trace(std::span<const int32_t> ids, std::span<const int32_t> rows, std::span<const int32_t> positions);
+
+  /// Adds the batch's gradients to those of the parameters. Returns the statistics, gradient norm excepted.
+  LossStats backward(const Batch&, const LossOptions&, double temperature);
+  Optimizer& optimizer() { return optimizer_; }
+
+ private:
+  /// Calls f(first row, last row) for each micro-batch.
+  template <class F>
+  void over_rows(std::span<const int32_t> rows, const F& f) const;
+  at::Tensor hidden(std::span<const int32_t> ids, std::span<const int32_t> rows, int64_t first, int64_t last);
+
+  Model& model_;
+  const Context& context_;
+  int64_t tokens_;
+  Optimizer optimizer_;
+};
+
+}  // namespace tarl

@@ -1,0 +1,60 @@
+// `tarl generate`: new tokens after given ones, one JSON object per line of the file of ids.
+
+import type { Argv, CommandModule } from "yargs";
+import { UsageError } from "../errors.ts";
+import { derive } from "../random.ts";
+import { readIds } from "./ids.ts";
+import { addOptions, configOf, typedOptions, wholeNumber } from "./options.ts";
+
+interface Options {
+  readonly ids: string;
+  readonly new: string;
+  readonly greedy: boolean;
+  readonly stop: string | undefined;
+  readonly json: boolean;
+}
+
+export default {
+  command: "generate",
+  describe: "Print new tokens and their log-probs after every line of a file of ids",
+  builder: (yargs: Argv) =>
+    addOptions(yargs, ["model", "device", "dtype", "threads", "seed", "temperature", "topP", "topK", "minP", "concurrent"])
+      .option("ids", { describe: "one JSON array of token ids per line [file] (required)", type: "string", nargs: 1, demandOption: true })
+      .option("new", { describe: "most new tokens of a line [tokens] (required)", nargs: 1, demandOption: true })
+      .option("greedy", { describe: "always the likeliest token (false; ours)", type: "boolean", default: false, defaultDescription: " " })
+      .option("stop", { describe: "ids, separated by commas, that end a line and are kept [ids] (none; ours)", type: "string", nargs: 1 })
+      .option("json", { describe: "accepted for symmetry: the output is JSON anyway (true; ours)", type: "boolean" }) as unknown as Argv<Options>,
+  handler,
+} satisfies CommandModule<object, Options>;
+
+async function handler(argv: Options): Promise<void> {
+  const { openPolicy } = await import("../policy/policy.ts");
+  const { modelPath } = await import("../play.ts");
+  if (argv.greedy && Object.hasOwn(typedOptions(argv), "temperature"))
+    throw new UsageError("--greedy with --temperature: leave one of them out");
+  const config = configOf({ preset: "embedded", config: undefined, ...argv });
+  const maxTokens = wholeNumber("new", String(argv.new), 1);
+  const stopIds = argv.stop === undefined ? [] : argv.stop.split(",").map((id) => wholeNumber("stop", id, 0));
+  const { topP, topK, minP } = config;
+  const sampling = { temperature: argv.greedy ? 0 : config.temperature, topP, topK, minP, stopIds, maxTokens };
+  const policy = await openPolicy({ ...config, model: modelPath(config.model), role: "reference" });
+  try {
+    const lines = readIds(argv.ids, policy.vocabSize, policy.contextLength - 1);
+    for (let from = 0; from < lines.length; from += config.concurrent) {
+      const results = await Promise.all(
+        lines.slice(from, from + config.concurrent).map(async (ids, i) => {
+          const talk = policy.open(ids, derive(config.seed, "generate", from + i));
+          try {
+            return await talk.generate(sampling);
+          } finally {
+            talk.close();
+          }
+        }),
+      );
+      for (const { ids, logp } of results)
+        process.stdout.write(`${JSON.stringify({ ids: Array.from(ids), logp: Array.from(logp) })}\n`);
+    }
+  } finally {
+    await policy.dispose();
+  }
+}

@@ -1,0 +1,42 @@
+// The command line: `node train.js [command]`. One file per command; this one joins them and turns errors into one line.
+// Exit codes: 0 done, 1 something broke, 2 bad input, 130 stopped. Test: test/unit/cli.test.ts
+
+import yargs from "yargs";
+import { CheckpointError, UsageError } from "../errors.ts";
+import doctor from "./doctor.ts";
+import evaluate from "./eval.ts";
+import generate from "./generate.ts";
+import init from "./init.ts";
+import sandbox from "./sandbox.ts";
+import score from "./score.ts";
+import setup from "./setup.ts";
+import sft from "./sft.ts";
+import tasks from "./tasks.ts";
+import train from "./train.ts";
+
+/** Runs one command line (without node and script) and returns the exit code. Prints nothing but what a command prints. */
+export async function main(args: readonly string[]): Promise<number> {
+  try {
+    await yargs([...args])
+      .scriptName("tarl")
+      .usage("$0 [command]: reinforcement learning of conversational tool-using agents")
+      .command([train, sft, evaluate, tasks, init, score, generate, sandbox, setup, doctor])
+      .parserConfiguration({ "parse-numbers": false })
+      .strict()
+      .locale("en")
+      .wrap(110)
+      .showHelpOnFail(false)
+      .exitProcess(true)
+      .fail((message, error) => {
+        throw error ?? new UsageError(message);
+      })
+      .parseAsync();
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    const bad = error instanceof UsageError || error instanceof CheckpointError;
+    const message = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`tarl: ${bad ? message.replaceAll("\n", " ") : message}\n`);
+    if (!bad && process.env.TARL_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    return bad ? 2 : 1;
+  }
+}

@@ -1,0 +1,86 @@
+// `tarl tasks`: what the agent is asked. `list` draws tasks as training or evaluation would, `show` prints one of them.
+
+import type { Argv, CommandModule } from "yargs";
+import { familyNames } from "../config.ts";
+import { domain as findDomain } from "../domains/index.ts";
+import { UsageError } from "../errors.ts";
+import { heldOutDatabases, mix, sampleTasks, trainDatabases } from "../tasks/sampler.ts";
+import type { Task } from "../types.ts";
+import { addOptions, addSources, configOf, jsonOption, wholeNumber } from "./options.ts";
+
+interface ListOptions {
+  readonly preset: string;
+  readonly config: string | undefined;
+  readonly split: string;
+  readonly count: string;
+  readonly json: boolean;
+}
+
+interface ShowOptions {
+  readonly id: string;
+  readonly json: boolean;
+}
+
+const list: CommandModule<object, ListOptions> = {
+  command: "list",
+  describe: "Draw tasks over families and databases",
+  builder: (yargs: Argv) =>
+    addOptions(addSources(yargs), ["domain", "families", "refuseShare", "trainDatabases", "seed"])
+      .option("split", { describe: "train or held-out [name] (train; ours)", choices: ["train", "held-out"], default: "train" })
+      .option("count", { describe: "how many [tasks] (10; ours)", nargs: 1, default: "10" })
+      .option("json", jsonOption) as unknown as Argv<ListOptions>,
+  handler: async (argv) => {
+    const config = configOf(argv);
+    const domain = await findDomain(config.domain);
+    const families = mix(domain, familyNames(config), config.refuseShare);
+    const databases = argv.split === "train" ? trainDatabases(config.trainDatabases) : heldOutDatabases(1000);
+    for (const task of sampleTasks(domain, families, databases, wholeNumber("count", argv.count, 1), config.seed))
+      process.stdout.write(argv.json ? `${JSON.stringify(task)}\n` : `${task.id.padEnd(30)} ${task.scenario.opening}\n`);
+  },
+};
+
+const show: CommandModule<object, ShowOptions> = {
+  command: "show <id>",
+  describe: "Print one task, by the id that list printed",
+  builder: (yargs: Argv) =>
+    yargs
+      .positional("id", { type: "string", demandOption: true, describe: "domain/database/family/index" })
+      .option("json", jsonOption) as unknown as Argv<ShowOptions>,
+  handler: async ({ id, json }) => {
+    const task = await findTask(id);
+    process.stdout.write(`${json ? JSON.stringify(task) : describe(task)}\n`);
+  },
+};
+
+async function findTask(id: string): Promise<Task> {
+  const [name, database, family, index] = id.split("/");
+  const domain = await findDomain(name);
+  const numbers = [database, index].map(Number);
+  const task =
+    domain.families.includes(family) && numbers.every((n) => Number.isInteger(n) && n >= 0)
+      ? domain.task(family, numbers[0], numbers[1])
+      : null;
+  if (!task) throw new UsageError(`${id}: no such task; expected domain/database/family/index, as "tasks list" prints it`);
+  return task;
+}
+
+function describe({ id, instruction, scenario, actions, outputs }: Task): string {
+  return [
+    id,
+    "",
+    instruction,
+    "",
+    `opening    ${scenario.opening}`,
+    ...Object.entries(scenario.facts).map(([slot, answer]) => `fact       ${slot}: ${answer}`),
+    ...actions.map((action) => `action     ${action.name} ${JSON.stringify(action.arguments)}`),
+    ...outputs.map((output) => `to be said ${output}`),
+    ...(actions.length ? [] : ["action     none: nothing may change"]),
+  ].join("\n");
+}
+
+export default {
+  command: "tasks",
+  describe: "Look at tasks",
+  builder: (yargs: Argv) => yargs.command(list).command(show).demandCommand(1, "tasks: expected list or show"),
+  handler: () => {},
+} satisfies CommandModule;

@@ -1,0 +1,234 @@
+// Every option of training in one table: type, default, unit, what it does, and where its default comes from. The schema,
+// the presets, `Config` and --help are made from this table. Not the reader of argv: that is src/cli/.
+// Sources: "paper" is arXiv:2509.14480, "ours" a choice of this project, "measured" a choice with figures in docs/log.md.
+// Test: test/unit/config.test.ts
+
+import { z } from "zod";
+import { UsageError } from "./errors.ts";
+
+interface Kind<T> {
+  readonly schema: z.ZodType<T>;
+  /** Completes "expected ...". */
+  readonly expects: string;
+  /** How a value is written on the command line. */
+  readonly written: "number" | "flag" | "text";
+}
+
+export interface Option<T = unknown> extends Kind<T> {
+  /** Value of the preset "embedded". */
+  readonly default: T;
+  /** Value of the preset "paper", where it differs. */
+  readonly paper?: T;
+  readonly unit: string;
+  readonly help: string;
+  readonly source: "paper" | "ours" | "measured";
+}
+
+const whole = (min: number, max = 2 ** 31 - 1): Kind<number> => ({
+  schema: z.int().min(min).max(max),
+  expects: `a whole number from ${min} to ${max}`,
+  written: "number",
+});
+const number = (min: number, max = Infinity): Kind<number> => ({
+  schema: z.number().min(min).max(max),
+  expects: max === Infinity ? `a number of at least ${min}` : `a number from ${min} to ${max}`,
+  written: "number",
+});
+const above = (min: number): Kind<number> => ({
+  schema: z.number().gt(min),
+  expects: `a number above ${min}`,
+  written: "number",
+});
+const choice = <const T extends string>(...names: T[]): Kind<T> => ({
+  schema: z.enum(names) as z.ZodType<T>,
+  expects: names.join(" or "),
+  written: "text",
+});
+const flag: Kind<boolean> = { schema: z.boolean(), expects: "true or false", written: "flag" };
+const text = (expects: string): Kind<string> => ({ schema: z.string().min(1), expects, written: "text" });
+
+/** `[value, default, unit, help, source]`, and the paper's value where it is another one. */
+function option<T>(
+  kind: Kind<T>,
+  value: NoInfer<T>,
+  unit: string,
+  help: string,
+  source: Option["source"],
+  paper?: NoInfer<T>,
+): Option<T> {
+  return { ...kind, default: value, unit, help, source, ...(paper === undefined ? {} : { paper }) };
+}
+
+export const table = {
+  "The run": {
+    seed: option(whole(0, 2 ** 32 - 1), 1, "seed", "decides tasks, sampling and order", "ours"),
+    steps: option(whole(1), 30, "updates", "length of the run", "measured", 300),
+    saveEvery: option(whole(1), 5, "updates", "distance between checkpoints", "ours", 20),
+    keep: option(whole(1), 2, "checkpoints", "how many stay on disk", "ours"),
+    saveRollouts: option(flag, true, "", "write every rollout to rollouts/", "ours"),
+  },
+  "The policy": {
+    model: option(text("a folder in HF format, or embedded"), "embedded", "folder", "the policy to start from", "ours"),
+    device: option(choice("auto", "cpu", "cuda"), "auto", "", "where it computes; auto takes a GPU if there is one", "ours"),
+    dtype: option(choice("fp32", "bf16"), "fp32", "", "type of the weights in use; master weights are fp32", "ours", "bf16"),
+    threads: option(whole(0, 1024), 0, "threads", "CPU threads; 0 takes every core", "ours"),
+  },
+  Tasks: {
+    domain: option(text("the name of a domain"), "shop", "name", "backend application that is played", "ours", "retail"),
+    families: option(text("families, separated by commas, or all"), "all", "names", "task families to draw from", "ours"),
+    refuseShare: option(number(0, 1), 0.15, "share", "most tasks in which nothing may be written", "measured"),
+    trainDatabases: option(whole(1, 900_000), 100_000, "databases", "seeds that training tasks are drawn from", "ours"),
+    tasks: option(whole(1, 65_536), 12, "tasks", "tasks of one update", "measured", 32),
+    samples: option(whole(1, 4096), 8, "rollouts", "rollouts of one task", "measured", 4),
+  },
+  Conversations: {
+    turns: option(whole(1, 1000), 14, "turns", "most turns of the agent", "measured", 30),
+    turnTokens: option(whole(1), 96, "tokens", "most tokens of one turn", "measured", 1024),
+    promptTokens: option(whole(1), 256, "tokens", "longest prompt", "measured", 4096),
+    contextTokens: option(whole(2), 768, "tokens", "most tokens of one conversation", "measured", 32_768),
+    invalidInRow: option(whole(1), 3, "turns", "unusable turns in a row that end a conversation", "ours"),
+    concurrent: option(whole(1, 65_536), 512, "conversations", "most conversations at once", "ours"),
+    temperature: option(above(0), 1, "", "sampling temperature", "measured", 0.7),
+    topP: option(number(0.01, 1), 1, "mass", "nucleus sampling; below 1 it biases the ratio", "ours", 0.95),
+    topK: option(whole(0), 0, "tokens", "sample from the k most likely; 0 is off", "ours"),
+    minP: option(number(0, 1), 0, "share", "least probability against the most likely token; 0 is off", "ours"),
+    checkOutputs: option(flag, false, "", "success also needs the expected outputs to be said (tau-bench)", "paper"),
+  },
+  Rewards: {
+    tarl: option(flag, false, "", "add the judge's turn scores to the outcome", "paper", true),
+    credit: option(choice("trajectory", "turn"), "trajectory", "", "where TARL's reward is put", "paper"),
+    outcomeWeight: option(number(0), 10, "reward", "weight of the outcome", "paper"),
+    turnsWeight: option(number(0), 5, "reward", "weight of the share of correct turns", "paper"),
+    majorWeight: option(number(0), 5, "reward", "cost of a major deviation", "paper"),
+    conflict: option(choice("trust-verifier", "keep"), "trust-verifier", "", "success with a major deviation: drop the -1, or keep it", "ours"),
+    abstain: option(choice("outcome", "drop"), "outcome", "", "rollouts without a verdict: outcome alone, or left out", "ours"),
+  },
+  Algorithm: {
+    algo: option(choice("grpo", "rloo"), "grpo", "", "advantage", "paper"),
+    std: option(choice("sample", "population", "batch", "none"), "sample", "", "what GRPO divides by; none is Dr. GRPO", "ours"),
+    stdEps: option(above(0), 1e-6, "reward", "added to that divisor", "ours"),
+    epochs: option(whole(1, 100), 1, "passes", "updates on the same rollouts", "ours"),
+    aggregation: option(
+      choice("token-mean", "token-sum", "seq-mean-token-sum", "seq-mean-token-mean", "seq-mean-token-sum-norm"),
+      "token-mean",
+      "",
+      "how token losses become one",
+      "ours",
+    ),
+    ratio: option(choice("token", "sequence"), "token", "", "importance ratio; sequence is GSPO", "ours"),
+    clipLow: option(number(0, 1), 0.2, "ratio", "lower clip", "ours"),
+    clipHigh: option(number(0), 0.2, "ratio", "upper clip", "ours"),
+    dualClip: option(number(0), 0, "ratio", "dual clip, above 1; 0 is off", "ours"),
+    klCoef: option(number(0), 0, "", "weight of the KL to the starting policy; 0 is off", "measured", 0.001),
+    klKind: option(choice("k1", "k2", "k3", "abs"), "k3", "", "its estimator", "ours"),
+    entropyCoef: option(number(0), 0, "", "weight of the entropy bonus; 0 is off", "paper"),
+  },
+  Optimizer: {
+    optimizer: option(choice("adamw", "muon"), "adamw", "", "kind", "ours"),
+    lr: option(above(0), 3e-4, "", "learning rate", "measured", 1e-6),
+    warmup: option(whole(0), 0, "updates", "linear rise of the learning rate", "ours"),
+    decay: option(choice("none", "linear", "cosine"), "none", "", "fall of the learning rate to 0 after it", "ours"),
+    beta1: option(number(0, 0.999999), 0.9, "", "Adam's first", "ours"),
+    beta2: option(number(0, 0.999999), 0.999, "", "Adam's second", "ours"),
+    eps: option(above(0), 1e-8, "", "Adam's epsilon", "ours"),
+    weightDecay: option(number(0), 0, "", "decoupled weight decay", "ours"),
+    maxGradNorm: option(number(0), 1, "L2 norm", "gradient clip; 0 is off", "ours"),
+  },
+  Evaluation: {
+    evalTasks: option(whole(0), 100, "tasks", "held-out tasks, before and after; 0 is off", "ours"),
+    evalTrials: option(whole(4, 1000), 4, "trials", "conversations about each of them", "ours"),
+    evalEvery: option(whole(0), 0, "updates", "distance between evaluations in between; 0 is none", "ours"),
+    evalSeed: option(whole(0, 2 ** 32 - 1), 0, "seed", "decides the held-out tasks", "ours"),
+    evalTemperature: option(number(0), 1, "", "its sampling temperature; 0 is greedy", "ours"),
+  },
+} as const;
+
+type Table = typeof table;
+type Flat = { [Group in keyof Table]: Table[Group] }[keyof Table];
+type Keys = Flat extends infer Each ? (Each extends unknown ? keyof Each : never) : never;
+type ValueOf<K> = Flat extends infer Each ? (Each extends { [k in K & string]: Option<infer T> } ? T : never) : never;
+
+/** Every option with a value: what a run is a function of. */
+export type Config = { readonly [K in Keys]: ValueOf<K> };
+
+export const options = Object.assign({}, ...Object.values(table)) as { readonly [K in Keys]: Option<Config[K]> };
+const schema = z.strictObject(Object.fromEntries(Object.entries(options).map(([key, { schema }]) => [key, schema])));
+
+export const presets = {
+  embedded: Object.fromEntries(Object.entries(options).map(([key, { default: value }]) => [key, value])),
+  paper: Object.fromEntries(Object.entries(options).map(([key, each]) => [key, each.paper ?? each.default])),
+} as { readonly embedded: Config; readonly paper: Config };
+
+/** Values that somebody gave, and how to name one of them in a message ("--lr", "run.json: lr"). */
+export interface Given {
+  readonly values: { readonly [key: string]: unknown };
+  readonly label: (key: string) => string;
+}
+
+/**
+ * The preset with what was given laid over it, later over earlier. Anything that is unknown, of a wrong type, not a number
+ * or contradictory is a UsageError of one line.
+ */
+export function resolveConfig(preset: string, ...given: readonly Given[]): Config {
+  if (!Object.hasOwn(presets, preset))
+    throw new UsageError(`--preset ${preset}: expected ${Object.keys(presets).join(" or ")}`);
+  const merged: Record<string, unknown> = { ...presets[preset as keyof typeof presets] };
+  for (const { values, label } of given)
+    for (const [key, value] of Object.entries(values)) {
+      if (!Object.hasOwn(options, key)) throw new UsageError(`${label(key)}: no such option${similar(key)}`);
+      const option: Option = options[key as keyof Config];
+      if (!option.schema.safeParse(value).success)
+        throw new UsageError(`${label(key)} ${show(value)}: expected ${option.expects}`);
+      merged[key] = value;
+    }
+  const config = schema.parse(merged) as unknown as Config;
+  const contradiction = contradictions.find(([holds]) => holds(config))?.[1](config);
+  if (contradiction) throw new UsageError(contradiction);
+  return config;
+}
+
+/** Reads a value as it is typed on the command line; what cannot be read stays text, for `resolveConfig` to refuse. */
+export function fromText(key: string, typed: unknown): unknown {
+  if (!Object.hasOwn(options, key) || typeof typed !== "string") return typed;
+  const { written } = options[key as keyof Config];
+  if (written === "number" && typed.trim() !== "" && Number.isFinite(Number(typed))) return Number(typed);
+  if (written === "flag" && (typed === "true" || typed === "false")) return typed === "true";
+  return typed;
+}
+
+/** "--top-p" for topP. */
+export function flagName(key: string): string {
+  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** The families that a config names; empty for all of them. */
+export function familyNames(config: Config): string[] {
+  return config.families === "all" ? [] : config.families.split(",").map((name) => name.trim());
+}
+
+/** Combinations that make no sense, and what to say about them. */
+const contradictions: readonly [(c: Config) => boolean, (c: Config) => string][] = [
+  [(c) => c.samples < 2, (c) => `--samples ${c.samples} with --algo ${c.algo}: a group needs at least 2 rollouts`],
+  [(c) => c.credit === "turn" && !c.tarl, () => "--credit turn without --tarl: only TARL scores turns"],
+  [
+    (c) => c.credit === "turn" && c.ratio === "sequence",
+    () => "--credit turn with --ratio sequence: a sequence ratio needs one advantage for the whole rollout",
+  ],
+  [(c) => c.abstain === "drop" && !c.tarl, () => "--abstain drop without --tarl: the judge's verdict is not used"],
+  [(c) => c.dualClip > 0 && c.dualClip <= 1, (c) => `--dual-clip ${c.dualClip}: expected 0 (off) or more than 1`],
+  [
+    (c) => c.promptTokens >= c.contextTokens,
+    (c) => `--prompt-tokens ${c.promptTokens} with --context-tokens ${c.contextTokens}: a conversation needs room after its prompt`,
+  ],
+  [(c) => c.warmup >= c.steps, (c) => `--warmup ${c.warmup} with --steps ${c.steps}: the rise must end before the run`],
+];
+
+function similar(key: string): string {
+  const plain = (name: string) => name.toLowerCase().replaceAll(/[-_]/g, "");
+  const near = Object.keys(options).find((name) => plain(name) === plain(key));
+  return near ? `; did you mean ${near}?` : "";
+}
+
+function show(value: unknown): string {
+  return typeof value === "string" && value !== "" ? value : (JSON.stringify(value) ?? String(value));
+}

@@ -1,0 +1,111 @@
+// Python values in JavaScript and what CPython 3.11 does with them, errors included: int is bigint, float is number,
+// str is string, list is an array, dict is a Map, None/True/False are null/true/false.
+// Not an interpreter: only what tau-bench's tools use. Test: test/unit/python.test.ts
+
+import { reprText } from "./text.ts";
+
+export type Value = null | boolean | bigint | number | string | Value[] | Dict;
+export type Dict = Map<string, Value>;
+
+/** What CPython would raise; the message is that of the exception (a KeyError's is the repr of its key). */
+export class PythonError extends Error {
+  override readonly name = "PythonError";
+}
+
+/** `type(value).__name__` */
+export function typeName(value: Value): string {
+  if (value === null) return "NoneType";
+  if (Array.isArray(value)) return "list";
+  if (value instanceof Map) return "dict";
+  switch (typeof value) {
+    case "boolean":
+      return "bool";
+    case "bigint":
+      return "int";
+    case "number":
+      return "float";
+    default:
+      return "str";
+  }
+}
+
+/** `str(value)` */
+export function text(value: Value): string {
+  return typeof value === "string" ? value : reprText(value);
+}
+
+/** `dict[key]` for a key that is a string. */
+export function at(dict: Dict, key: string): Value {
+  const value = dict.get(key);
+  if (value === undefined) throw new PythonError(reprText(key));
+  return value;
+}
+
+/** The key as `key in dict` takes it: null where no string key can equal it. */
+export function asKey(value: Value): string | null {
+  if (Array.isArray(value) || value instanceof Map) throw new PythonError(`unhashable type: '${typeName(value)}'`);
+  return typeof value === "string" ? value : null;
+}
+
+/** `iter(value)`: items of a list, keys of a dict, characters of a str. */
+export function iterate(value: Value): Value[] {
+  if (Array.isArray(value)) return value;
+  if (value instanceof Map) return [...value.keys()];
+  if (typeof value === "string") return [...value];
+  throw new PythonError(`'${typeName(value)}' object is not iterable`);
+}
+
+/** `len(value)` */
+export function length(value: Value): number {
+  if (Array.isArray(value)) return value.length;
+  if (value instanceof Map) return value.size;
+  if (typeof value === "string") return [...value].length;
+  throw new PythonError(`object of type '${typeName(value)}' has no len()`);
+}
+
+/** `value.count(item)`; in a str, `item` is one of its characters. */
+export function count(value: Value, item: Value): number {
+  if (Array.isArray(value) || typeof value === "string") return iterate(value).filter((x) => equals(x, item)).length;
+  throw new PythonError(`'${typeName(value)}' object has no attribute 'count'`);
+}
+
+/** `value.lower()` */
+export function lower(value: Value): string {
+  if (typeof value === "string") return value.toLowerCase();
+  throw new PythonError(`'${typeName(value)}' object has no attribute 'lower'`);
+}
+
+/** `sorted(value)` where every item is a str. */
+export function sorted(value: Value): string[] {
+  return (iterate(value) as string[]).toSorted(byCodePoint);
+}
+
+/** `a == b`: True is 1 is 1.0; dicts do not mind the order of their keys. */
+export function equals(a: Value, b: Value): boolean {
+  if (Object.is(a, b) || a === b) return true;
+  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((x, i) => equals(x, b[i]));
+  if (a instanceof Map)
+    return b instanceof Map && a.size === b.size && [...a].every(([k, v]) => b.has(k) && equals(v, b.get(k)!));
+  // biome-ignore lint/suspicious/noDoubleEquals: 1n == 1 holds, exactly as in Python
+  return isNumeric(a) && isNumeric(b) && a == b;
+}
+
+/** Order of Python's strings. JavaScript compares UTF-16 units, which puts U+E000..U+FFFF above all pairs. */
+export function byCodePoint(a: string, b: string): number {
+  const end = Math.min(a.length, b.length);
+  for (let i = 0; i < end; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x !== y) return rank(x) - rank(y);
+  }
+  return a.length - b.length;
+}
+
+/** Moves surrogates above the other UTF-16 units. */
+function rank(unit: number): number {
+  return unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
+}
+
+function isNumeric(value: Value): value is boolean | bigint | number {
+  return typeof value === "boolean" || typeof value === "bigint" || typeof value === "number";
+}

@@ -1,0 +1,62 @@
+// Calling a tool: a light check of the arguments against its JSON schema (required, unknown, type; what is inside of
+// arrays and objects is the tool's own business), and the call, which never throws. Test: test/unit/session.test.ts
+
+import type { Store } from "./store.ts";
+import type { Json, Tool } from "../types.ts";
+
+interface Schema {
+  readonly properties?: Readonly<Record<string, { readonly type?: string }>>;
+  readonly required?: readonly string[];
+}
+
+const TYPES: Readonly<Record<string, (value: unknown) => boolean>> = {
+  string: (value) => typeof value === "string",
+  number: (value) => typeof value === "number",
+  integer: Number.isInteger,
+  boolean: (value) => typeof value === "boolean",
+  array: Array.isArray,
+  object: isObject,
+  null: (value) => value === null,
+};
+
+/** What is wrong with the arguments, in one short line for the agent, or null. `parameters`: a schema of type "object". */
+export function checkArguments(parameters: Json, args: unknown): string | null {
+  if (!isObject(args)) return "arguments are not a JSON object";
+  const { properties = {}, required = [] } = parameters as Schema;
+  for (const name of required) if (!Object.hasOwn(args, name)) return `missing argument ${name}`;
+  for (const [name, value] of Object.entries(args)) {
+    if (!Object.hasOwn(properties, name)) return `unknown argument ${clip(name)}`;
+    const { type } = properties[name];
+    if (type && TYPES[type] && !TYPES[type](value)) return `argument ${name} must be of type ${type}`;
+  }
+  return null;
+}
+
+/** Is something nested deeper than this? Arguments of untrusted depth would exhaust the stack of whoever walks them. */
+export function isDeeper(value: unknown, levels: number): boolean {
+  if (value === null || typeof value !== "object") return false;
+  if (levels === 0) return true;
+  const inner = value instanceof Map ? value.values() : Object.values(value);
+  for (const part of inner) if (isDeeper(part, levels - 1)) return true;
+  return false;
+}
+
+/** Runs a tool; what it throws is its observation. Tools that write must not have written before they throw. */
+export function callTool(tool: Tool, store: Store, args: unknown): { observation: string; failed: boolean } {
+  try {
+    const observation = tool.call(store, args);
+    return { observation, failed: observation.startsWith("Error: ") };
+  } catch (error) {
+    return { observation: `Error: ${error instanceof Error ? error.message : String(error)}`, failed: true };
+  }
+}
+
+/** An agent's own words, short enough to be quoted in one line. */
+export function clip(text: string): string {
+  const line = text.replace(/\s+/g, " ");
+  return line.length > 40 ? `${line.slice(0, 40)}...` : line;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
+}

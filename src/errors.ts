@@ -1,0 +1,37 @@
+// One class per boundary, each with a code that programs can test and a message that names the value.
+
+/** Bad input from a person: an option, a file, an argument. The command line prints it as one line, exit code 2. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** What the native addon reports. */
+export type EngineErrorCode =
+  | "INVALID_ARGUMENT"
+  | "OUT_OF_MEMORY"
+  | "BUSY"
+  | "DISPOSED"
+  | "CHECKPOINT"
+  | "DEADLINE"
+  | "ABORTED"
+  | "INTERNAL";
+
+export class EngineError extends Error {
+  override readonly name = "EngineError";
+  constructor(
+    readonly code: EngineErrorCode,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** A checkpoint folder, configuration or tensor file that cannot be used as it is. */
+export class CheckpointError extends Error {
+  override readonly name = "CheckpointError";
+}
+
+/** A tool's own refusal; the agent reads `Error: <message>`. */
+export class ToolError extends Error {
+  override readonly name = "ToolError";
+}

@@ -1,0 +1,95 @@
+// Sets the table for conversations: domain, sandbox, scripted user and token format around one policy. What train.ts,
+// sft.ts and the eval command share; it decides nothing about rewards or learning.
+// Test: test/unit/collect.test.ts
+
+import { join } from "node:path";
+import { type Config, familyNames } from "./config.ts";
+import { domain as findDomain } from "./domains/index.ts";
+import type { Agent } from "./eval/evaluate.ts";
+import { UsageError } from "./errors.ts";
+import { openPolicy } from "./policy/policy.ts";
+import { loadTokenizer, type Tokenizer } from "./policy/tokenizer.ts";
+import { derive } from "./random.ts";
+import { type Attempt, collect, converse, demonstrate, type Sandbox } from "./rollout/collect.ts";
+import { chatFormat } from "./rollout/format.ts";
+import { root } from "./root.ts";
+import { Session } from "./sandbox/session.ts";
+import type { SamplingSettings } from "./settings.ts";
+import { type Mix, mix } from "./tasks/sampler.ts";
+import type { Domain, Format, Habits, Policy, Rollout } from "./types.ts";
+import { ScriptedUser } from "./user/scripted.ts";
+
+export type Conversing = Pick<
+  Config,
+  "turns" | "turnTokens" | "promptTokens" | "contextTokens" | "invalidInRow" | "concurrent" | "checkOutputs"
+>;
+
+/** The folder of a model that an option names. */
+export function modelPath(model: string): string {
+  return model === "embedded" ? join(root, "assets", "policy") : model;
+}
+
+export class Table {
+  constructor(
+    readonly domain: Domain,
+    readonly families: Mix,
+    readonly policy: Policy,
+    readonly tokenizer: Tokenizer,
+    readonly format: Format,
+    readonly limits: Conversing,
+  ) {}
+
+  /** Opens domain, tokenizer and policy; `dir` holds the checkpoint. */
+  static async open(config: Config, dir: string): Promise<Table> {
+    const domain = await findDomain(config.domain);
+    const families = mix(domain, familyNames(config), config.refuseShare);
+    const tokenizer = loadTokenizer(dir);
+    const { device, dtype, threads } = config;
+    const policy = await openPolicy({ model: dir, device, dtype, threads, role: "policy" });
+    return new Table(domain, families, policy, tokenizer, chatFormat(tokenizer), config);
+  }
+
+  /** One conversation of the policy. */
+  converse(attempt: Attempt, sampling: SamplingSettings, signal?: AbortSignal): Promise<Rollout> {
+    const { policy, format, limits } = this;
+    const full = { ...sampling, stopIds: format.stopIds };
+    return converse(attempt, sandboxFor(this.domain, attempt, limits), policy, format, full, limits, signal);
+  }
+
+  /** One conversation of the domain's scripted expert. */
+  demonstrate(attempt: Attempt, habits: Habits): Promise<Rollout> {
+    return demonstrateAs(this.domain, attempt, habits, this.format, this.limits);
+  }
+
+  collect(
+    list: readonly Attempt[],
+    play: (attempt: Attempt) => Promise<Rollout>,
+    finished?: (rollout: Rollout, done: number) => void,
+  ): Promise<Rollout[]> {
+    return collect(list, play, this.limits.concurrent, finished);
+  }
+
+  decode = (ids: ArrayLike<number>): string => this.format.decode(ids);
+}
+
+/** One conversation of a domain's scripted expert, as tokens of any format. */
+export async function demonstrateAs(
+  domain: Domain,
+  attempt: Attempt,
+  habits: Habits,
+  format: Format,
+  limits: Conversing,
+): Promise<Rollout> {
+  const agent = domain.expert?.(attempt.task, habits, derive(attempt.seed, "expert"));
+  if (!agent) throw new UsageError(`the domain ${domain.name} has no scripted expert`);
+  return demonstrate(attempt, sandboxFor(domain, attempt, limits), agent, format, limits);
+}
+
+/** One conversation of an agent without a policy; nothing is written as tokens. */
+export function perform(domain: Domain, attempt: Attempt, agent: Agent, limits: Conversing): Promise<Rollout> {
+  return demonstrate(attempt, sandboxFor(domain, attempt, limits), agent, null, limits);
+}
+
+function sandboxFor(domain: Domain, { task, seed }: Attempt, limits: Conversing): Sandbox {
+  return new Session(domain, task, new ScriptedUser(domain, task, derive(seed, "user")), limits);
+}

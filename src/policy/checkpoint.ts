@@ -1,0 +1,223 @@
+// Checkpoint folders in HF layout: checks one completely before it is loaded, and lays one out before it is saved.
+// Tensor bytes are not touched here (but for one comparison): whoever holds the weights copies them from and to the
+// places listed. Tests: test/golden/checkpoint.test.ts.
+
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { basename, join } from "node:path";
+import { CheckpointError } from "../errors.ts";
+import { type ModelConfig, parameterShapes, parseConfig, parseEos, type StoredType, toJson } from "./model.ts";
+import { ITEM_BYTES, makeHeader, read, readHeader, type TensorEntry } from "./safetensors.ts";
+
+export { type ModelConfig, parameterShapes, parseConfig, type StoredType, toJson } from "./model.ts";
+export type { TensorEntry } from "./safetensors.ts";
+
+export interface Checkpoint {
+  /** `tied` as it really is: what the stored tensors say, where they and config.json disagree. */
+  readonly config: ModelConfig;
+  /** One for each of parameterShapes(config), in that order; dtype is a StoredType. */
+  readonly tensors: readonly TensorEntry[];
+  /** One line each, for the user. */
+  readonly warnings: readonly string[];
+}
+
+const WEIGHTS = "model.safetensors";
+const INDEX = "model.safetensors.index.json";
+const HEAD = "lm_head.weight";
+const EMBEDDING = "model.embed_tokens.weight";
+const STORED: readonly string[] = ["F32", "BF16", "F16", "F64"] satisfies StoredType[];
+
+/** Checks a checkpoint folder; throws a CheckpointError of one line that names the file or tensor. */
+export function readCheckpoint(dir: string): Checkpoint {
+  const warnings: string[] = [];
+  const stated = readConfig(dir);
+  const found = new Map(listTensors(dir).map((entry) => [entry.name, entry]));
+  const config = { ...stated, tied: decideTying(stated, found, warnings) };
+
+  const tensors = parameterShapes(config).map(([name, shape]) => {
+    const entry = found.get(name);
+    if (!entry) throw new CheckpointError(`${name} is missing in ${dir}`);
+    if (`${entry.shape}` !== `${shape}` || entry.shape.length !== shape.length)
+      throw new CheckpointError(`${name} has shape [${entry.shape}], config.json asks for [${shape}] (${entry.file})`);
+    if (!STORED.includes(entry.dtype))
+      throw new CheckpointError(
+        `${name} is stored as ${entry.dtype}, expected one of ${STORED.join(", ")} (${entry.file})`,
+      );
+    found.delete(name);
+    return entry;
+  });
+
+  if (config.tied) found.delete(HEAD);
+  const unused = [...found.keys()].filter((name) => !name.endsWith("rotary_emb.inv_freq"));
+  if (unused.length > 0) {
+    const more = unused.length > 3 ? ` and ${unused.length - 3} more` : "";
+    warnings.push(`not used by this model: ${unused.slice(0, 3).join(", ")}${more} (${dir})`);
+  }
+  return { config, tensors, warnings };
+}
+
+/** The configuration alone; end-of-text ids are those of generation_config.json where it names any. */
+export function readConfig(dir: string): ModelConfig {
+  const file = join(dir, "config.json");
+  const config = parseConfig(readJson(file), file);
+  const generation = join(dir, "generation_config.json");
+  if (!existsSync(generation)) return config;
+  const eosIds = parseEos(Object(readJson(generation)).eos_token_id, generation);
+  return eosIds.length > 0 ? { ...config, eosIds } : config;
+}
+
+/** All tensors of model.safetensors, or of the shards that the index names. */
+function listTensors(dir: string): TensorEntry[] {
+  if (existsSync(join(dir, WEIGHTS))) return readHeader(join(dir, WEIGHTS));
+  const index = join(dir, INDEX);
+  if (!existsSync(index)) throw new CheckpointError(`neither ${WEIGHTS} nor ${INDEX} in ${dir}`);
+  const map: unknown = Object(readJson(index)).weight_map;
+  if (typeof map !== "object" || map === null) throw new CheckpointError(`${index}: weight_map is missing`);
+  const shardOf = new Map(Object.entries(map));
+  const shards = new Set(shardOf.values());
+  for (const shard of shards) {
+    if (typeof shard !== "string" || shard !== basename(shard) || !shard.endsWith(".safetensors"))
+      throw new CheckpointError(`${index}: ${JSON.stringify(shard)} is not a .safetensors file of the same folder`);
+    if (!existsSync(join(dir, shard))) throw new CheckpointError(`${index} names ${shard}, which does not exist`);
+  }
+  // A tensor that the index does not list is taken from the shard that has it, as transformers does.
+  return [...shards].flatMap((shard) =>
+    readHeader(join(dir, shard)).filter(({ name }) => (shardOf.get(name) ?? shard) === shard),
+  );
+}
+
+/** The output matrix is the embedding when it is absent, or when config.json ties them and both are equal. */
+function decideTying(config: ModelConfig, found: ReadonlyMap<string, TensorEntry>, warnings: string[]): boolean {
+  const head = found.get(HEAD);
+  const embedding = found.get(EMBEDDING);
+  if (!head) {
+    if (!config.tied) warnings.push(`${HEAD} is missing although config.json does not tie it: the embedding is used`);
+    return true;
+  }
+  if (!config.tied || !embedding) return config.tied;
+  if (sameBytes(head, embedding)) return true;
+  warnings.push(`${HEAD} differs from the embedding although config.json ties them: the stored one is used, untied`);
+  return false;
+}
+
+function sameBytes(a: TensorEntry, b: TensorEntry): boolean {
+  if (a.dtype !== b.dtype || `${a.shape}` !== `${b.shape}`) return false;
+  const handles = [openSync(a.file, "r"), openSync(b.file, "r")];
+  const chunk = 1 << 24;
+  try {
+    for (let at = 0; at < a.bytes; at += chunk) {
+      const bytes = Math.min(chunk, a.bytes - at);
+      if (!read(handles[0], a.offset + at, bytes).equals(read(handles[1], b.offset + at, bytes))) return false;
+    }
+    return true;
+  } finally {
+    handles.forEach(closeSync);
+  }
+}
+
+/** Largest file of weights; what more there is goes to the next shard. */
+const MAX_SHARD_BYTES = 5e9;
+
+/** Tokenizer and generation files that travel with the weights. */
+const COMPANIONS = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "chat_template.jinja",
+  "special_tokens_map.json",
+  "added_tokens.json",
+  "vocab.json",
+  "merges.txt",
+  "generation_config.json",
+];
+
+/**
+ * Saves a checkpoint that appears whole or not at all: everything is written beside `dir`, then renamed; a folder
+ * that stood there is replaced. `companions` is the folder that tokenizer and generation files are copied from.
+ * `write` fills in the bytes: every file exists in full length already, and each entry says where its tensor goes.
+ */
+export async function saveCheckpoint(
+  dir: string,
+  config: ModelConfig,
+  options: { readonly dtype: StoredType; readonly companions: string | null; readonly maxShardBytes?: number },
+  write: (tensors: readonly TensorEntry[]) => Promise<void> | void,
+): Promise<void> {
+  const partial = `${dir}.partial`;
+  rmSync(partial, { recursive: true, force: true });
+  mkdirSync(partial, { recursive: true });
+  writeJson(join(partial, "config.json"), toJson(config, options.dtype));
+  for (const name of options.companions === null ? [] : COMPANIONS) {
+    const from = join(options.companions as string, name);
+    if (existsSync(from)) copyFileSync(from, join(partial, name));
+  }
+
+  const shards = splitShards(config, options.dtype, options.maxShardBytes ?? MAX_SHARD_BYTES);
+  const tensors = shards.flatMap((shard, i) => {
+    const number = (n: number) => String(n).padStart(5, "0");
+    const name = shards.length === 1 ? WEIGHTS : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
+    const file = join(partial, name);
+    const { header, offsets, fileBytes } = makeHeader(shard);
+    const handle = openSync(file, "w");
+    writeSync(handle, header);
+    ftruncateSync(handle, fileBytes);
+    closeSync(handle);
+    return shard.map((tensor, t) => ({ ...tensor, file, offset: offsets[t] }));
+  });
+  if (shards.length > 1)
+    writeJson(join(partial, INDEX), {
+      metadata: { total_size: tensors.reduce((sum, { bytes }) => sum + bytes, 0) },
+      weight_map: Object.fromEntries(tensors.map(({ name, file }) => [name, basename(file)])),
+    });
+
+  await write(tensors);
+  for (const file of new Set(tensors.map((tensor) => tensor.file))) {
+    const handle = openSync(file, "r+");
+    fsyncSync(handle);
+    closeSync(handle);
+  }
+  rmSync(dir, { recursive: true, force: true });
+  renameSync(partial, dir);
+}
+
+function splitShards(
+  config: ModelConfig,
+  dtype: StoredType,
+  maxBytes: number,
+): Omit<TensorEntry, "file" | "offset">[][] {
+  const shards: Omit<TensorEntry, "file" | "offset">[][] = [[]];
+  let filled = 0;
+  for (const [name, shape] of parameterShapes(config)) {
+    const bytes = shape.reduce((product, n) => product * n, ITEM_BYTES[dtype]);
+    if (filled > 0 && filled + bytes > maxBytes) {
+      shards.push([]);
+      filled = 0;
+    }
+    shards[shards.length - 1].push({ name, bytes, dtype, shape });
+    filled += bytes;
+  }
+  return shards;
+}
+
+function readJson(file: string): unknown {
+  if (!existsSync(file)) throw new CheckpointError(`${file} does not exist`);
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw new CheckpointError(`${file}: ${(error as Error).message}`);
+  }
+}
+
+function writeJson(file: string, value: unknown): void {
+  writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`);
+}

@@ -1,0 +1,110 @@
+// The face of the native module (native/addon): types, and the one place that loads it.
+// Not for use elsewhere but in policy.ts and in tests: nothing here checks its arguments.
+
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { UsageError } from "../errors.ts";
+import { root } from "../root.ts";
+import type { Batch, Generation, LossOptions, OptimizerOptions, Sampling, StepStats } from "../types.ts";
+import type { ModelConfig } from "./model.ts";
+import type { TensorEntry } from "./safetensors.ts";
+
+export interface NativeOptions {
+  readonly config: ModelConfig;
+  readonly shapes: readonly (readonly [name: string, shape: readonly number[]])[];
+  readonly device: string;
+  readonly dtype: "fp32" | "bf16";
+  readonly threads: number;
+  /** Our CPU kernels; off: plain ATen, the reference. */
+  readonly kernels: boolean;
+  readonly trained: boolean;
+  /** Ids from there on get no logit; 0: none. */
+  readonly vocabLimit: number;
+  readonly contextLength: number;
+  readonly kvTokens: number;
+  /** Most tokens that go through the model at once. */
+  readonly roundTokens: number;
+}
+
+export interface EngineStats {
+  readonly rounds: number;
+  /** Tokens of conversations that went through the model. */
+  readonly computed: number;
+  readonly sampled: number;
+  /** Tokens whose keys and values another conversation had already. */
+  readonly shared: number;
+  readonly pages: number;
+  readonly pagesLimit: number;
+}
+
+/** Jobs run in the order in which they were asked for; what fails rejects with an Error that has a `code`. */
+export interface NativeEngine {
+  initialise(seed: number): Promise<void>;
+  /** Tensors: parameters by name, "grad/NAME", "m/NAME", "v/NAME", "master/NAME", "steps". */
+  read(places: readonly TensorEntry[]): Promise<void>;
+  write(places: readonly TensorEntry[]): Promise<void>;
+  tensor(name: string): Promise<{ shape: number[]; data: Float32Array }>;
+  open(id: number, ids: Int32Array, seed: number): void;
+  append(id: number, ids: Int32Array): void;
+  generate(id: number, sampling: Sampling): Promise<Generation>;
+  abort(id: number): void;
+  fork(id: number, twin: number, seed: number): void;
+  close(id: number): void;
+  score(
+    ids: Int32Array,
+    rows: Int32Array,
+    temperature: number,
+  ): Promise<{ logp: Float32Array; entropy: Float32Array; top1: Int32Array }>;
+  trace(
+    ids: Int32Array,
+    rows: Int32Array,
+    positions: Int32Array | null,
+  ): Promise<{ logits: Float32Array; hidden: Float32Array; residuals: Float32Array[] }>;
+  backward(batch: Batch, loss: LossOptions): Promise<Omit<StepStats, "gradNorm">>;
+  update(optimizer: OptimizerOptions): Promise<number>;
+  stats(): Promise<EngineStats>;
+  dispose(): Promise<void>;
+}
+
+export interface PlainLoss {
+  readonly gradLogp: Float64Array;
+  readonly gradEntropy: Float64Array;
+  readonly stats: Omit<StepStats, "gradNorm">;
+}
+
+interface Native {
+  readonly Engine: new (options: NativeOptions) => NativeEngine;
+  policyLoss(
+    input: {
+      readonly logp: Float64Array;
+      readonly entropy: Float64Array;
+      readonly oldLogp: Float64Array | null;
+      readonly refLogp: Float64Array | null;
+      readonly advantage: Float64Array;
+      readonly weight: Float64Array;
+      readonly rows: Int32Array;
+    },
+    options: Omit<LossOptions, "temperature">,
+  ): PlainLoss;
+  distribution(logits: Float32Array, sampling: Sampling): Float64Array;
+  /** Instruction set of the kernels in use: generic, avx2 or avx512. */
+  isa(): string;
+}
+
+const file = join(root, "build", "Release", "tarl.node");
+
+function load(): Native {
+  if (!existsSync(file)) throw new UsageError(`${file} is not built: run node train.js setup`);
+  return createRequire(import.meta.url)(file) as Native;
+}
+
+let loaded: Native | undefined;
+
+/** Loaded at first use, so that commands without a policy start without it. */
+export const native: Native = new Proxy({} as Native, {
+  get: (_, key) => {
+    loaded ??= load();
+    return loaded[key as keyof Native];
+  },
+});

@@ -1,0 +1,121 @@
+// The recipe of supervised training: a small JSON file, its schema, and what it says about any moment of a run.
+// Where a recipe gives a pair [from, to], the value runs linearly from one to the other over its phase.
+// Not the training itself: sft.ts. Test: test/unit/recipe.test.ts
+
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { UsageError } from "./errors.ts";
+
+const rate = z.number().min(0).max(1);
+const ramp = <T extends z.ZodType<number>>(value: T) => z.union([value, z.tuple([value, value])]);
+
+const habits = z.strictObject({
+  skipsLookup: rate.default(0),
+  skipsConfirmation: rate.default(0),
+  wrongChoice: rate.default(0),
+  ignoresRules: rate.default(0),
+  recovers: rate.default(0),
+});
+
+const phase = z.strictObject({
+  name: z.string().min(1),
+  /** Length of the phase in tokens that the model sees. */
+  tokens: z.int().positive(),
+  /** Learning rate. */
+  lr: ramp(z.number().min(0)),
+  /** Share of the batches that are drills. */
+  drill: ramp(rate).default(0),
+  /** Conversations are cut to this many tokens. */
+  length: ramp(z.int().min(2)),
+  /** Share of the demonstrations whose expert has the `habits` below; the others are clean. */
+  imperfect: ramp(rate).default(0),
+  habits: habits.prefault({}),
+});
+
+const recipe = z.strictObject({
+  domain: z.string().min(1),
+  seed: z.int().min(0).default(1),
+  /** Tokens of one optimizer step. */
+  batchTokens: z.int().positive().default(4096),
+  /** Weight of environment tokens in the loss; the expert's own have 1. */
+  environmentWeight: rate.default(0.1),
+  /** Weight of what a drill only shows; what it asks for has 1. */
+  drillContextWeight: rate.default(0),
+  /** Most share of tasks in which nothing may be written. */
+  refuseShare: rate.default(0.15),
+  trainDatabases: z.int().positive().max(900_000).default(100_000),
+  optimizer: z.strictObject({
+    kind: z.enum(["adamw", "muon"]),
+    beta1: z.number().min(0).max(1).default(0.9),
+    beta2: z.number().min(0).max(1).default(0.95),
+    eps: z.number().positive().default(1e-8),
+    weightDecay: z.number().min(0).default(0),
+    maxGradNorm: z.number().min(0).default(1),
+  }),
+  /** Held-out checks: every `every` optimizer steps the loss on demonstrations and the success of `tasks` conversations. */
+  heldOut: z
+    .strictObject({
+      every: z.int().positive().default(200),
+      demonstrations: z.int().positive().default(64),
+      tasks: z.int().min(0).default(50),
+    })
+    .prefault({}),
+  /** Optimizer steps between checkpoints. */
+  saveEvery: z.int().positive().default(200),
+  phases: z.array(phase).min(1),
+});
+
+export type Recipe = z.infer<typeof recipe>;
+export type Phase = Recipe["phases"][number];
+
+/** What holds at one moment of a run. */
+export interface Moment {
+  readonly phase: Phase;
+  readonly lr: number;
+  readonly drill: number;
+  readonly length: number;
+  readonly imperfect: number;
+}
+
+/** Reads and checks a recipe file; what is wrong with it is a UsageError of one line. */
+export function readRecipe(path: string): Recipe {
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new UsageError(`--recipe ${path}: ${(error as Error).message}`);
+  }
+  return parseRecipe(json, path);
+}
+
+export function parseRecipe(json: unknown, source: string): Recipe {
+  const result = recipe.safeParse(json);
+  if (result.success) return result.data;
+  const { path, message } = result.error.issues[0];
+  throw new UsageError(`${source}: ${path.length ? `${path.join(".")}: ` : ""}${message}`);
+}
+
+/** Tokens of the whole recipe. */
+export function totalTokens(recipe: Recipe): number {
+  return recipe.phases.reduce((sum, { tokens }) => sum + tokens, 0);
+}
+
+/** What the recipe says after `seen` tokens; null when it is finished. */
+export function momentOf(recipe: Recipe, seen: number): Moment | null {
+  let left = seen;
+  for (const phase of recipe.phases) {
+    if (left < phase.tokens) {
+      const at = (value: number | [number, number]) =>
+        typeof value === "number" ? value : value[0] + ((value[1] - value[0]) * left) / phase.tokens;
+      return {
+        phase,
+        lr: at(phase.lr),
+        drill: at(phase.drill),
+        length: Math.round(at(phase.length)),
+        imperfect: at(phase.imperfect),
+      };
+    }
+    left -= phase.tokens;
+  }
+  return null;
+}

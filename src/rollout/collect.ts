@@ -1,0 +1,186 @@
+// Plays conversations: `converse` with the policy, `demonstrate` with a scripted agent, `collect` many at once.
+// A rollout is an ordinary async function; batching is the engine's business. Knows nothing of rewards.
+// Nothing depends on timing: every seed is derived from (run seed, label, task, sample), results keep their order.
+// Test: test/unit/collect.test.ts
+
+import { derive } from "../random.ts";
+import type {
+  AgentTurn,
+  Conversation,
+  Ending,
+  Entry,
+  Format,
+  Outcome,
+  Policy,
+  Reply,
+  Rollout,
+  Sampling,
+  Task,
+  Tool,
+} from "../types.ts";
+import { LedgerWriter } from "./ledger.ts";
+
+/** What a rollout needs of a sandbox; src/sandbox/session.ts is one. */
+export interface Sandbox {
+  start(): Promise<{ readonly system: string; readonly tools: readonly Tool[]; readonly user: string }>;
+  act(turn: AgentTurn): Promise<Reply>;
+  readonly transcript: readonly Entry[];
+  outcome(): Outcome;
+  /** What went wrong on the user's side, where that ended the conversation. */
+  readonly error?: string;
+}
+
+/** One of the conversations about a task. `seed` decides everything that is drawn in it. */
+export interface Attempt {
+  readonly task: Task;
+  /** From 0. */
+  readonly sample: number;
+  readonly seed: number;
+}
+
+/** Most tokens of a prompt and of a whole conversation. */
+export interface TokenLimits {
+  readonly promptTokens: number;
+  readonly contextTokens: number;
+}
+
+/** Every attempt of every task, task by task. `labels` (for instance "train", step) keep streams of one run apart. */
+export function attempts(
+  tasks: readonly Task[],
+  samples: number,
+  seed: number,
+  ...labels: (string | number)[]
+): Attempt[] {
+  return tasks.flatMap((task) =>
+    Array.from({ length: samples }, (_, sample) => ({ task, sample, seed: derive(seed, ...labels, task.id, sample) })),
+  );
+}
+
+/**
+ * Plays every attempt, at most `concurrent` at once; results stand in the order of the attempts.
+ * `play` never rejects for what happens inside of a conversation: a failed rollout is data.
+ */
+export async function collect(
+  list: readonly Attempt[],
+  play: (attempt: Attempt) => Promise<Rollout>,
+  concurrent: number,
+  finished?: (rollout: Rollout, done: number) => void,
+): Promise<Rollout[]> {
+  const rollouts = new Array<Rollout>(list.length);
+  let next = 0;
+  let done = 0;
+  const worker = async () => {
+    while (next < list.length) {
+      const i = next++;
+      rollouts[i] = await play(list[i]);
+      finished?.(rollouts[i], ++done);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(concurrent, list.length) }, worker));
+  return rollouts;
+}
+
+/**
+ * One conversation of the policy, token in, token out: what was sampled is what the ledger holds.
+ * Never rejects: what goes wrong becomes the ending "error" with its message, an abort the ending "aborted".
+ */
+export async function converse(
+  attempt: Attempt,
+  sandbox: Sandbox,
+  policy: Policy,
+  format: Format,
+  sampling: Sampling,
+  limits: TokenLimits,
+  signal?: AbortSignal,
+): Promise<Rollout> {
+  const ledger = new LedgerWriter();
+  const context = Math.min(limits.contextTokens, policy.contextLength);
+  let talk: Conversation | null = null;
+  try {
+    const { system, tools, user } = await sandbox.start();
+    const prompt = format.prompt(system, tools, user);
+    checkPrompt(prompt, limits);
+    ledger.environment(prompt);
+    talk = policy.open(prompt, derive(attempt.seed, "policy"));
+    for (;;) {
+      const room = context - ledger.length;
+      if (room < 1) return finish(attempt, sandbox, ledger, "token-limit");
+      const said = await talk.generate({ ...sampling, maxTokens: Math.min(sampling.maxTokens, room) }, signal);
+      ledger.policy(said.ids, said.logp);
+      if (said.ended === "aborted") return finish(attempt, sandbox, ledger, "aborted");
+      const reply = await sandbox.act(format.parse(said.ids, said.ended !== "stop"));
+      if (reply.ending) return finish(attempt, sandbox, ledger, reply.ending);
+      const heard = format.between(reply, said.ids.at(-1) === format.stopIds[0]);
+      if (ledger.length + heard.length >= context) return finish(attempt, sandbox, ledger, "token-limit");
+      ledger.environment(heard);
+      talk.append(heard);
+    }
+  } catch (error) {
+    return finish(attempt, sandbox, ledger, failure(sandbox, signal), error);
+  } finally {
+    talk?.close();
+  }
+}
+
+/**
+ * One conversation of a scripted agent (expert, baseline), with the same ledger as the policy's; log-probs are 0.
+ * `format` null: nothing is written as tokens and the ledger stays empty. Never rejects.
+ */
+export async function demonstrate(
+  attempt: Attempt,
+  sandbox: Sandbox,
+  agent: (transcript: readonly Entry[]) => AgentTurn,
+  format: Format | null,
+  limits: TokenLimits,
+): Promise<Rollout> {
+  const ledger = new LedgerWriter();
+  try {
+    const { system, tools, user } = await sandbox.start();
+    if (format) {
+      const prompt = format.prompt(system, tools, user);
+      checkPrompt(prompt, limits);
+      ledger.environment(prompt);
+    }
+    for (;;) {
+      const turn = agent(sandbox.transcript);
+      ledger.policy(format ? format.turn(turn) : [], null);
+      if (ledger.length >= limits.contextTokens) return finish(attempt, sandbox, ledger, "token-limit");
+      const reply = await sandbox.act(turn);
+      if (reply.ending) return finish(attempt, sandbox, ledger, reply.ending);
+      if (format) ledger.environment(format.between(reply, true));
+    }
+  } catch (error) {
+    return finish(attempt, sandbox, ledger, failure(sandbox), error);
+  }
+}
+
+/** Was it spoiled by something that is not the policy's doing? Such rollouts are counted and left out of learning. */
+export function faulty(ending: Ending): boolean {
+  return ending === "aborted" || ending === "user-fault" || ending === "error";
+}
+
+function finish(attempt: Attempt, sandbox: Sandbox, ledger: LedgerWriter, ending: Ending, thrown?: unknown): Rollout {
+  const message = thrown === undefined ? sandbox.error : thrown instanceof Error ? thrown.message : String(thrown);
+  return {
+    ...attempt,
+    ledger: ledger.finish(),
+    turns: ledger.turns,
+    transcript: [...sandbox.transcript],
+    ending,
+    outcome: faulty(ending) ? noOutcome : sandbox.outcome(),
+    ...(message === undefined ? {} : { error: message }),
+  };
+}
+
+const noOutcome: Outcome = { success: 0, stateMatches: false, outputsSaid: false, writes: 0 };
+
+/** The user may have failed before the talk began; what an abort throws is no error. */
+function failure(sandbox: Sandbox, signal?: AbortSignal): Ending {
+  if (signal?.aborted) return "aborted";
+  return sandbox.error === undefined ? "error" : "user-fault";
+}
+
+function checkPrompt(prompt: readonly number[], limits: TokenLimits): void {
+  if (prompt.length > limits.promptTokens)
+    throw new Error(`the prompt has ${prompt.length} tokens, more than the ${limits.promptTokens} of --prompt-tokens`);
+}

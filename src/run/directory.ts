@@ -1,0 +1,205 @@
+// A run on disk: config.json, metrics.jsonl (values that the seed decides), timing.jsonl (values that the clock decides),
+// rollouts/, evaluations/, checkpoints/step-N, log.txt, summary.json. Everything that is not a log is written under a
+// temporary name and renamed, so that a kill at any moment leaves only whole files. Knows nothing of what it stores.
+// Test: test/unit/directory.test.ts
+
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { UsageError } from "../errors.ts";
+
+/** One line of a .jsonl file of a run; `step` counts finished updates. */
+export interface Line {
+  readonly step: number;
+}
+
+const LOGS = ["metrics.jsonl", "timing.jsonl"];
+const FOLDERS = ["rollouts", "evaluations", "checkpoints"];
+
+export class RunDirectory {
+  private constructor(readonly dir: string) {}
+
+  get name(): string {
+    return basename(this.dir);
+  }
+
+  /** Makes `<base>/<name>` and writes its config.json. A name that is taken is a UsageError. */
+  static create(base: string, name: string, config: unknown): RunDirectory {
+    if (!/^[A-Za-z0-9][\w.-]*$/.test(name))
+      throw new UsageError(`--run ${name}: expected letters, digits, "-", "_" and "." without a slash`);
+    const run = new RunDirectory(resolve(base, name));
+    mkdirSync(dirname(run.dir), { recursive: true });
+    try {
+      mkdirSync(run.dir);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      throw new UsageError(`--run ${name}: ${run.dir} exists; --resume ${name} goes on with it`);
+    }
+    run.lock();
+    for (const folder of FOLDERS) mkdirSync(join(run.dir, folder));
+    run.writeJson("config.json", config);
+    return run;
+  }
+
+  /** Opens a run by its name under `base` or by its path, for going on with it. */
+  static open(base: string, name: string): RunDirectory {
+    const dir = [resolve(base, name), resolve(name)].find((dir) => existsSync(join(dir, "config.json")));
+    if (!dir) throw new UsageError(`--resume ${name}: no run with a config.json in ${resolve(base, name)}`);
+    const run = new RunDirectory(dir);
+    run.lock();
+    for (const folder of FOLDERS) mkdirSync(join(dir, folder), { recursive: true });
+    return run;
+  }
+
+  /** A name under `base` that is not taken: `name`, else `name-2`, `name-3` ... */
+  static freeName(base: string, name: string): string {
+    for (let n = 1; ; n++) {
+      const free = n === 1 ? name : `${name}-${n}`;
+      if (!existsSync(resolve(base, free))) return free;
+    }
+  }
+
+  /** Adds one line to metrics.jsonl or timing.jsonl. */
+  append(file: "metrics.jsonl" | "timing.jsonl", line: Line): void {
+    appendFileSync(join(this.dir, file), `${JSON.stringify(line)}\n`);
+  }
+
+  log(text: string): void {
+    appendFileSync(join(this.dir, "log.txt"), `${new Date().toISOString()} ${text}\n`);
+  }
+
+  /** The whole lines of metrics.jsonl or timing.jsonl. */
+  lines<T extends Line = Line & Record<string, number>>(file: "metrics.jsonl" | "timing.jsonl"): T[] {
+    return this.rawLines(file).map((line) => JSON.parse(line) as T);
+  }
+
+  writeJson(file: string, value: unknown): void {
+    this.writeText(file, `${JSON.stringify(value, null, 2)}\n`);
+  }
+
+  /** undefined when there is no such file. */
+  readJson<T>(file: string): T | undefined {
+    const path = join(this.dir, file);
+    if (!existsSync(path)) return undefined;
+    try {
+      return JSON.parse(readFileSync(path, "utf8")) as T;
+    } catch (error) {
+      throw new UsageError(`${path}: not JSON: ${(error as Error).message}`);
+    }
+  }
+
+  /** Writes a whole file of the run at once. */
+  writeText(file: string, text: string): void {
+    const path = join(this.dir, file);
+    writeFileSync(`${path}.part`, text, { flush: true });
+    renameSync(`${path}.part`, path);
+  }
+
+  checkpointPath(step: number): string {
+    return join(this.dir, "checkpoints", `step-${step}`);
+  }
+
+  /** Steps of the complete checkpoints, rising. */
+  checkpoints(): number[] {
+    return readdirSync(join(this.dir, "checkpoints"))
+      .flatMap((name) => name.match(/^step-(\d+)$/)?.[1] ?? [])
+      .map(Number)
+      .sort((a, b) => a - b);
+  }
+
+  /** `save` makes a temporary folder, which then becomes checkpoints/step-N; of the older ones `keep` - 1 stay. */
+  async checkpoint(step: number, keep: number, save: (dir: string) => Promise<void>): Promise<void> {
+    for (const file of LOGS) if (existsSync(join(this.dir, file))) flush(join(this.dir, file));
+    const path = this.checkpointPath(step);
+    const part = `${path}.part`;
+    rmSync(part, { recursive: true, force: true });
+    await save(part);
+    for (const name of readdirSync(part)) flush(join(part, name));
+    if (existsSync(path)) discard(path);
+    renameSync(part, path);
+    for (const old of this.checkpoints().slice(0, -keep)) discard(this.checkpointPath(old));
+  }
+
+  /** Forgets everything after `step`, and every half-written file: as if the run had stopped right there. */
+  rewind(step: number): void {
+    for (const file of LOGS) {
+      const kept = this.rawLines(file).filter((line) => (JSON.parse(line) as Line).step <= step);
+      this.writeText(file, kept.map((line) => `${line}\n`).join(""));
+    }
+    for (const folder of FOLDERS)
+      for (const name of readdirSync(join(this.dir, folder))) {
+        const at = name.match(/^step-(\d+)(\.jsonl|\.json)?$/)?.[1];
+        if (at === undefined || Number(at) > step) rmSync(join(this.dir, folder, name), { recursive: true });
+      }
+    rmSync(join(this.dir, "summary.json"), { force: true });
+  }
+
+  /** Gives the run free for another process. */
+  close(): void {
+    rmSync(join(this.dir, "lock"), { force: true });
+  }
+
+  private rawLines(file: string): string[] {
+    const path = join(this.dir, file);
+    if (!existsSync(path)) return [];
+    return readFileSync(path, "utf8").split("\n").slice(0, -1); // what follows the last newline was cut
+  }
+
+  /** One process at a time: the file `lock` holds its id; one that was left by a dead process is taken over. */
+  private lock(): void {
+    const path = join(this.dir, "lock");
+    const mine = `${path}.${process.pid}`;
+    for (;;) {
+      writeFileSync(mine, String(process.pid));
+      try {
+        linkSync(mine, path);
+        return;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      } finally {
+        rmSync(mine);
+      }
+      const owner = Number(readFileSync(path, "utf8"));
+      if (owner !== process.pid && alive(owner))
+        throw new UsageError(`${this.dir} is in use by process ${owner} (delete ${path} if that is not so)`);
+      rmSync(path, { force: true });
+    }
+  }
+}
+
+function alive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** Renames first, so that a kill in the middle never leaves half a checkpoint under its name. */
+function discard(path: string): void {
+  renameSync(path, `${path}.old`);
+  rmSync(`${path}.old`, { recursive: true });
+}
+
+function flush(path: string): void {
+  const file = openSync(path, "r+");
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}

@@ -1,0 +1,106 @@
+// Watches a training run for a person: the live line, the clock (timing.jsonl), and the alarm. The run itself does not
+// depend on it: everything that the clock decides ends here.
+// Test: test/unit/progress.test.ts
+
+import type { Evaluation } from "../eval/evaluate.ts";
+import type { Rollout } from "../types.ts";
+import type { Line, RunDirectory } from "./directory.ts";
+import type { StepLine } from "./metrics.ts";
+import { alarm, type Display, evaluationLine, stepText } from "./progress.ts";
+
+/** The stretches that a step's time is told apart by. */
+export type Stretch = "rollout" | "judge" | "train" | "write" | "evaluate";
+
+/** One line of timing.jsonl: seconds of each stretch. */
+type Timing = Line & { readonly [stretch in Stretch]?: number };
+
+export class Observer {
+  readonly #started = performance.now();
+  /** Seconds that earlier processes worked on this run. */
+  #earlier = 0;
+  /** Updates that the run has behind it. */
+  #step = 0;
+  readonly #history: { readonly tarl: number; readonly pass: number }[] = [];
+  /** Seconds of this process's updates, and of its last evaluation. */
+  readonly #updates: number[] = [];
+  #evaluation = 0;
+  #seconds: { [stretch in Stretch]?: number } = {};
+  #stretch: Stretch | null = null;
+  #since = 0;
+
+  constructor(
+    readonly run: RunDirectory,
+    readonly display: Display,
+    readonly steps: number,
+  ) {}
+
+  /** To be told once, when the run has been set back to `step` finished updates. */
+  starts(step: number): void {
+    this.#step = step;
+    this.#earlier = this.run.lines<Timing>("timing.jsonl").reduce((sum, line) => sum + total(line), 0);
+    this.#history.push(...this.run.lines<StepLine>("metrics.jsonl"));
+  }
+
+  /** Seconds that the run took, earlier processes included. */
+  seconds(): number {
+    return this.#earlier + (performance.now() - this.#started) / 1000;
+  }
+
+  began(stretch: Stretch): void {
+    this.#close();
+    this.#stretch = stretch;
+  }
+
+  /** Told of every finished rollout out of `count`. */
+  played(count: number): (rollout: Rollout, done: number) => void {
+    const what = this.#stretch === "evaluate" ? "held-out conversations" : `step ${this.#step + 1}/${this.steps}  rollouts`;
+    return (_, done) => this.display.live(`${what} ${done}/${count}`);
+  }
+
+  updated(line: StepLine): void {
+    this.#close();
+    const timing = this.#write(line.step);
+    this.#step = line.step;
+    this.#history.push(line);
+    const made = line.rollouts * line.length;
+    this.#updates.push(total(timing));
+    const perUpdate = this.#updates.reduce((sum, seconds) => sum + seconds, 0) / this.#updates.length;
+    this.display.line(
+      stepText({
+        ...line,
+        steps: this.steps,
+        kl: line.kl || line.approxKl,
+        rolloutSpeed: made / (timing.rollout || 1),
+        trainSpeed: line.tokens / (timing.train || 1),
+        secondsLeft: perUpdate * (this.steps - line.step) + this.#evaluation,
+      }),
+    );
+    const warning = alarm(this.#history);
+    if (warning) this.display.line(warning);
+  }
+
+  measured(step: number, evaluation: Evaluation): void {
+    this.#close();
+    this.#evaluation = total(this.#write(step));
+    const when = step === 0 ? "before" : step === this.steps ? "after" : `after step ${step}`;
+    this.display.line(evaluationLine(when, evaluation));
+  }
+
+  #close(): void {
+    const now = performance.now();
+    if (this.#stretch) this.#seconds[this.#stretch] = (this.#seconds[this.#stretch] ?? 0) + (now - this.#since) / 1000;
+    this.#since = now;
+    this.#stretch = null;
+  }
+
+  #write(step: number): Timing {
+    const timing = { step, ...this.#seconds };
+    this.run.append("timing.jsonl", timing);
+    this.#seconds = {};
+    return timing;
+  }
+}
+
+function total({ step, ...seconds }: Timing): number {
+  return Object.values(seconds).reduce((sum, value) => sum + value, 0);
+}

@@ -1,0 +1,139 @@
+// One sandbox for one conversation: its own state, its user, its limits. Takes the agent's turns, runs its calls and
+// answers with what the environment says. Nothing that an agent writes makes it throw. Not a judge of what was said.
+// Test: test/unit/session.test.ts, test/unit/hostile.test.ts
+
+import { Store } from "../domains/store.ts";
+import type { AgentTurn, Call, Domain, Ending, Entry, InvalidReason, Outcome, Reply, Task, Tool, User } from "../types.ts";
+import { callTool, checkArguments, clip, isDeeper } from "../domains/tool.ts";
+import { verify } from "./verify.ts";
+
+export interface SessionOptions {
+  /** Turns of the agent, calls and messages together; after as many the talk is over (tau-bench: 30). */
+  readonly turns: number;
+  /** Turns in a row that could not be acted on. */
+  readonly invalidInRow: number;
+  /** Characters of one message or of one call's arguments. */
+  readonly chars: number;
+  /** Does success ask for the task's outputs as well (the tau-bench profile)? */
+  readonly checkOutputs: boolean;
+}
+
+export const sessionDefaults: SessionOptions = { turns: 30, invalidInRow: 3, chars: 20_000, checkOutputs: false };
+
+/** Characters of a turn that could not be acted on which the transcript keeps. */
+const KEPT_CHARS = 500;
+/** Levels of arrays and objects in a call's arguments; tau-bench's tools need 3. */
+const MAX_DEPTH = 16;
+
+export class Session {
+  readonly store: Store;
+  readonly transcript: Entry[] = [];
+  /** Why the talk is over; null while it goes on. */
+  ending: Ending | null = null;
+  /** Message of the user's error, where `ending` is "user-fault". */
+  error?: string;
+  readonly #options: SessionOptions;
+  #turns = 0;
+  #invalidInRow = 0;
+
+  constructor(
+    readonly domain: Domain,
+    readonly task: Task,
+    readonly user: User,
+    options: Partial<SessionOptions> = {},
+  ) {
+    this.store = new Store(domain.database(task.database));
+    this.#options = { ...sessionDefaults, ...options };
+  }
+
+  /** What the agent reads before its first turn. Rejects when the user cannot open the talk. */
+  async start(): Promise<{ readonly system: string; readonly tools: readonly Tool[]; readonly user: string }> {
+    const { policy, tools, toolsInPrompt } = this.domain;
+    const text = await this.#ask(() => this.user.open());
+    if (text === null) throw new Error(this.error);
+    this.transcript.push({ role: "user", text });
+    return { system: policy, tools: toolsInPrompt ? tools : [], user: text };
+  }
+
+  /**
+   * Acts on one turn. As in tau-bench only the first call of a turn runs, and text beside a call does not reach the
+   * customer. Throws only when the talk is already over.
+   */
+  async act(turn: AgentTurn): Promise<Reply> {
+    if (this.ending) throw new Error(`the talk is over (${this.ending})`);
+    const number = this.#turns++;
+    const reply = await this.#answer(turn, number);
+    if (!this.ending && this.#invalidInRow >= this.#options.invalidInRow) this.ending = "invalid-limit";
+    if (!this.ending && this.#turns >= this.#options.turns) this.ending = "turn-limit";
+    return this.ending ? { messages: [], ending: this.ending } : { messages: [reply], ending: null };
+  }
+
+  outcome(): Outcome {
+    return verify(this, this.#options.checkOutputs);
+  }
+
+  async #answer(turn: AgentTurn, number: number): Promise<Reply["messages"][number]> {
+    const fail = (reason: InvalidReason, observation: string) => this.#refuse(turn, number, reason, observation);
+    if (turn.invalid) return fail(turn.invalid.reason, turn.invalid.observation);
+    const call = turn.calls[0];
+    if (!call) {
+      if (turn.text.trim() === "") return fail("empty", "Error: empty turn");
+      if (turn.text.length > this.#options.chars) return fail("too-long", "Error: message too long");
+      return this.#say(turn.text, number);
+    }
+    if (call.arguments.length > this.#options.chars) return fail("too-long", "Error: arguments too long");
+    const tool = this.domain.tools.find(({ name }) => name === call.name);
+    if (!tool) return fail("unknown-tool", `Error: unknown tool ${clip(call.name)}`);
+    let args: unknown;
+    try {
+      args = (this.domain.parse ?? JSON.parse)(call.arguments);
+    } catch {
+      return fail("json", "Error: arguments are not a JSON object");
+    }
+    if (isDeeper(args, MAX_DEPTH)) return fail("arguments", "Error: arguments are nested too deeply");
+    const wrong = this.domain.parse ? null : checkArguments(tool.parameters, args);
+    if (wrong) return fail("arguments", `Error: ${wrong}`);
+    return this.#run(tool, { name: tool.name, arguments: args }, number);
+  }
+
+  #refuse(turn: AgentTurn, number: number, reason: InvalidReason, observation: string): Reply["messages"][number] {
+    const call = turn.calls[0];
+    const text = call ? `${call.name} ${call.arguments}` : turn.text;
+    this.transcript.push({ role: "invalid", turn: number, text: text.slice(0, KEPT_CHARS), reason, observation });
+    this.#invalidInRow++;
+    return { role: "tool", text: observation };
+  }
+
+  #run(tool: Tool, call: Call, turn: number): Reply["messages"][number] {
+    this.#invalidInRow = 0;
+    const { observation, failed } = callTool(tool, this.store, call.arguments);
+    this.transcript.push({ role: "tool", turn, call, observation, failed, wrote: tool.writes && !failed });
+    if (tool.ends) this.ending = "tool-end";
+    return { role: "tool", text: observation };
+  }
+
+  async #say(text: string, turn: number): Promise<Reply["messages"][number]> {
+    this.#invalidInRow = 0;
+    this.transcript.push({ role: "agent", turn, text });
+    let done = false;
+    const answer = await this.#ask(async () => {
+      const reply = await this.user.reply(text);
+      done = reply.done;
+      return reply.text;
+    });
+    if (answer !== null) this.transcript.push({ role: "user", text: answer });
+    if (done) this.ending = "user-stop";
+    return { role: "user", text: answer ?? "" };
+  }
+
+  /** What the user says, or null and the ending "user-fault". */
+  async #ask(say: () => Promise<string>): Promise<string | null> {
+    try {
+      return await say();
+    } catch (error) {
+      this.ending = "user-fault";
+      this.error = error instanceof Error ? error.message : String(error);
+      return null;
+    }
+  }
+}

@@ -1,0 +1,51 @@
+// The verifier: does the final state equal the one that the ground truth leads to, and was said what had to be said?
+// Looks at results only, never at the way there; that is the judge's. Test: test/unit/session.test.ts
+
+import { sameState, Store } from "../domains/store.ts";
+import type { Domain, Ending, Entry, Outcome, Task } from "../types.ts";
+import { callTool } from "../domains/tool.ts";
+
+/** A conversation that is over, or is taken to be. */
+export interface Played {
+  readonly domain: Domain;
+  readonly task: Task;
+  readonly store: Store;
+  readonly transcript: readonly Entry[];
+  readonly ending: Ending | null;
+}
+
+/**
+ * Success takes a talk that came to its own end, the state that the ground truth leads to, each of the task's outputs in
+ * some message where `checkOutputs` asks for it, and for a task without writes the domain's `answered`: an agent that
+ * says and does nothing passes nothing.
+ */
+export function verify({ domain, task, store, transcript, ending }: Played, checkOutputs: boolean): Outcome {
+  const stateMatches = sameState(store, replayTruth(domain, task));
+  const outputsSaid = task.outputs.every((output) => isSaid(output, transcript));
+  const answered = task.actions.length > 0 || (domain.answered?.(task, transcript) ?? true);
+  const ended = ending === "user-stop" || ending === "tool-end";
+  return {
+    success: ended && stateMatches && answered && (outputsSaid || !checkOutputs) ? 1 : 0,
+    stateMatches,
+    outputsSaid,
+    writes: transcript.filter((entry) => entry.role === "tool" && entry.wrote).length,
+  };
+}
+
+/** Fresh data after the task's own actions; actions that fail change nothing, as in tau-bench. */
+export function replayTruth(domain: Domain, task: Task): Store {
+  const store = new Store(domain.database(task.database));
+  for (const { name, arguments: args } of task.actions) {
+    const tool = domain.tools.find((tool) => tool.name === name);
+    if (tool && !tool.ends) callTool(tool, store, (domain.parse ?? JSON.parse)(JSON.stringify(args)));
+  }
+  return store;
+}
+
+/** tau-bench's check: the output, lower-cased, is part of some agent message lower-cased without commas. */
+function isSaid(output: string, transcript: readonly Entry[]): boolean {
+  const wanted = output.toLowerCase();
+  return transcript.some(
+    (entry) => entry.role === "agent" && entry.text.toLowerCase().replaceAll(",", "").includes(wanted),
+  );
+}

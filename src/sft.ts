@@ -1,0 +1,178 @@
+// Supervised training on the scripted expert's demonstrations: the same sandbox, ledger and masks as in reinforcement
+// learning, through the same Policy.step (no ratio, advantage 1). Drills (look-ups in the domain's own shapes) are mixed in.
+// A run is a function of the recipe: phases are counted in tokens, every batch is drawn from (seed, step).
+// Not the recipe (recipe.ts) nor the command (cli/sft.ts). Test: test/unit/sft.test.ts
+
+import { UsageError } from "./errors.ts";
+import type { Table } from "./play.ts";
+import { Random } from "./random.ts";
+import { type Moment, momentOf, type Recipe } from "./recipe.ts";
+import { type Attempt, faulty } from "./rollout/collect.ts";
+import type { SamplingSettings } from "./settings.ts";
+import { heldOutDatabases, sampleTasks, trainDatabases } from "./tasks/sampler.ts";
+import type { Batch, Habits, LossOptions } from "./types.ts";
+
+/** One line of metrics.jsonl. */
+export interface SftLine {
+  /** Finished updates. */
+  readonly step: number;
+  readonly phase: string;
+  /** Tokens seen, this update's included. */
+  readonly tokens: number;
+  readonly kind: "drill" | "demonstrations";
+  readonly lr: number;
+  /** Weighted mean of -log p (nats). */
+  readonly loss: number;
+  readonly gradNorm: number;
+  /** Only where the recipe asks for a check: mean -log p of the expert's held-out tokens, and success of held-out tasks. */
+  readonly heldOutLoss?: number;
+  readonly heldOutSuccess?: number;
+}
+
+/** How the run goes on from `step` updates and `tokens` seen, and whom it tells. */
+export interface SftRun {
+  readonly step: number;
+  readonly tokens: number;
+  /** After every update, in order. */
+  readonly report: (line: SftLine) => void;
+  readonly save: (step: number) => Promise<void>;
+  /** Asked after every update: true ends the run there, with a checkpoint. */
+  readonly stopped: () => boolean;
+}
+
+interface Row {
+  readonly ids: ArrayLike<number>;
+  /** Of each token, before normalisation. */
+  readonly weight: (t: number) => number;
+}
+
+interface Lesson {
+  readonly batch: Batch;
+  readonly moment: Moment;
+  readonly kind: SftLine["kind"];
+}
+
+export const CLEAN: Habits = { skipsLookup: 0, skipsConfirmation: 0, wrongChoice: 0, ignoresRules: 0, recovers: 0 };
+
+/** -log p of every weighted token. */
+const loss: LossOptions = {
+  ratio: "none",
+  clipLow: 0,
+  clipHigh: 0,
+  dualClip: 0,
+  klCoef: 0,
+  klKind: "k3",
+  entropyCoef: 0,
+  temperature: 1,
+};
+
+/** Follows the recipe to its end, or until `run.stopped()`; true when it came to its end. */
+export async function sft(recipe: Recipe, table: Table, sampling: SamplingSettings, run: SftRun): Promise<boolean> {
+  const check = await heldOutCheck(recipe, table, sampling);
+  let { step, tokens } = run;
+  let lesson = await nextLesson(recipe, table, step, tokens);
+  while (lesson) {
+    const { batch, moment, kind } = lesson;
+    const { kind: optimizer, ...rest } = recipe.optimizer;
+    tokens += batch.ids.length;
+    const [stats, next] = await Promise.all([
+      table.policy.step(batch, loss, { kind: optimizer, lr: moment.lr, ...rest }),
+      nextLesson(recipe, table, step + 1, tokens), // played while the engine computes
+    ]);
+    step++;
+    lesson = next;
+    run.report({
+      step,
+      phase: moment.phase.name,
+      tokens,
+      kind,
+      lr: moment.lr,
+      loss: stats.loss,
+      gradNorm: stats.gradNorm,
+      ...(step % recipe.heldOut.every === 0 || !lesson ? await check() : {}),
+    });
+    const stopped = run.stopped();
+    if (step % recipe.saveEvery === 0 || !lesson || stopped) await run.save(step);
+    if (stopped) return lesson === null;
+  }
+  return true;
+}
+
+/** The batch of an update: a function of the recipe, the step and the tokens seen. Null when the recipe is finished. */
+async function nextLesson(recipe: Recipe, table: Table, step: number, tokens: number): Promise<Lesson | null> {
+  const moment = momentOf(recipe, tokens);
+  if (!moment) return null;
+  const random = new Random("sft", recipe.seed, step);
+  const kind = random.chance(moment.drill) ? "drill" : "demonstrations";
+  const rows: Row[] = [];
+  for (let size = 0; size < recipe.batchTokens; size += rows.at(-1)!.ids.length) {
+    const seed = random.int(2 ** 32);
+    rows.push(kind === "drill" ? drillRow(recipe, table, seed) : await demonstrationRow(recipe, table, moment, seed));
+  }
+  return { batch: weighted(rows), moment, kind };
+}
+
+function drillRow(recipe: Recipe, { domain, tokenizer }: Table, seed: number): Row {
+  if (!domain.drill) throw new UsageError(`the recipe asks for drills, but the domain ${domain.name} has none`);
+  const ids: number[] = [];
+  const weights: number[] = [];
+  for (const { text, learn } of domain.drill(seed))
+    for (const id of tokenizer.encodePlain(text)) {
+      ids.push(id);
+      weights.push(learn ? 1 : recipe.drillContextWeight);
+    }
+  return { ids, weight: (t) => weights[t] };
+}
+
+async function demonstrationRow(recipe: Recipe, table: Table, moment: Moment, seed: number): Promise<Row> {
+  const random = new Random(seed);
+  const [task] = sampleTasks(table.domain, table.families, trainDatabases(recipe.trainDatabases), 1, seed);
+  const habits = random.chance(moment.imperfect) ? moment.phase.habits : CLEAN;
+  const { ledger, ending, error } = await table.demonstrate({ task, sample: 0, seed }, habits);
+  if (faulty(ending)) throw new Error(`the demonstration of ${task.id} failed: ${error ?? ending}`);
+  return {
+    ids: ledger.ids.subarray(0, moment.length),
+    weight: (t) => (ledger.mask[t] ? 1 : recipe.environmentWeight),
+  };
+}
+
+/** Rows with weights that sum to 1; the first token of a row has none before it and no weight. */
+function weighted(rows: readonly Row[]): Batch {
+  const starts = new Int32Array(rows.length + 1);
+  for (const [i, { ids }] of rows.entries()) starts[i + 1] = starts[i] + ids.length;
+  const n = starts[rows.length];
+  const ids = new Int32Array(n);
+  const weight = new Float32Array(n);
+  let sum = 0;
+  for (const [i, row] of rows.entries()) {
+    ids.set(row.ids, starts[i]);
+    for (let t = 1; t < row.ids.length; t++) sum += weight[starts[i] + t] = row.weight(t);
+  }
+  for (let t = 0; t < n; t++) weight[t] /= sum;
+  return { ids, rows: starts, weight, advantage: new Float32Array(n).fill(1), oldLogp: null, refLogp: null };
+}
+
+/** A function that measures the policy as it stands on held-out demonstrations and conversations, always the same ones. */
+async function heldOutCheck(
+  recipe: Recipe,
+  table: Table,
+  sampling: SamplingSettings,
+): Promise<() => Promise<Partial<SftLine>>> {
+  const { demonstrations, tasks } = recipe.heldOut;
+  const draw = (count: number, label: string): Attempt[] =>
+    sampleTasks(table.domain, table.families, heldOutDatabases(1000), count, "held-out", label).map((task, i) => ({
+      task,
+      sample: 0,
+      seed: i,
+    }));
+  const shown = await table.collect(draw(demonstrations, "demonstrations"), (attempt) => table.demonstrate(attempt, CLEAN));
+  const batch = weighted(shown.map(({ ledger: { ids, mask } }) => ({ ids, weight: (t) => mask[t] })));
+  const played = draw(tasks, "tasks");
+  return async () => {
+    const { logp } = await table.policy.score(batch.ids, batch.rows, 1);
+    const heldOutLoss = batch.weight.reduce((sum, weight, t) => sum - weight * logp[t], 0);
+    const rollouts = await table.collect(played, (attempt) => table.converse(attempt, sampling));
+    const won = rollouts.filter(({ outcome }) => outcome.success).length;
+    return { heldOutLoss, ...(tasks ? { heldOutSuccess: won / tasks } : {}) };
+  };
+}

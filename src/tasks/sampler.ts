@@ -1,0 +1,99 @@
+// Which tasks are played when: a domain's own synthesized tasks, mixed over families and databases.
+// Stateless: the tasks of a step are a function of (seed, step), so resuming needs no state. Train and held-out tasks
+// are played on databases of different seeds. Knows nothing of how a task is made: that is the domain's.
+// Test: test/unit/tasks.test.ts
+
+import { UsageError } from "../errors.ts";
+import { Random } from "../random.ts";
+import type { Domain, Task } from "../types.ts";
+
+/** Held-out databases have seeds from here on, training databases below. */
+const HELD_OUT_FROM = 1_000_000;
+/** Draws before a family is given up: a database may have no room for a family. */
+const MAX_DRAWS = 1000;
+
+/** How often each family is drawn; the weights sum to 1. */
+export interface Mix {
+  readonly families: readonly { readonly name: string; readonly weight: number }[];
+}
+
+/** The databases that tasks are drawn from: seeds `first` .. `first + count - 1`. */
+export interface Databases {
+  readonly first: number;
+  readonly count: number;
+}
+
+export const trainDatabases = (count: number): Databases => ({ first: 1, count });
+export const heldOutDatabases = (count: number): Databases => ({ first: HELD_OUT_FROM, count });
+
+/**
+ * Equal weights, but the families in which nothing may be written get at most `refuseShare` together, so that an agent
+ * that does nothing stays far below one that works. `names` empty: all families of the domain.
+ */
+export function mix(domain: Domain, names: readonly string[], refuseShare: number): Mix {
+  for (const name of names)
+    if (!domain.families.includes(name))
+      throw new UsageError(`--families ${name}: ${domain.name} has ${domain.families.join(", ")}`);
+  const chosen = names.length ? [...new Set(names)] : domain.families;
+  const passive = chosen.filter((name) => drawTask(domain, name, trainDatabases(50), new Random(name)).actions.length === 0);
+  const share = passive.length === chosen.length ? 1 : Math.min(refuseShare, passive.length / chosen.length);
+  const active = chosen.length - passive.length;
+  return {
+    families: chosen.map((name) => ({
+      name,
+      weight: passive.includes(name) ? share / passive.length : (1 - share) / active,
+    })),
+  };
+}
+
+/**
+ * `count` different tasks, named by `seeds`. Families follow the mix as closely as `count` allows (systematic sampling:
+ * each gets its expected number, rounded up or down); the order is shuffled.
+ */
+export function sampleTasks(
+  domain: Domain,
+  mix: Mix,
+  databases: Databases,
+  count: number,
+  ...seeds: (number | string)[]
+): Task[] {
+  const random = new Random("tasks", ...seeds);
+  const tasks = new Map<string, Task>();
+  for (const family of systematic(mix, count, random.float())) {
+    let task = drawTask(domain, family, databases, random);
+    for (let draws = 1; tasks.has(task.id); draws++) {
+      if (draws === MAX_DRAWS)
+        throw new UsageError(
+          `${domain.name} has too few ${family} tasks on ${databases.count} databases for ${count} different ones: use more databases`,
+        );
+      task = drawTask(domain, family, databases, random);
+    }
+    tasks.set(task.id, task);
+  }
+  return random.shuffle([...tasks.values()]);
+}
+
+function systematic({ families }: Mix, count: number, offset: number): string[] {
+  const drawn: string[] = [];
+  let passed = 0;
+  for (const { name, weight } of families) {
+    passed += weight * count;
+    while (drawn.length + offset < passed && drawn.length < count) drawn.push(name);
+  }
+  while (drawn.length < count) drawn.push(families[families.length - 1].name); // rounding of the last sum
+  return drawn;
+}
+
+/** A task of a family on a random database; databases without room for it are passed over. */
+function drawTask(domain: Domain, family: string, databases: Databases, random: Random): Task {
+  for (let draw = 0; draw < MAX_DRAWS; draw++) {
+    const seed = databases.first + random.int(databases.count);
+    // Indices run from 0 as far as a database has room: start anywhere, halve until there is a task.
+    for (let index = random.int(16); ; index = index >> 1) {
+      const task = domain.task(family, seed, index);
+      if (task) return task;
+      if (index === 0) break;
+    }
+  }
+  throw new UsageError(`${domain.name} has no ${family} task on databases ${databases.first} to ${databases.first + databases.count - 1}`);
+}

@@ -1,0 +1,138 @@
+// The whole method on one page, and the only file that joins its stages:
+// tasks -> rollouts -> judgements -> rewards -> advantages -> batch -> step -> metrics -> checkpoint.
+// Each stage has its own file; nothing here computes. A run is a function of its config: resuming gives the same bytes.
+// Test: test/e2e/train.test.ts
+
+import { advantages, spreadTurns, turnAdvantages } from "./advantage.ts";
+import { pack } from "./batch.ts";
+import type { Config } from "./config.ts";
+import { ruleJudge } from "./judge/rules.ts";
+import { measure } from "./measure.ts";
+import { modelPath, Table } from "./play.ts";
+import { openPolicy } from "./policy/policy.ts";
+import { reward } from "./reward.ts";
+import { attempts, faulty } from "./rollout/collect.ts";
+import { evaluationFile } from "./run/closing.ts";
+import type { RunDirectory } from "./run/directory.ts";
+import { type Graded, rolloutLine, type StepLine, stepLine } from "./run/metrics.ts";
+import type { Observer } from "./run/observer.ts";
+import { advantageOptions, evalSampling, lossOptions, optimizerOptions, packOptions, rewardOptions, trainSampling } from "./settings.ts";
+import { sampleTasks, trainDatabases } from "./tasks/sampler.ts";
+import type { Judge, Policy, Rollout, StepStats } from "./types.ts";
+
+/** How a person stops a run: `requested` ends it after the step, `signal` breaks off an evaluation. */
+export interface Stop {
+  readonly requested: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Everything that a run is made with. */
+interface Training {
+  readonly config: Config;
+  readonly table: Table;
+  readonly reference: Policy | null;
+  readonly judge: Judge;
+  readonly run: RunDirectory;
+  readonly observer: Observer;
+  readonly stop: Stop;
+}
+
+/** Trains from the run's last checkpoint to the end; false when it was stopped before, with a checkpoint to go on from. */
+export async function train(config: Config, run: RunDirectory, observer: Observer, stop: Stop): Promise<boolean> {
+  const start = run.checkpoints().at(-1) ?? 0;
+  run.rewind(start);
+  observer.starts(start);
+  const initial = modelPath(config.model);
+  const table = await Table.open(config, start ? run.checkpointPath(start) : initial);
+  const reference = config.klCoef > 0 ? await openPolicy({ ...config, model: initial, role: "reference" }) : null;
+  const training = { config, table, reference, judge: ruleJudge(table.domain), run, observer, stop };
+  try {
+    for (let step = start; ; step++) {
+      await measureWhereDue(training, step);
+      if (stop.requested) return false;
+      if (step === config.steps) return true;
+
+      const line = await update(training, step);
+      run.append("metrics.jsonl", line);
+      observer.updated(line);
+      if (line.step % config.saveEvery === 0 || line.step === config.steps || stop.requested)
+        await run.checkpoint(line.step, config.keep, (dir) => table.policy.save(dir, { optimizer: true }));
+    }
+  } finally {
+    await table.policy.dispose();
+    await reference?.dispose();
+  }
+}
+
+/** One update, from the tasks of this step to the policy's next weights. `step` counts the updates before it. */
+async function update({ config, table, reference, judge, run, observer }: Training, step: number): Promise<StepLine> {
+  const { domain, families, policy } = table;
+  const tasks = sampleTasks(domain, families, trainDatabases(config.trainDatabases), config.tasks, config.seed, step);
+
+  observer.began("rollout");
+  const plan = attempts(tasks, config.samples, config.seed, "train", step);
+  const sampling = trainSampling(config);
+  const rollouts = await table.collect(plan, (attempt) => table.converse(attempt, sampling), observer.played(plan.length));
+
+  observer.began("judge");
+  const graded = await Promise.all(rollouts.map((rollout) => grade(config, judge, rollout)));
+  const learned = graded.filter((each) => each.learned);
+  if (learned.length === 0) throw new Error(`step ${step + 1}: no rollout can be learned from: ${whyNot(rollouts)}`);
+
+  observer.began("train");
+  const { values, flat, groups } = advantage(config, learned);
+  let batch = pack(learned.map(({ rollout }) => rollout.ledger), values, packOptions(config));
+  if (reference) batch = { ...batch, refLogp: (await reference.score(batch.ids, batch.rows, config.temperature)).logp };
+  const optimizer = optimizerOptions(config, step);
+  const stats: StepStats[] = [];
+  for (let epoch = 0; epoch < config.epochs && batch.ids.length > 0; epoch++)
+    stats.push(await policy.step(batch, lossOptions(config), optimizer));
+
+  observer.began("write");
+  if (config.saveRollouts) {
+    const lines = graded.map((each) => rolloutLine(each, values[learned.indexOf(each)]));
+    run.writeText(`rollouts/step-${step + 1}.jsonl`, lines.join(""));
+  }
+  return stepLine(step + 1, optimizer.lr, graded, flat.length / groups, stats);
+}
+
+/** Verdict and rewards of one rollout. The TARL reward is made whether the policy learns from it or not. */
+async function grade(config: Config, judge: Judge, rollout: Rollout): Promise<Graded> {
+  const judgement = faulty(rollout.ending) ? { scores: null, reasons: [] } : await judge.judge(rollout);
+  const verdict = { outcome: rollout.outcome, judgement };
+  const [own, tarl] = [config.tarl, true].map((tarl) => reward(verdict, rollout.turns, rewardOptions(config, tarl)));
+  const learned = !faulty(rollout.ending) && (config.abstain === "outcome" || judgement.scores !== null);
+  return { rollout, judgement, reward: own, tarl, learned };
+}
+
+/** Advantages within the groups: one for each rollout, or one for each of its tokens where turns are credited. */
+function advantage(config: Config, graded: readonly Graded[]) {
+  const tasks = graded.map(({ rollout }) => rollout.task.id);
+  const groups = new Set(tasks).size;
+  if (config.credit === "trajectory")
+    return { groups, ...advantages(graded.map(({ reward }) => reward.total), tasks, advantageOptions(config)) };
+  const std = config.std === "population" ? config.std : "sample";
+  const shares = graded.map(({ reward }) => reward.perTurn);
+  const { values, flat } = turnAdvantages(shares, tasks, { std, eps: config.stdEps, gamma: 1 });
+  return { groups, flat, values: graded.map(({ rollout }, i) => spreadTurns(values[i], rollout.ledger.turn)) };
+}
+
+/** Plays the held-out tasks with the policy as it stands: before, after, and in between where the config asks for it. */
+async function measureWhereDue({ config, table, judge, run, observer, stop }: Training, step: number): Promise<void> {
+  const { evalTasks, evalEvery, steps } = config;
+  const due = step === 0 || step === steps || (evalEvery > 0 && step % evalEvery === 0);
+  if (!due || evalTasks === 0 || run.readJson(evaluationFile(step))) return;
+  observer.began("evaluate");
+  const sampling = evalSampling(config);
+  const evaluation = await measure(config, table, judge, (plan) =>
+    table.collect(plan, (each) => table.converse(each, sampling, stop.signal), observer.played(plan.length)),
+  );
+  if (stop.signal.aborted) return;
+  run.writeJson(evaluationFile(step), evaluation);
+  observer.measured(step, evaluation);
+}
+
+function whyNot(rollouts: readonly Rollout[]): string {
+  const { ending, error } = rollouts[0];
+  return error ?? `the first one ended with "${ending}"`;
+}

@@ -1,0 +1,391 @@
+// The records that pass between the stages, and the interfaces of what can be exchanged. No code.
+//
+// task -> session -> rollout -> verdict -> reward -> advantage -> batch -> step -> checkpoint, metrics
+//
+// Every record is readonly: a stage makes a new one, it never writes into the one it was given.
+
+import type { Store } from "./domains/store.ts";
+
+// ---------------------------------------------------------------------------------------------------
+// Domains
+// ---------------------------------------------------------------------------------------------------
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** A tool that the agent may call. `parameters` is a JSON schema of type "object". */
+export interface Tool<Args = any> {
+  readonly name: string;
+  readonly description: string;
+  readonly parameters: Json;
+  /** True when a successful call may change the state. */
+  readonly writes: boolean;
+  /** True when any call of it ends the conversation. */
+  readonly ends?: boolean;
+  /** Runs on the session's own state and returns the observation. A throw becomes `Error: <message>`. */
+  call(store: Store, args: Args): string;
+}
+
+/** A call of a tool: by the agent, or in a task's ground truth. */
+export interface Call<Args = any> {
+  readonly name: string;
+  readonly arguments: Args;
+}
+
+/** What a conversation is about. Everything in it is JSON (retail's arguments too: see Domain.parse). */
+export interface Task {
+  /** Unique in its set, for instance "shop/train/3/return/12". */
+  readonly id: string;
+  readonly domain: string;
+  /** The template that it was made from: results are broken down by it. */
+  readonly family: string;
+  /** Seed of the database that it is played on: `domain.database(task.database)`. */
+  readonly database: number;
+  /** Prose for a reader (LLM user, LLM judge): who the customer is, what they want and know. */
+  readonly instruction: string;
+  /** The same, structured, for the scripted user. */
+  readonly scenario: Scenario;
+  /** Ground truth: the writes that bring fresh data to the wanted state, in order. Empty: nothing may change. */
+  readonly actions: readonly { readonly name: string; readonly arguments: Json }[];
+  /** Each must occur in some message of the agent (checked only where the profile asks for it). */
+  readonly outputs: readonly string[];
+}
+
+/** What the scripted user plays from. Phrases are complete sentences, ready to be said. */
+export interface Scenario {
+  /** The first message. */
+  readonly opening: string;
+  /** Slot (one that the domain's `asks` can name) -> what the customer answers when asked for it. */
+  readonly facts: { readonly [slot: string]: string };
+  /** Slots that the opening answers already: asking for them again is of no use. Default none. */
+  readonly given?: readonly string[];
+  /** Said once when the agent seems lost or asks for something the customer does not know. */
+  readonly fallback: string;
+}
+
+/** A backend application: what the agent can do, what it must obey, and what it is asked. */
+export interface Domain<Args = any> {
+  readonly name: string;
+  /** The system text: the rules that the agent has to follow. */
+  readonly policy: string;
+  /** False when the prompt holds no tool schemas (a policy trained on this domain alone knows them). */
+  readonly toolsInPrompt: boolean;
+  readonly tools: readonly Tool<Args>[];
+  readonly families: readonly string[];
+  /**
+   * Reads the JSON text of a call's arguments; throws on what is not one JSON object. Without it: JSON.parse, and the
+   * session checks names and types against the tool's `parameters`. A domain that reads for itself answers for itself.
+   */
+  parse?(json: string): Args;
+  /** Fresh data; the same seed gives the same bytes. Cached and shared: sessions never write to it. */
+  database(seed: number): Database;
+  /** Task number `index` of a family on one database, or null when this database has no room for it. */
+  task(family: string, seed: number, index: number): Task | null;
+  /** Which slots of a scenario does this message of the agent ask for? Empty when it asks for nothing. */
+  asks(message: string): readonly string[];
+  /** What a message of the agent does to the talk, as a customer and a judge would hear it. */
+  hears(message: string): Speech;
+  /** Policy predicates: null when this call is allowed in this state, else the rule that it breaks. */
+  violates(call: Call<Args>, store: Store, transcript: readonly Entry[]): string | null;
+  /** For tasks without writes: did the agent say what had to be said (silence must not pass)? Default true. */
+  answered?(task: Task, transcript: readonly Entry[]): boolean;
+  /** The scripted expert: what the agent says next, given the talk so far. Demonstrations and the oracle use it. */
+  expert?(task: Task, habits: Habits, seed: number): (transcript: readonly Entry[]) => AgentTurn;
+  /** One text of look-ups in the domain's own shapes, for a policy that starts from nothing (see `tarl sft`). */
+  drill?(seed: number): readonly { readonly text: string; readonly learn: boolean }[];
+}
+
+/** How the scripted expert works: the rate (0 to 1) at which it makes each kind of mistake. All 0: the oracle. */
+export interface Habits {
+  readonly skipsLookup: number;
+  readonly skipsConfirmation: number;
+  readonly wrongChoice: number;
+  readonly ignoresRules: number;
+  /** Rate of mistakes that it notices and mends ("Wait, ..."). */
+  readonly recovers: number;
+}
+
+/** Tables of entities by id, in insertion order. Entities are plain data (objects, arrays, Maps, scalars). */
+export type Database = ReadonlyMap<string, ReadonlyMap<string, unknown>>;
+
+/** How a message of the agent is heard; several can be true at once. */
+export interface Speech {
+  /** Asks for consent to something ("Shall I ...?"). */
+  readonly confirms: boolean;
+  /** Says that what was wanted is done. */
+  readonly claimsDone: boolean;
+  /** Says that it cannot or may not be done. */
+  readonly refuses: boolean;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Session
+// ---------------------------------------------------------------------------------------------------
+
+/** One line of a conversation, in order. `turn` counts the agent's turns from 0. */
+export type Entry =
+  | { readonly role: "user"; readonly text: string }
+  | { readonly role: "agent"; readonly turn: number; readonly text: string }
+  | {
+      readonly role: "tool";
+      readonly turn: number;
+      readonly call: Call;
+      readonly observation: string;
+      /** True when the tool refused or failed. */
+      readonly failed: boolean;
+      /** True when the call changed the state. */
+      readonly wrote: boolean;
+    }
+  | {
+      /** A turn that could not be acted on (broken JSON, unknown tool ...); `observation` is what the agent was told. */
+      readonly role: "invalid";
+      readonly turn: number;
+      readonly text: string;
+      readonly reason: InvalidReason;
+      readonly observation: string;
+    };
+
+export type InvalidReason = "json" | "unknown-tool" | "arguments" | "too-long" | "empty" | "cut";
+
+/** Why a conversation ended. The last three are not the policy's fault and are counted apart. */
+export type Ending =
+  | "user-stop" // the customer said goodbye
+  | "tool-end" // a tool that ends the talk was called (transfer to a human)
+  | "turn-limit"
+  | "token-limit" // the context or the rollout's token budget is full
+  | "invalid-limit" // too many turns in a row that could not be acted on
+  | "aborted"
+  | "user-fault"
+  | "error";
+
+/** What one generation of the agent says and asks for, read from its text. */
+export interface AgentTurn {
+  /** What is said to the customer: outside of thoughts and tool calls, trimmed. */
+  readonly text: string;
+  /** Tool calls in order; `arguments` is the JSON text as the agent wrote it, so that 1 and 1.0 stay apart. */
+  readonly calls: readonly { readonly name: string; readonly arguments: string }[];
+  /** Set when the turn cannot be acted on; `observation` is one line for the agent. */
+  readonly invalid: { readonly reason: InvalidReason; readonly observation: string } | null;
+}
+
+/** What the environment answers to a turn: tool results, or the customer's next words. Empty when the talk is over. */
+export interface Reply {
+  readonly messages: readonly { readonly role: "user" | "tool"; readonly text: string }[];
+  readonly ending: Ending | null;
+}
+
+/** How conversations are written as tokens. Environment text is encoded without any added token of its own. */
+export interface Format {
+  /** The end-of-turn token first. */
+  readonly stopIds: readonly number[];
+  /** System text, tools and the first user message, up to where the agent starts. */
+  prompt(system: string, tools: readonly Tool[], user: string): number[];
+  /** What comes between two turns of the agent. `closed`: the sampled turn already ends in its end-of-turn token. */
+  between(reply: Reply, closed: boolean): number[];
+  /** A demonstrated turn, end-of-turn token included. */
+  turn(turn: AgentTurn): number[];
+  /** Reads a sampled turn; never throws. `cut`: it was ended by a limit. */
+  parse(ids: ArrayLike<number>, cut: boolean): AgentTurn;
+  decode(ids: ArrayLike<number>): string;
+}
+
+/** The simulated customer. One instance per session. */
+export interface User {
+  /** The customer's first message. */
+  open(): Promise<string>;
+  /** The answer to a message of the agent; `done` when the customer leaves with it. */
+  reply(message: string): Promise<{ readonly text: string; readonly done: boolean }>;
+}
+
+/** What the verifier found when the conversation ended. */
+export interface Outcome {
+  /** 1 when the final state is the one that the ground truth leads to (and the outputs were said, where the profile asks). */
+  readonly success: 0 | 1;
+  readonly stateMatches: boolean;
+  readonly outputsSaid: boolean;
+  /** Successful calls that changed the state. */
+  readonly writes: number;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Rollout
+// ---------------------------------------------------------------------------------------------------
+
+/** Token ids of one conversation and who wrote them; all arrays have the same length. */
+export interface Ledger {
+  readonly ids: Int32Array;
+  /** 1 where the policy sampled the token, 0 where the environment wrote it. The only source of loss masks. */
+  readonly mask: Uint8Array;
+  /** Log-prob of the token when it was sampled (nats, at the sampling temperature); 0 where mask is 0. */
+  readonly logp: Float32Array;
+  /** Turn that a sampled token belongs to, -1 where mask is 0. */
+  readonly turn: Int16Array;
+}
+
+/** The finished record of one conversation. */
+export interface Rollout {
+  readonly task: Task;
+  /** Which of the task's attempts, from 0. */
+  readonly sample: number;
+  readonly seed: number;
+  readonly ledger: Ledger;
+  readonly turns: number;
+  readonly transcript: readonly Entry[];
+  readonly ending: Ending;
+  readonly outcome: Outcome;
+  /** Message of the error, where `ending` is "error" or "user-fault". */
+  readonly error?: string;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Verdict, reward, advantage
+// ---------------------------------------------------------------------------------------------------
+
+export type TurnScore = -1 | 0 | 1;
+
+/** Scores every agent turn of a finished conversation. */
+export interface Judge {
+  readonly name: string;
+  judge(rollout: Rollout, signal?: AbortSignal): Promise<Judgement>;
+}
+
+/** `scores` null: the judge abstained (no label; never a zero). Otherwise one score and one reason per turn. */
+export interface Judgement {
+  readonly scores: readonly TurnScore[] | null;
+  readonly reasons: readonly string[];
+}
+
+export interface Verdict {
+  readonly outcome: Outcome;
+  readonly judgement: Judgement | null;
+}
+
+export type RewardClass = "perfect" | "good" | "good_attempt" | "failed" | "conflict" | "unjudged";
+
+/** Named parts and their sum. `perTurn` splits it over the turns: it sums to `total`, or is empty when unjudged. */
+export interface Reward {
+  readonly total: number;
+  readonly parts: { readonly outcome: number; readonly turns: number; readonly major: number };
+  readonly class: RewardClass;
+  readonly perTurn: readonly number[];
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Policy: the door to the native engine
+// ---------------------------------------------------------------------------------------------------
+
+export interface Sampling {
+  /** 0 is greedy. */
+  readonly temperature: number;
+  /** 1 is off. */
+  readonly topP: number;
+  /** 0 is off. */
+  readonly topK: number;
+  /** 0 is off. */
+  readonly minP: number;
+  /** Generation ends after one of these; it is part of the result. */
+  readonly stopIds: readonly number[];
+  /** Most tokens of this one generation. */
+  readonly maxTokens: number;
+}
+
+export interface Generation {
+  readonly ids: Int32Array;
+  /** log pi(id | context) in nats at the sampling temperature, over the whole vocabulary, before top-p and the like. */
+  readonly logp: Float32Array;
+  /** "stop": a stop id; "length": maxTokens; "context": the conversation is full; "aborted". */
+  readonly ended: "stop" | "length" | "context" | "aborted";
+}
+
+/** One conversation inside the engine: its tokens and their KV stay between turns. */
+export interface Conversation {
+  readonly length: number;
+  /** Environment tokens. Copied; computed at the next `generate`. */
+  append(ids: ArrayLike<number>): void;
+  generate(sampling: Sampling, signal?: AbortSignal): Promise<Generation>;
+  /** A second conversation with the same tokens, sharing their KV, with its own random numbers. */
+  fork(seed: number): Conversation;
+  close(): void;
+}
+
+/** Flat rows for the native trainer. N tokens in B rows; token t of row b sits at rows[b] + t. */
+export interface Batch {
+  /** [N] */
+  readonly ids: Int32Array;
+  /** [B+1], first 0, last N. */
+  readonly rows: Int32Array;
+  /** [N] weight of each token's loss, 0 outside the mask (normaliser of the aggregation included). */
+  readonly weight: Float32Array;
+  /** [N] */
+  readonly advantage: Float32Array;
+  /** [N] sampler's log-probs; null: the trainer's own, detached (ratio 1). */
+  readonly oldLogp: Float32Array | null;
+  /** [N] reference log-probs, null without KL. */
+  readonly refLogp: Float32Array | null;
+}
+
+export interface LossOptions {
+  /** "none": -A log pi (no ratio, no clipping). */
+  readonly ratio: "token" | "sequence" | "none";
+  readonly clipLow: number;
+  readonly clipHigh: number;
+  /** 0 is off. */
+  readonly dualClip: number;
+  readonly klCoef: number;
+  readonly klKind: "k1" | "k2" | "k3" | "abs";
+  readonly entropyCoef: number;
+  /** Divides the logits before the softmax. */
+  readonly temperature: number;
+}
+
+export interface OptimizerOptions {
+  readonly kind: "adamw" | "muon";
+  readonly lr: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  readonly weightDecay: number;
+  /** Largest L2 norm of the whole gradient; 0 is off. */
+  readonly maxGradNorm: number;
+}
+
+/** Token means under the mask, except where named otherwise. */
+export interface StepStats {
+  readonly loss: number;
+  readonly pgLoss: number;
+  readonly klLoss: number;
+  /** k3 estimate against the reference, 0 without one. */
+  readonly kl: number;
+  readonly entropy: number;
+  /** mean(old - new): KL from the sampler's policy. */
+  readonly approxKl: number;
+  readonly ratio: number;
+  readonly clipLow: number;
+  readonly clipHigh: number;
+  readonly dualClip: number;
+  /** Largest |trainer log-prob - sampler log-prob| of this batch before the update. */
+  readonly mismatch: number;
+  /** L2 norm before clipping. */
+  readonly gradNorm: number;
+  /** Tokens in the batch, and those with a weight. */
+  readonly tokens: number;
+  readonly lossTokens: number;
+}
+
+export interface Policy {
+  /** Ids that the model has a row for. */
+  readonly vocabSize: number;
+  /** Most tokens of one conversation. */
+  readonly contextLength: number;
+  open(ids: ArrayLike<number>, seed: number): Conversation;
+  /** Log-prob and entropy of each token given those before it in its row, and the likeliest id, [N]; 0 on each row's first. */
+  score(
+    ids: Int32Array,
+    rows: Int32Array,
+    temperature: number,
+  ): Promise<{ logp: Float32Array; entropy: Float32Array; top1: Int32Array }>;
+  /** Loss, gradients and one optimizer step over the whole batch. */
+  step(batch: Batch, loss: LossOptions, optimizer: OptimizerOptions): Promise<StepStats>;
+  /** Writes a checkpoint that transformers loads; with `optimizer`, what resuming needs as well. */
+  save(dir: string, options?: { optimizer?: boolean }): Promise<void>;
+  dispose(): Promise<void>;
+}

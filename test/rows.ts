@@ -1,0 +1,60 @@
+// The policy loss on ragged rows of numbers, one row a sequence, for tests that are written in such rows.
+
+import { native } from "../src/policy/native.ts";
+import type { LossOptions } from "../src/types.ts";
+
+export type Rows = number[][];
+
+/** Nothing but -A log pi. */
+export const plainLoss: LossOptions = {
+  ratio: "none",
+  clipLow: 0,
+  clipHigh: 0,
+  dualClip: 0,
+  klCoef: 0,
+  klKind: "k3",
+  entropyCoef: 0,
+  temperature: 1,
+};
+
+/** Where rows begin, and the end of the last one. */
+export function offsets(rows: Rows): Int32Array {
+  const ends = Int32Array.of(0, ...rows.map((row) => row.length));
+  for (let i = 1; i < ends.length; i++) ends[i] += ends[i - 1];
+  return ends;
+}
+
+export function unflat(values: ArrayLike<number>, rows: Int32Array): Rows {
+  return Array.from(rows.subarray(1), (end, i) => Array.from(values).slice(rows[i], end));
+}
+
+export interface LossRows {
+  logp: Rows;
+  weight: Rows;
+  advantage?: Rows;
+  old?: Rows;
+  ref?: Rows;
+  entropy?: Rows;
+}
+
+export type RowsLoss = ReturnType<typeof policyLoss>;
+
+/** What the loss reports, and its gradients by row. Missing advantages and entropies are 0. */
+export function policyLoss({ logp, weight, advantage, old, ref, entropy }: LossRows, options: LossOptions) {
+  const rows = offsets(logp);
+  const flat = (values: Rows) => Float64Array.from(values.flat());
+  const zeros = logp.map((row) => row.map(() => 0));
+  const { stats, gradLogp, gradEntropy } = native.policyLoss(
+    {
+      logp: flat(logp),
+      entropy: flat(entropy ?? zeros),
+      oldLogp: old ? flat(old) : null,
+      refLogp: ref ? flat(ref) : null,
+      advantage: flat(advantage ?? zeros),
+      weight: flat(weight),
+      rows,
+    },
+    options,
+  );
+  return { ...stats, gradLogp: unflat(gradLogp, rows), gradEntropy: unflat(gradEntropy, rows) };
+}
