@@ -2,7 +2,7 @@
 // By itself:  npm run check  prints what is wrong;  npm run format  (--write) mends what a formatter can mend.
 
 import { spawnSync } from "node:child_process";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { root, setup } from "./setup.js";
 import { files } from "./stamp.js";
@@ -28,7 +28,15 @@ export function biome(write = false) {
 
 export function clangFormat(write = false) {
   const sources = files(join(root, "native"), (path) => /\.(h|cpp|cu|inc)$/.test(path));
-  return command("clang-format", "clang-format/index.js", [...(write ? ["-i"] : ["--dry-run", "-Werror"]), ...sources]);
+  const args = write ? ["-i"] : ["--dry-run", "-Werror"];
+  const result = command("clang-format", "clang-format/index.js", [...args, ...sources]);
+  const places = [...result.output.matchAll(/^(.+?):(\d+):\d+: error: code should be clang-formatted/gm)];
+  const first = new Map(places.reverse().map(([, path, line]) => [relative(root, path), line]));
+  if (first.size === 0) return result;
+  return {
+    ...result,
+    output: [...first].map(([path, line]) => `${path}:${line}: not formatted (npm run format)\n`).join(""),
+  };
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {

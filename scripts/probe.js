@@ -17,7 +17,8 @@ function ask(program, args, input) {
 }
 
 function install(debian) {
-  return ask("apt-get", ["--version"]) ? `sudo apt-get install -y ${debian}` : `install ${debian} (its Debian name)`;
+  if (!ask("apt-get", ["--version"])) return `install ${debian} (its Debian name)`;
+  return `${process.getuid() === 0 ? "" : "sudo "}apt-get install -y ${debian}`;
 }
 
 /** One line of the report; `fix` is what to type where `ok` is false. */

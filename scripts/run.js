@@ -1,14 +1,19 @@
 // Runs one program to its end or to a time limit, with everything that it started. For the test runner and its kin.
 
 import { spawn } from "node:child_process";
+import { constants } from "node:os";
 import { root } from "./setup.js";
 
 const groups = new Set();
-for (const signal of ["SIGINT", "SIGTERM"]) {
-  process.on(signal, () => {
-    for (const pid of groups) kill(pid);
-    process.exit(130);
-  });
+
+/** Ends what is running when this process is ended; from the first run on, for before it the set-up sees to itself. */
+function guard() {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+    process.on(signal, () => {
+      for (const group of groups) kill(group);
+      process.exit(128 + constants.signals[signal]);
+    });
+  }
 }
 
 /**
@@ -16,6 +21,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
  * With `show` its output goes to the terminal and `output` is "".
  */
 export function run(program, args, { limitSeconds = 3600, show = false, env = {} } = {}) {
+  if (process.listenerCount("SIGINT") === 0) guard();
   return new Promise((resolve, reject) => {
     const start = performance.now();
     const stdio = ["ignore", show ? "inherit" : "pipe", show ? "inherit" : "pipe"];

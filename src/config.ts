@@ -39,24 +39,25 @@ const above = (min: number): Kind<number> => ({
   expects: `a number above ${min}`,
   written: "number",
 });
-const choice = <const T extends string>(...names: T[]): Kind<T> => ({
+const choice = <const T extends string>(...names: T[]): Kind<T> & { readonly unit: string } => ({
+  unit: names.join("|"),
   schema: z.enum(names) as z.ZodType<T>,
   expects: names.join(" or "),
   written: "text",
 });
-const flag: Kind<boolean> = { schema: z.boolean(), expects: "true or false", written: "flag" };
+const flag = { schema: z.boolean(), expects: "true or false", written: "flag", unit: "yes/no" } as const;
 const text = (expects: string): Kind<string> => ({ schema: z.string().min(1), expects, written: "text" });
 
-/** `[value, default, unit, help, source]`, and the paper's value where it is another one. */
+/** Kind, default, unit, what it does, source, and the paper's value where it is another one. */
 function option<T>(
-  kind: Kind<T>,
+  kind: Kind<T> & { readonly unit?: string },
   value: NoInfer<T>,
   unit: string,
   help: string,
   source: Option["source"],
   paper?: NoInfer<T>,
 ): Option<T> {
-  return { ...kind, default: value, unit, help, source, ...(paper === undefined ? {} : { paper }) };
+  return { ...kind, default: value, unit: kind.unit ?? unit, help, source, ...(paper === undefined ? {} : { paper }) };
 }
 
 export const table = {
@@ -69,13 +70,39 @@ export const table = {
   },
   "The policy": {
     model: option(text("a folder in HF format, or embedded"), "embedded", "folder", "the policy to start from", "ours"),
-    device: option(choice("auto", "cpu", "cuda"), "auto", "", "where it computes; auto takes a GPU if there is one", "ours"),
-    dtype: option(choice("fp32", "bf16"), "fp32", "", "type of the weights in use; master weights are fp32", "ours", "bf16"),
+    device: option(
+      choice("auto", "cpu", "cuda"),
+      "auto",
+      "",
+      "where it computes; auto takes a GPU if there is one",
+      "ours",
+    ),
+    dtype: option(
+      choice("fp32", "bf16"),
+      "fp32",
+      "",
+      "type of the weights in use; master weights are fp32",
+      "ours",
+      "bf16",
+    ),
     threads: option(whole(0, 1024), 0, "threads", "CPU threads; 0 takes every core", "ours"),
   },
   Tasks: {
-    domain: option(text("the name of a domain"), "shop", "name", "backend application that is played", "ours", "retail"),
-    families: option(text("families, separated by commas, or all"), "all", "names", "task families to draw from", "ours"),
+    domain: option(
+      text("the name of a domain"),
+      "shop",
+      "name",
+      "backend application that is played",
+      "ours",
+      "retail",
+    ),
+    families: option(
+      text("families, separated by commas, or all"),
+      "all",
+      "names",
+      "task families to draw from",
+      "ours",
+    ),
     refuseShare: option(number(0, 1), 0.15, "share", "most tasks in which nothing may be written", "measured"),
     trainDatabases: option(whole(1, 900_000), 100_000, "databases", "seeds that training tasks are drawn from", "ours"),
     tasks: option(whole(1, 65_536), 12, "tasks", "tasks of one update", "measured", 32),
@@ -88,7 +115,7 @@ export const table = {
     contextTokens: option(whole(2), 768, "tokens", "most tokens of one conversation", "measured", 32_768),
     invalidInRow: option(whole(1), 3, "turns", "unusable turns in a row that end a conversation", "ours"),
     concurrent: option(whole(1, 65_536), 512, "conversations", "most conversations at once", "ours"),
-    temperature: option(above(0), 1, "", "sampling temperature", "measured", 0.7),
+    temperature: option(above(0), 1, "divisor of logits", "sampling temperature", "measured", 0.7),
     topP: option(number(0.01, 1), 1, "mass", "nucleus sampling; below 1 it biases the ratio", "ours", 0.95),
     topK: option(whole(0), 0, "tokens", "sample from the k most likely; 0 is off", "ours"),
     minP: option(number(0, 1), 0, "share", "least probability against the most likely token; 0 is off", "ours"),
@@ -100,12 +127,30 @@ export const table = {
     outcomeWeight: option(number(0), 10, "reward", "weight of the outcome", "paper"),
     turnsWeight: option(number(0), 5, "reward", "weight of the share of correct turns", "paper"),
     majorWeight: option(number(0), 5, "reward", "cost of a major deviation", "paper"),
-    conflict: option(choice("trust-verifier", "keep"), "trust-verifier", "", "success with a major deviation: drop the -1, or keep it", "ours"),
-    abstain: option(choice("outcome", "drop"), "outcome", "", "rollouts without a verdict: outcome alone, or left out", "ours"),
+    conflict: option(
+      choice("trust-verifier", "keep"),
+      "trust-verifier",
+      "",
+      "success with a major deviation: drop the -1, or keep it",
+      "ours",
+    ),
+    abstain: option(
+      choice("outcome", "drop"),
+      "outcome",
+      "",
+      "rollouts without a verdict: outcome alone, or left out",
+      "ours",
+    ),
   },
   Algorithm: {
-    algo: option(choice("grpo", "rloo"), "grpo", "", "advantage", "paper"),
-    std: option(choice("sample", "population", "batch", "none"), "sample", "", "what GRPO divides by; none is Dr. GRPO", "ours"),
+    algo: option(choice("grpo", "rloo"), "grpo", "", "how advantages are made", "paper"),
+    std: option(
+      choice("sample", "population", "batch", "none"),
+      "sample",
+      "",
+      "what GRPO divides by; none is Dr. GRPO",
+      "ours",
+    ),
     stdEps: option(above(0), 1e-6, "reward", "added to that divisor", "ours"),
     epochs: option(whole(1, 100), 1, "passes", "updates on the same rollouts", "ours"),
     aggregation: option(
@@ -119,19 +164,20 @@ export const table = {
     clipLow: option(number(0, 1), 0.2, "ratio", "lower clip", "ours"),
     clipHigh: option(number(0), 0.2, "ratio", "upper clip", "ours"),
     dualClip: option(number(0), 0, "ratio", "dual clip, above 1; 0 is off", "ours"),
-    klCoef: option(number(0), 0, "", "weight of the KL to the starting policy; 0 is off", "measured", 0.001),
+    klCoef: option(number(0), 0, "weight", "weight of the KL to the starting policy; 0 is off", "measured", 0.001),
     klKind: option(choice("k1", "k2", "k3", "abs"), "k3", "", "its estimator", "ours"),
-    entropyCoef: option(number(0), 0, "", "weight of the entropy bonus; 0 is off", "paper"),
+    entropyCoef: option(number(0), 0, "weight", "weight of the entropy bonus; 0 is off", "paper"),
   },
   Optimizer: {
-    optimizer: option(choice("adamw", "muon"), "adamw", "", "kind", "ours"),
-    lr: option(above(0), 3e-4, "", "learning rate", "measured", 1e-6),
+    optimizer: option(choice("adamw", "muon"), "adamw", "", "which optimizer", "ours"),
+    lr: option(above(0), 3e-4, "per update", "learning rate", "measured", 1e-6),
     warmup: option(whole(0), 0, "updates", "linear rise of the learning rate", "ours"),
     decay: option(choice("none", "linear", "cosine"), "none", "", "fall of the learning rate to 0 after it", "ours"),
-    beta1: option(number(0, 0.999999), 0.9, "", "Adam's first", "ours"),
-    beta2: option(number(0, 0.999999), 0.999, "", "Adam's second", "ours"),
-    eps: option(above(0), 1e-8, "", "Adam's epsilon", "ours"),
-    weightDecay: option(number(0), 0, "", "decoupled weight decay", "ours"),
+    beta1: option(number(0, 0.999999), 0.9, "share kept", "Adam's first moment", "ours"),
+    beta2: option(number(0, 0.999999), 0.999, "share kept", "Adam's second moment", "ours"),
+    eps: option(above(0), 1e-8, "gradient", "Adam's epsilon", "ours"),
+    weightDecay: option(number(0), 0, "per update and lr", "decoupled weight decay of matrices", "ours"),
+    decayVectors: option(flag, false, "", "decay norms and biases too", "ours"),
     maxGradNorm: option(number(0), 1, "L2 norm", "gradient clip; 0 is off", "ours"),
   },
   Evaluation: {
@@ -139,7 +185,7 @@ export const table = {
     evalTrials: option(whole(4, 1000), 4, "trials", "conversations about each of them", "ours"),
     evalEvery: option(whole(0), 0, "updates", "distance between evaluations in between; 0 is none", "ours"),
     evalSeed: option(whole(0, 2 ** 32 - 1), 0, "seed", "decides the held-out tasks", "ours"),
-    evalTemperature: option(number(0), 1, "", "its sampling temperature; 0 is greedy", "ours"),
+    evalTemperature: option(number(0), 1, "divisor of logits", "its sampling temperature; 0 is greedy", "ours"),
   },
 } as const;
 
@@ -218,7 +264,8 @@ const contradictions: readonly [(c: Config) => boolean, (c: Config) => string][]
   [(c) => c.dualClip > 0 && c.dualClip <= 1, (c) => `--dual-clip ${c.dualClip}: expected 0 (off) or more than 1`],
   [
     (c) => c.promptTokens >= c.contextTokens,
-    (c) => `--prompt-tokens ${c.promptTokens} with --context-tokens ${c.contextTokens}: a conversation needs room after its prompt`,
+    (c) =>
+      `--prompt-tokens ${c.promptTokens} with --context-tokens ${c.contextTokens}: a conversation needs room after its prompt`,
   ],
   [(c) => c.warmup >= c.steps, (c) => `--warmup ${c.warmup} with --steps ${c.steps}: the rise must end before the run`],
 ];

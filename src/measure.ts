@@ -5,10 +5,10 @@
 import type { Config } from "./config.ts";
 import { familyNames } from "./config.ts";
 import { domain as findDomain } from "./domains/index.ts";
-import { agents, type Evaluation, evaluate } from "./eval/evaluate.ts";
 import { UsageError } from "./errors.ts";
+import { agents, type Evaluation, evaluate } from "./eval/evaluate.ts";
 import { ruleJudge } from "./judge/rules.ts";
-import { modelPath, perform, Table } from "./play.ts";
+import { perform, Table } from "./play.ts";
 import { reward } from "./reward.ts";
 import { type Attempt, attempts, collect, faulty } from "./rollout/collect.ts";
 import { evalSampling, rewardOptions } from "./settings.ts";
@@ -49,7 +49,7 @@ export async function measureAgent(
 ): Promise<Evaluation> {
   const told = (plan: readonly Attempt[]) => (_: Rollout, done: number) => finished(done, plan.length);
   if (name === "policy") {
-    const table = await Table.open(config, modelPath(config.model));
+    const table = await Table.open(config, null);
     const sampling = evalSampling(config);
     try {
       return await measure(config, table, ruleJudge(table.domain), (plan) =>

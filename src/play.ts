@@ -5,8 +5,8 @@
 import { join } from "node:path";
 import { type Config, familyNames } from "./config.ts";
 import { domain as findDomain } from "./domains/index.ts";
-import type { Agent } from "./eval/evaluate.ts";
 import { UsageError } from "./errors.ts";
+import type { Agent } from "./eval/evaluate.ts";
 import { openPolicy } from "./policy/policy.ts";
 import { loadTokenizer, type Tokenizer } from "./policy/tokenizer.ts";
 import { derive } from "./random.ts";
@@ -39,13 +39,16 @@ export class Table {
     readonly limits: Conversing,
   ) {}
 
-  /** Opens domain, tokenizer and policy; `dir` holds the checkpoint. */
-  static async open(config: Config, dir: string): Promise<Table> {
+  /** Opens domain, tokenizer and policy. `checkpoint`: one of the run's own to go on from; null: the config's model. */
+  static async open(config: Config, checkpoint: string | null): Promise<Table> {
     const domain = await findDomain(config.domain);
     const families = mix(domain, familyNames(config), config.refuseShare);
-    const tokenizer = loadTokenizer(dir);
+    const model = checkpoint ?? modelPath(config.model);
+    const tokenizer = loadTokenizer(model);
     const { device, dtype, threads } = config;
-    const policy = await openPolicy({ model: dir, device, dtype, threads, role: "policy" });
+    const vocabLimit = tokenizer.size; // rows of the embedding beyond the tokenizer are padding
+    const engine = { device, dtype, threads, vocabLimit, role: "policy", fresh: checkpoint === null } as const;
+    const policy = await openPolicy({ model, ...engine });
     return new Table(domain, families, policy, tokenizer, chatFormat(tokenizer), config);
   }
 
@@ -70,6 +73,13 @@ export class Table {
   }
 
   decode = (ids: ArrayLike<number>): string => this.format.decode(ids);
+}
+
+/** The policy that a run started from, for the KL to it. */
+export function openReference({ model, device, dtype, threads }: Config): Promise<Policy> {
+  const dir = modelPath(model);
+  const vocabLimit = loadTokenizer(dir).size;
+  return openPolicy({ model: dir, device, dtype, threads, vocabLimit, role: "reference" });
 }
 
 /** One conversation of a domain's scripted expert, as tokens of any format. */

@@ -50,6 +50,7 @@ const recipe = z.strictObject({
     beta2: z.number().min(0).max(1).default(0.95),
     eps: z.number().positive().default(1e-8),
     weightDecay: z.number().min(0).default(0),
+    decayVectors: z.boolean().default(false),
     maxGradNorm: z.number().min(0).default(1),
   }),
   /** Held-out checks: every `every` optimizer steps the loss on demonstrations and the success of `tasks` conversations. */

@@ -165,7 +165,9 @@ async function heldOutCheck(
       sample: 0,
       seed: i,
     }));
-  const shown = await table.collect(draw(demonstrations, "demonstrations"), (attempt) => table.demonstrate(attempt, CLEAN));
+  const shown = await table.collect(draw(demonstrations, "demonstrations"), (attempt) =>
+    table.demonstrate(attempt, CLEAN),
+  );
   const batch = weighted(shown.map(({ ledger: { ids, mask } }) => ({ ids, weight: (t) => mask[t] })));
   const played = draw(tasks, "tasks");
   return async () => {

@@ -8,15 +8,22 @@ import { pack } from "./batch.ts";
 import type { Config } from "./config.ts";
 import { ruleJudge } from "./judge/rules.ts";
 import { measure } from "./measure.ts";
-import { modelPath, Table } from "./play.ts";
-import { openPolicy } from "./policy/policy.ts";
+import { openReference, Table } from "./play.ts";
 import { reward } from "./reward.ts";
 import { attempts, faulty } from "./rollout/collect.ts";
 import { evaluationFile } from "./run/closing.ts";
 import type { RunDirectory } from "./run/directory.ts";
 import { type Graded, rolloutLine, type StepLine, stepLine } from "./run/metrics.ts";
 import type { Observer } from "./run/observer.ts";
-import { advantageOptions, evalSampling, lossOptions, optimizerOptions, packOptions, rewardOptions, trainSampling } from "./settings.ts";
+import {
+  advantageOptions,
+  evalSampling,
+  lossOptions,
+  optimizerOptions,
+  packOptions,
+  rewardOptions,
+  trainSampling,
+} from "./settings.ts";
 import { sampleTasks, trainDatabases } from "./tasks/sampler.ts";
 import type { Judge, Policy, Rollout, StepStats } from "./types.ts";
 
@@ -42,9 +49,8 @@ export async function train(config: Config, run: RunDirectory, observer: Observe
   const start = run.checkpoints().at(-1) ?? 0;
   run.rewind(start);
   observer.starts(start);
-  const initial = modelPath(config.model);
-  const table = await Table.open(config, start ? run.checkpointPath(start) : initial);
-  const reference = config.klCoef > 0 ? await openPolicy({ ...config, model: initial, role: "reference" }) : null;
+  const table = await Table.open(config, start ? run.checkpointPath(start) : null);
+  const reference = config.klCoef > 0 ? await openReference(config) : null;
   const training = { config, table, reference, judge: ruleJudge(table.domain), run, observer, stop };
   try {
     for (let step = start; ; step++) {
@@ -72,7 +78,11 @@ async function update({ config, table, reference, judge, run, observer }: Traini
   observer.began("rollout");
   const plan = attempts(tasks, config.samples, config.seed, "train", step);
   const sampling = trainSampling(config);
-  const rollouts = await table.collect(plan, (attempt) => table.converse(attempt, sampling), observer.played(plan.length));
+  const rollouts = await table.collect(
+    plan,
+    (attempt) => table.converse(attempt, sampling),
+    observer.played(plan.length),
+  );
 
   observer.began("judge");
   const graded = await Promise.all(rollouts.map((rollout) => grade(config, judge, rollout)));
@@ -81,7 +91,11 @@ async function update({ config, table, reference, judge, run, observer }: Traini
 
   observer.began("train");
   const { values, flat, groups } = advantage(config, learned);
-  let batch = pack(learned.map(({ rollout }) => rollout.ledger), values, packOptions(config));
+  let batch = pack(
+    learned.map(({ rollout }) => rollout.ledger),
+    values,
+    packOptions(config),
+  );
   if (reference) batch = { ...batch, refLogp: (await reference.score(batch.ids, batch.rows, config.temperature)).logp };
   const optimizer = optimizerOptions(config, step);
   const stats: StepStats[] = [];
@@ -110,7 +124,14 @@ function advantage(config: Config, graded: readonly Graded[]) {
   const tasks = graded.map(({ rollout }) => rollout.task.id);
   const groups = new Set(tasks).size;
   if (config.credit === "trajectory")
-    return { groups, ...advantages(graded.map(({ reward }) => reward.total), tasks, advantageOptions(config)) };
+    return {
+      groups,
+      ...advantages(
+        graded.map(({ reward }) => reward.total),
+        tasks,
+        advantageOptions(config),
+      ),
+    };
   const std = config.std === "population" ? config.std : "sample";
   const shares = graded.map(({ reward }) => reward.perTurn);
   const { values, flat } = turnAdvantages(shares, tasks, { std, eps: config.stdEps, gamma: 1 });

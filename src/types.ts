@@ -344,6 +344,8 @@ export interface OptimizerOptions {
   readonly beta2: number;
   readonly eps: number;
   readonly weightDecay: number;
+  /** Decay norms and biases too, not only matrices. */
+  readonly decayVectors: boolean;
   /** Largest L2 norm of the whole gradient; 0 is off. */
   readonly maxGradNorm: number;
 }

@@ -52,16 +52,31 @@ const LIMITS = {
 
 /** A tokenizer.json of at most `size` ids, learnt from `count` demonstrations and as many drills. A function of its arguments. */
 export async function makeTokenizer(domain: Domain, size: number, count: number, seed: number): Promise<TokenizerJson> {
-  if (!domain.expert) throw new UsageError(`the domain ${domain.name} has no scripted expert to learn a tokenizer from`);
+  if (!domain.expert)
+    throw new UsageError(`the domain ${domain.name} has no scripted expert to learn a tokenizer from`);
   const format = chatFormat(letters);
   const families = mix(domain, [], 1);
   const texts: string[] = [];
   for (let from = 0; from < count; from += BLOCK) {
-    const tasks = sampleTasks(domain, families, trainDatabases(count), Math.min(BLOCK, count - from), seed, "tokenizer", from);
+    const tasks = sampleTasks(
+      domain,
+      families,
+      trainDatabases(count),
+      Math.min(BLOCK, count - from),
+      seed,
+      "tokenizer",
+      from,
+    );
     for (const attempt of attempts(tasks, 1, seed, "tokenizer")) {
       const { ledger } = await demonstrateAs(domain, attempt, CLEAN, format, LIMITS);
       texts.push(format.decode(ledger.ids));
-      if (domain.drill) texts.push(domain.drill(attempt.seed).map(({ text }) => text).join(""));
+      if (domain.drill)
+        texts.push(
+          domain
+            .drill(attempt.seed)
+            .map(({ text }) => text)
+            .join(""),
+        );
     }
   }
   return train(texts, { size, added: CONTROLS });

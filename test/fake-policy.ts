@@ -2,7 +2,16 @@
 
 import { derive } from "../src/random.ts";
 import type { Attempt } from "../src/rollout/collect.ts";
-import type { Batch, Conversation, Generation, Ledger, LossOptions, OptimizerOptions, Policy, StepStats } from "../src/types.ts";
+import type {
+  Batch,
+  Conversation,
+  Generation,
+  Ledger,
+  LossOptions,
+  OptimizerOptions,
+  Policy,
+  StepStats,
+} from "../src/types.ts";
 
 /** Everything that a step was given. */
 export interface Step {
@@ -44,7 +53,8 @@ export class FakePolicy implements Policy {
         await new Promise((resolve) => setTimeout(resolve, seed % 5));
         if (signal?.aborted) return { ids: new Int32Array(0), logp: new Float32Array(0), ended: "aborted" };
         const from = own.length;
-        if (ledger.ids.subarray(0, from).some((id, t) => id !== own[t])) throw new Error("the talk took another course");
+        if (ledger.ids.subarray(0, from).some((id, t) => id !== own[t]))
+          throw new Error("the talk took another course");
         let to = from;
         while (to < ledger.ids.length && ledger.turn[to] === ledger.turn[from] && to - from < maxTokens) to++;
         const said = ledger.ids.slice(from, to);

@@ -19,6 +19,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
                         InstanceMethod<&EngineObject::generate>("generate"), InstanceMethod<&EngineObject::abort>("abort"),
                         InstanceMethod<&EngineObject::fork>("fork"), InstanceMethod<&EngineObject::close>("close"),
                         InstanceMethod<&EngineObject::score>("score"), InstanceMethod<&EngineObject::trace>("trace"),
+                        InstanceMethod<&EngineObject::trace_cached>("traceCached"),
                         InstanceMethod<&EngineObject::backward>("backward"), InstanceMethod<&EngineObject::update>("update"),
                         InstanceMethod<&EngineObject::stats>("stats"), InstanceMethod<&EngineObject::dispose>("dispose")});
   }
@@ -247,22 +248,34 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     });
   }
 
+  static Answer from_trace(const Trace& trace) {
+    return [trace](Napi::Env env) -> Napi::Value {
+      Napi::Object o = Napi::Object::New(env);
+      o.Set("logits", from_tensor(env, trace.logits));
+      o.Set("hidden", from_tensor(env, trace.hidden));
+      Napi::Array residuals = Napi::Array::New(env);
+      for (size_t i = 0; i < trace.residuals.size(); i++)
+        residuals[static_cast<uint32_t>(i)] = from_tensor(env, trace.residuals[i]);
+      o.Set("residuals", residuals);
+      return o;
+    };
+  }
+
   // trace(ids, rows, positions | null): { logits, hidden, residuals }
   Napi::Value trace(const Napi::CallbackInfo& info) {
     return guarded(env_, [&] {
       return promise([ids = to_ids(info[0], "ids"), rows = to_ids(info[1], "rows"),
-                      positions = to_ids(info[2], "positions")](Engine& e) -> Answer {
-        const Trace trace = e.trainer().trace(ids, rows, positions);
-        return [trace](Napi::Env env) -> Napi::Value {
-          Napi::Object o = Napi::Object::New(env);
-          o.Set("logits", from_tensor(env, trace.logits));
-          o.Set("hidden", from_tensor(env, trace.hidden));
-          Napi::Array residuals = Napi::Array::New(env);
-          for (size_t i = 0; i < trace.residuals.size(); i++)
-            residuals[static_cast<uint32_t>(i)] = from_tensor(env, trace.residuals[i]);
-          o.Set("residuals", residuals);
-          return o;
-        };
+                      positions = to_ids(info[2], "positions")](Engine& e) {
+        return from_trace(e.trainer().trace(ids, rows, positions));
+      });
+    });
+  }
+
+  // traceCached(ids, parts): { logits, hidden, residuals: [] }
+  Napi::Value trace_cached(const Napi::CallbackInfo& info) {
+    return guarded(env_, [&] {
+      return promise([ids = to_ids(info[0], "ids"), parts = to_ids(info[1], "parts")](Engine& e) {
+        return from_trace(e.trace_cached(ids, parts));
       });
     });
   }

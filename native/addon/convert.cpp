@@ -136,6 +136,7 @@ OptimizerOptions to_optimizer(const Napi::Object& o) {
   options.beta2 = to_number(o, "beta2");
   options.eps = to_number(o, "eps");
   options.weight_decay = to_number(o, "weightDecay");
+  options.decay_vectors = to_flag(o, "decayVectors");
   options.max_grad_norm = to_number(o, "maxGradNorm");
   return options;
 }

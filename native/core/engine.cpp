@@ -235,23 +235,17 @@ void Engine::publish(Conversation& c, int64_t from, int64_t to) {
                  page_ids(c.ids, index));
 }
 
-void Engine::compute(const std::vector<Slice>& slices) {
-  const at::NoGradGuard guard;
+/// The slices' next tokens through the model, their keys and values into the pool. -> hidden states of all of them
+at::Tensor Engine::forward(const std::vector<Slice>& slices) {
   const at::Device device = model_->options().device();
   std::vector<Segment> segments;
   std::vector<int32_t> ids, positions;
-  std::vector<int64_t> last;  // rows whose logits are sampled from
-  std::vector<Conversation*> sampling;
   for (const Slice& s : slices) {
-    Conversation& c = *s.conversation;
+    const Conversation& c = *s.conversation;
     segments.push_back({static_cast<int64_t>(ids.size()), s.length, c.computed, &c.pages});
     for (int64_t t = c.computed; t < c.computed + s.length; t++) {
       ids.push_back(c.ids[static_cast<size_t>(t)]);
       positions.push_back(static_cast<int32_t>(t));
-    }
-    if (c.computed + s.length == static_cast<int64_t>(c.ids.size())) {
-      last.push_back(static_cast<int64_t>(ids.size()) - 1);
-      sampling.push_back(&c);
     }
   }
   const at::Tensor hidden = model_->forward(
@@ -260,9 +254,24 @@ void Engine::compute(const std::vector<Slice>& slices) {
   for (const Slice& s : slices) s.conversation->computed += s.length;
   stats_.rounds++;
   stats_.computed += static_cast<int64_t>(ids.size());
+  return hidden;
+}
+
+void Engine::compute(const std::vector<Slice>& slices) {
+  const at::NoGradGuard guard;
+  const at::Tensor hidden = forward(slices);
+  std::vector<int64_t> last;  // rows whose logits are sampled from
+  std::vector<Conversation*> sampling;
+  int64_t end = 0;
+  for (const Slice& s : slices) {
+    end += s.length;
+    if (s.conversation->computed < static_cast<int64_t>(s.conversation->ids.size())) continue;
+    last.push_back(end - 1);
+    sampling.push_back(s.conversation);
+  }
   if (sampling.empty()) return;
 
-  const at::Tensor rows = hidden.index_select(0, at::tensor(last).to(device));
+  const at::Tensor rows = hidden.index_select(0, at::tensor(last).to(hidden.device()));
   const at::Tensor logits = model_->head()(context_, rows).to(at::kCPU, at::kFloat).contiguous();
   const int64_t vocab = logits.size(1);
   const float* z = logits.const_data_ptr<float>();
@@ -286,6 +295,23 @@ void Engine::compute(const std::vector<Slice>& slices) {
     else if (static_cast<int64_t>(c.ids.size()) >= options_.context_length)
       finish(c, "context");
   }
+}
+
+Trace Engine::trace_cached(const std::vector<int32_t>& ids, const std::vector<int32_t>& parts) {
+  const at::NoGradGuard guard;
+  Conversation c;
+  c.ids = ids;
+  require(!ids.empty() && reserve(c, static_cast<int64_t>(ids.size())), "ids: none, or more than the KV pool holds");
+  std::vector<at::Tensor> hidden;
+  for (const int32_t part : parts) {
+    require(part > 0 && c.computed + part <= static_cast<int64_t>(ids.size()), "parts: expected a split of the ids");
+    hidden.push_back(forward({{&c, part}}));
+  }
+  drop_pages(c);
+  Trace trace;
+  trace.hidden = at::cat(hidden);
+  trace.logits = model_->head()(context_, trace.hidden);
+  return trace;
 }
 
 }  // namespace tarl

@@ -74,6 +74,8 @@ class Engine {
   Trainer& trainer() { return *trainer_; }
   const Context& context() const { return context_; }
   EngineStats stats() const;
+  /// As Trainer::trace for one row, but through cached keys and values, `parts` tokens at a time.
+  Trace trace_cached(const std::vector<int32_t>& ids, const std::vector<int32_t>& parts);
   /// After weights were written: packed copies and all keys and values are stale.
   void weights_changed();
 
@@ -101,6 +103,7 @@ class Engine {
   bool reserve(Conversation&, int64_t tokens);
   void adopt(Conversation&);
   void publish(Conversation&, int64_t from, int64_t to);
+  at::Tensor forward(const std::vector<Slice>&);
   void compute(const std::vector<Slice>&);
   void finish(Conversation&, const char* ended, std::exception_ptr = nullptr);
   void drop_pages(Conversation&);

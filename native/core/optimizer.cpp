@@ -101,7 +101,7 @@ void Optimizer::adamw(Slot& s, const OptimizerOptions& o) {
   const Tensor g = s.parameter->value.grad().to(at::kFloat);
   Tensor steps = steps_.to(g.device()).clone();
   at::_fused_adamw_({s.master}, {g}, {s.m}, {s.v}, {}, {steps.squeeze()}, o.lr, o.beta1, o.beta2,
-                    s.parameter->value.dim() == 2 ? o.weight_decay : 0.0, o.eps, false, false);
+                    o.decay_vectors || s.parameter->value.dim() == 2 ? o.weight_decay : 0.0, o.eps, false, false);
 }
 
 void Optimizer::muon(const Context& c, Slot& s, const OptimizerOptions& o) {

@@ -14,7 +14,8 @@ namespace tarl {
 struct OptimizerOptions {
   bool muon = false;
   double lr = 1e-6, beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
-  double weight_decay = 0;  // of matrices
+  double weight_decay = 0;
+  bool decay_vectors = false;  // norms and biases too, not only matrices
   double max_grad_norm = 1;  // 0: no clipping
 };
 

@@ -3,14 +3,9 @@
 import type { Argv, CommandModule } from "yargs";
 import { flagName } from "../config.ts";
 import { UsageError } from "../errors.ts";
-import { addOptions, addSources, configOf, jsonOption, typedOptions } from "./options.ts";
+import { addOptions, addSources, configOf, described, jsonOption, type Sources, typedOptions } from "./options.ts";
 
-interface Options {
-  readonly preset: string;
-  readonly config: string | undefined;
-  readonly agent: string;
-  readonly json: boolean;
-}
+type Options = Sources & { readonly agent: string | undefined; readonly json: boolean | undefined };
 
 /** What an evaluation depends on; the rest of the table has no place here. */
 const KEYS = [
@@ -24,29 +19,26 @@ export default {
   describe: "Measure success on held-out tasks",
   builder: (yargs: Argv) =>
     addOptions(addSources(yargs), KEYS)
-      .option("agent", {
-        describe: "who is measured: policy, do-nothing, refuse or oracle [name] (policy; ours)",
-        type: "string",
-        nargs: 1,
-        default: "policy",
-        defaultDescription: " ",
-      })
+      .option("agent", described("who is measured", "policy|do-nothing|refuse|oracle", "policy"))
       .option("json", jsonOption) as unknown as Argv<Options>,
   handler,
 } satisfies CommandModule<object, Options>;
 
 async function handler(argv: Options): Promise<void> {
   const { agents } = await import("../eval/evaluate.ts");
-  if (argv.agent !== "policy" && !Object.hasOwn(agents, argv.agent))
-    throw new UsageError(`--agent ${argv.agent}: expected policy, ${Object.keys(agents).join(" or ")}`);
+  const agent = argv.agent ?? "policy";
+  if (agent !== "policy" && !Object.hasOwn(agents, agent))
+    throw new UsageError(`--agent ${agent}: expected policy, ${Object.keys(agents).join(" or ")}`);
   const config = configOf(argv);
-  const engine = ["model", "device", "dtype", "threads", "evalTemperature"].find((key) => Object.hasOwn(typedOptions(argv), key));
-  if (argv.agent !== "policy" && engine) throw new UsageError(`${flagName(engine)} with --agent ${argv.agent}: it has no policy`);
+  const engine = ["model", "device", "dtype", "threads", "evalTemperature"].find((key) =>
+    Object.hasOwn(typedOptions(argv), key),
+  );
+  if (agent !== "policy" && engine) throw new UsageError(`${flagName(engine)} with --agent ${agent}: it has no policy`);
   if (config.evalTasks === 0) throw new UsageError("--eval-tasks 0: nothing to measure");
   const { evaluationText, Display } = await import("../run/progress.ts");
   const display = new Display(process.stderr);
   const { measureAgent } = await import("../measure.ts");
-  const found = await measureAgent(config, argv.agent, (done, count) => display.live(`conversations ${done}/${count}`));
+  const found = await measureAgent(config, agent, (done, count) => display.live(`conversations ${done}/${count}`));
   display.clear();
-  process.stdout.write(argv.json ? `${JSON.stringify(found)}\n` : `${evaluationText(argv.agent, found)}\n`);
+  process.stdout.write(argv.json ? `${JSON.stringify(found)}\n` : `${evaluationText(agent, found)}\n`);
 }

@@ -4,26 +4,46 @@ import type { Argv, CommandModule } from "yargs";
 import { UsageError } from "../errors.ts";
 import { derive } from "../random.ts";
 import { readIds } from "./ids.ts";
-import { addOptions, configOf, typedOptions, wholeNumber } from "./options.ts";
+import { addOptions, configOf, described, typedOptions, wholeNumber } from "./options.ts";
 
 interface Options {
   readonly ids: string;
   readonly new: string;
-  readonly greedy: boolean;
+  readonly greedy: boolean | undefined;
   readonly stop: string | undefined;
-  readonly json: boolean;
+  readonly json: boolean | undefined;
 }
 
 export default {
   command: "generate",
   describe: "Print new tokens and their log-probs after every line of a file of ids",
   builder: (yargs: Argv) =>
-    addOptions(yargs, ["model", "device", "dtype", "threads", "seed", "temperature", "topP", "topK", "minP", "concurrent"])
-      .option("ids", { describe: "one JSON array of token ids per line [file] (required)", type: "string", nargs: 1, demandOption: true })
-      .option("new", { describe: "most new tokens of a line [tokens] (required)", nargs: 1, demandOption: true })
-      .option("greedy", { describe: "always the likeliest token (false; ours)", type: "boolean", default: false, defaultDescription: " " })
-      .option("stop", { describe: "ids, separated by commas, that end a line and are kept [ids] (none; ours)", type: "string", nargs: 1 })
-      .option("json", { describe: "accepted for symmetry: the output is JSON anyway (true; ours)", type: "boolean" }) as unknown as Argv<Options>,
+    addOptions(yargs, [
+      "model",
+      "device",
+      "dtype",
+      "threads",
+      "seed",
+      "temperature",
+      "topP",
+      "topK",
+      "minP",
+      "concurrent",
+    ])
+      .option("ids", {
+        ...described("one JSON array of token ids per line", "file", "none, it is required"),
+        demandOption: true,
+      })
+      .option("new", {
+        ...described("most new tokens of a line", "tokens", "none, it is required"),
+        demandOption: true,
+      })
+      .option("greedy", { type: "boolean", describe: "always the likeliest token [yes/no] (default false; ours)" })
+      .option("stop", described("ids, separated by commas, that end a line and are kept", "ids", "none"))
+      .option("json", {
+        type: "boolean",
+        describe: "for symmetry: the output is JSON anyway [yes/no] (default true; ours)",
+      }) as unknown as Argv<Options>,
   handler,
 } satisfies CommandModule<object, Options>;
 
@@ -32,7 +52,7 @@ async function handler(argv: Options): Promise<void> {
   const { modelPath } = await import("../play.ts");
   if (argv.greedy && Object.hasOwn(typedOptions(argv), "temperature"))
     throw new UsageError("--greedy with --temperature: leave one of them out");
-  const config = configOf({ preset: "embedded", config: undefined, ...argv });
+  const config = configOf({ preset: undefined, config: undefined, ...argv });
   const maxTokens = wholeNumber("new", String(argv.new), 1);
   const stopIds = argv.stop === undefined ? [] : argv.stop.split(",").map((id) => wholeNumber("stop", id, 0));
   const { topP, topK, minP } = config;

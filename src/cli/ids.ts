@@ -14,7 +14,9 @@ export function readIds(file: string, vocabSize: number, most: number): Int32Arr
     if (!Array.isArray(ids) || ids.length === 0) throw new UsageError(`${where}: expected a JSON array of token ids`);
     const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
     if (wrong !== undefined)
-      throw new UsageError(`${where}: ${JSON.stringify(wrong)} is no token id, expected whole numbers from 0 to ${vocabSize - 1}`);
+      throw new UsageError(
+        `${where}: ${JSON.stringify(wrong)} is no token id, expected whole numbers from 0 to ${vocabSize - 1}`,
+      );
     if (ids.length > most) throw new UsageError(`${where}: ${ids.length} ids, expected at most ${most}`);
     return Int32Array.from(ids);
   });

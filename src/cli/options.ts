@@ -7,16 +7,18 @@ import { type Config, flagName, fromText, options, presets, resolveConfig, table
 import { UsageError } from "../errors.ts";
 
 /** Adds every training option, in the groups of the table; `keys` picks some of them. */
-export function addOptions<T>(yargs: Argv<T>, keys: readonly (keyof Config)[] = Object.keys(options) as never[]): Argv<T> {
+export function addOptions<T>(
+  yargs: Argv<T>,
+  keys: readonly (keyof Config)[] = Object.keys(options) as never[],
+): Argv<T> {
   for (const [group, rows] of Object.entries(table))
     for (const [key, row] of Object.entries(rows)) {
       if (!keys.includes(key as keyof Config)) continue;
       const paper = row.paper === undefined ? "" : `, paper ${row.paper}`;
-      const unit = row.unit ? ` [${row.unit}]` : "";
       yargs.option(flagName(key).slice(2), {
-        describe: `${row.help}${unit} (${row.default}${paper}; ${row.source})`,
+        ...described(row.help, row.unit, `${row.default}${paper}`, row.source),
         group: `${group}:`,
-        ...(row.written === "flag" ? { type: "boolean" } : { nargs: 1 }),
+        ...(row.written === "flag" ? { nargs: undefined, type: "boolean" } : {}),
       });
     }
   return yargs;
@@ -26,37 +28,43 @@ export function addOptions<T>(yargs: Argv<T>, keys: readonly (keyof Config)[] = 
 export interface RunOptions {
   readonly run: string | undefined;
   readonly resume: string | undefined;
-  readonly runs: string;
-  readonly json: boolean;
+  readonly runs: string | undefined;
+  readonly json: boolean | undefined;
 }
 
+/** Folder of all runs. */
+export const RUNS = "runs";
+
 export function addRun<T>(yargs: Argv<T>): Argv<T & RunOptions> {
-  const text = (describe: string) => ({ describe, type: "string", nargs: 1, group: "The run:" }) as const;
+  const group = "The run:";
   return yargs
-    .option("run", text("its name [name] (made from the options; ours)"))
-    .option("resume", text("a run to go on with, after Ctrl-C or a crash [name] (none; ours)"))
-    .option("runs", { ...text("folder of all runs [folder] (runs; ours)"), default: "runs", defaultDescription: " " })
+    .option("run", { ...described("its name", "name", "made from the options"), group })
+    .option("resume", { ...described("a run to go on with after Ctrl-C or a crash", "name", "none"), group })
+    .option("runs", { ...described("folder of all runs", "folder", "runs"), group })
     .option("json", jsonOption) as never;
 }
 
+/** An option with one value, described as all of them are. */
+export function described(help: string, unit: string, value: string, source = "ours") {
+  return { describe: `${help} [${unit}] (default ${value}; ${source})`, nargs: 1 };
+}
+
 export const jsonOption = {
-  describe: "the result as JSON on stdout, everything else on stderr (false; ours)",
+  describe: "the result as JSON on stdout, everything else on stderr [yes/no] (default false; ours)",
   type: "boolean",
-  default: false,
-  defaultDescription: " ",
 } as const;
 
 /** Adds --preset and --config. */
-export function addSources<T>(yargs: Argv<T>): Argv<T & { preset: string; config: string | undefined }> {
+export function addSources<T>(yargs: Argv<T>): Argv<T & Sources> {
   return yargs
-    .option("preset", {
-      describe: `defaults to start from: ${Object.keys(presets).join(", ")} [name] (embedded; ours)`,
-      type: "string",
-      default: "embedded",
-      defaultDescription: " ",
-      nargs: 1,
-    })
-    .option("config", { describe: "JSON file of options [file] (none; ours)", type: "string", nargs: 1 }) as never;
+    .option("preset", described("values to start from", Object.keys(presets).join("|"), "embedded"))
+    .option("config", described("JSON file of options", "file", "none")) as never;
+}
+
+/** Where values come from besides the command line. */
+export interface Sources {
+  readonly preset: string | undefined;
+  readonly config: string | undefined;
 }
 
 /** The training options that were typed, by their key. */
@@ -66,14 +74,15 @@ export function typedOptions(argv: object): { [key: string]: unknown } {
 }
 
 /** Preset, then the file of --config, then what was typed. */
-export function configOf(argv: { readonly preset: string; readonly config: string | undefined }): Config {
+export function configOf(argv: Sources): Config {
+  const preset = argv.preset ?? "embedded";
   const typed = { values: typedOptions(argv), label: flagName };
-  if (!argv.config) return resolveConfig(argv.preset, typed);
+  if (!argv.config) return resolveConfig(preset, typed);
   const values = readJson(argv.config, "--config");
   if (typeof values !== "object" || values === null || Array.isArray(values))
     throw new UsageError(`--config ${argv.config}: expected a JSON object of options`);
   const label = (key: string) => `${argv.config}: ${key}`;
-  return resolveConfig(argv.preset, { values: values as { [key: string]: unknown }, label }, typed);
+  return resolveConfig(preset, { values: values as { [key: string]: unknown }, label }, typed);
 }
 
 /** Parses a JSON file that an option names. */
@@ -104,5 +113,12 @@ export function wholeNumber(name: string, typed: string, min: number, max = 2 **
   const value = Number(typed);
   if (typed.trim() === "" || !Number.isInteger(value) || value < min || value > max)
     throw new UsageError(`--${name} ${typed}: expected a whole number from ${min} to ${max}`);
+  return value;
+}
+
+/** A real number above 0 that was typed for an option which is not in the table. */
+export function realNumber(name: string, typed: string): number {
+  const value = Number(typed);
+  if (!Number.isFinite(value) || value <= 0) throw new UsageError(`--${name} ${typed}: expected a number above 0`);
   return value;
 }

@@ -1,5 +1,6 @@
 // What the commands that make a run share: Ctrl-C, and leaving the run directory in order.
 
+import { setMaxListeners } from "node:events";
 import { rmSync } from "node:fs";
 import { CheckpointError, UsageError } from "../errors.ts";
 import type { RunDirectory } from "../run/directory.ts";
@@ -8,6 +9,7 @@ import type { Display } from "../run/progress.ts";
 /** The first Ctrl-C (or SIGTERM) asks to stop after the step, the second one stops at once. */
 export function onInterrupt(display: Display): { requested: boolean; signal: AbortSignal } {
   const abort = new AbortController();
+  setMaxListeners(0, abort.signal); // every conversation listens
   const stop = { requested: false, signal: abort.signal };
   const interrupt = () => {
     if (stop.requested) process.exit(130);

@@ -1,9 +1,9 @@
 // `tarl sandbox replay`: recorded tool calls on a domain's database files, one JSON line of results for each line of calls.
 
 import type { Argv, CommandModule } from "yargs";
-import { dumps } from "../domains/python.ts";
 import { domain, domainNames } from "../domains/index.ts";
-import { readDatabase, replayFile, type Replayed } from "../sandbox/replay.ts";
+import { dumps } from "../domains/python.ts";
+import { type Replayed, readDatabase, replayFile } from "../sandbox/replay.ts";
 
 interface Options {
   domain: string;
@@ -41,14 +41,14 @@ const replay: CommandModule<object, Options> = {
 };
 
 export default {
-  command: "sandbox <command>",
+  command: "sandbox",
   describe: "The sandbox alone",
   builder: (yargs: Argv) => yargs.command(replay).demandCommand(1, "sandbox: expected a command: replay"),
   handler: () => undefined,
 } satisfies CommandModule;
 
 function textOf({ id, observations, raised, done, hash }: Replayed): string {
-  return `{"id": ${dumps(id)}, ${JSON.stringify({ observations, raised, done, hash }).slice(1)}`;
+  return `{"id":${dumps(id)},${JSON.stringify({ observations, raised, done, hash }).slice(1)}`;
 }
 
 /** Waits for a slow reader. */

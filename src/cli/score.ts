@@ -1,12 +1,12 @@
 // `tarl score`: log-probs of given tokens under a model, one JSON object per line of the file of ids.
 
 import type { Argv, CommandModule } from "yargs";
-import { configOf, addOptions } from "./options.ts";
 import { readIds } from "./ids.ts";
+import { addOptions, configOf, described } from "./options.ts";
 
 interface Options {
   readonly ids: string;
-  readonly json: boolean;
+  readonly json: boolean | undefined;
 }
 
 /** Tokens of one call of the engine: enough to keep it busy, few enough to print while it works. */
@@ -17,20 +17,27 @@ export default {
   describe: "Print log-prob, entropy and likeliest id of every token of a file of ids, given those before it",
   builder: (yargs: Argv) =>
     addOptions(yargs, ["model", "device", "dtype", "threads", "temperature"])
-      .option("ids", { describe: "one JSON array of token ids per line [file] (required)", type: "string", nargs: 1, demandOption: true })
-      .option("json", { describe: "accepted for symmetry: the output is JSON anyway (true; ours)", type: "boolean" }) as unknown as Argv<Options>,
+      .option("ids", {
+        ...described("one JSON array of token ids per line", "file", "none, it is required"),
+        demandOption: true,
+      })
+      .option("json", {
+        type: "boolean",
+        describe: "for symmetry: the output is JSON anyway [yes/no] (default true; ours)",
+      }) as unknown as Argv<Options>,
   handler,
 } satisfies CommandModule<object, Options>;
 
 async function handler(argv: Options): Promise<void> {
   const { openPolicy } = await import("../policy/policy.ts");
   const { modelPath } = await import("../play.ts");
-  const config = configOf({ preset: "embedded", config: undefined, ...argv });
+  const config = configOf({ preset: undefined, config: undefined, ...argv });
   const policy = await openPolicy({ ...config, model: modelPath(config.model), role: "reference" });
   try {
     const lines = readIds(argv.ids, policy.vocabSize, policy.contextLength);
     for (let from = 0, to = 0; from < lines.length; from = to) {
-      for (let size = 0; to < lines.length && (to === from || size + lines[to].length <= CALL_TOKENS); to++) size += lines[to].length;
+      for (let size = 0; to < lines.length && (to === from || size + lines[to].length <= CALL_TOKENS); to++)
+        size += lines[to].length;
       const rows = new Int32Array(to - from + 1);
       for (let row = from; row < to; row++) rows[row - from + 1] = rows[row - from] + lines[row].length;
       const ids = new Int32Array(rows[to - from]);

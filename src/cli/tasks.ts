@@ -4,21 +4,19 @@ import type { Argv, CommandModule } from "yargs";
 import { familyNames } from "../config.ts";
 import { domain as findDomain } from "../domains/index.ts";
 import { UsageError } from "../errors.ts";
-import { heldOutDatabases, mix, sampleTasks, trainDatabases } from "../tasks/sampler.ts";
+import { type Databases, heldOutDatabases, mix, sampleTasks, trainDatabases } from "../tasks/sampler.ts";
 import type { Task } from "../types.ts";
-import { addOptions, addSources, configOf, jsonOption, wholeNumber } from "./options.ts";
+import { addOptions, addSources, configOf, described, jsonOption, type Sources, wholeNumber } from "./options.ts";
 
-interface ListOptions {
-  readonly preset: string;
-  readonly config: string | undefined;
-  readonly split: string;
-  readonly count: string;
-  readonly json: boolean;
+interface ListOptions extends Sources {
+  readonly split: string | undefined;
+  readonly count: string | undefined;
+  readonly json: boolean | undefined;
 }
 
 interface ShowOptions {
   readonly id: string;
-  readonly json: boolean;
+  readonly json: boolean | undefined;
 }
 
 const list: CommandModule<object, ListOptions> = {
@@ -26,16 +24,24 @@ const list: CommandModule<object, ListOptions> = {
   describe: "Draw tasks over families and databases",
   builder: (yargs: Argv) =>
     addOptions(addSources(yargs), ["domain", "families", "refuseShare", "trainDatabases", "seed"])
-      .option("split", { describe: "train or held-out [name] (train; ours)", choices: ["train", "held-out"], default: "train" })
-      .option("count", { describe: "how many [tasks] (10; ours)", nargs: 1, default: "10" })
+      .option("split", described("which databases they are played on", "train|held-out", "train"))
+      .option("count", described("how many", "tasks", "10"))
       .option("json", jsonOption) as unknown as Argv<ListOptions>,
   handler: async (argv) => {
     const config = configOf(argv);
     const domain = await findDomain(config.domain);
     const families = mix(domain, familyNames(config), config.refuseShare);
-    const databases = argv.split === "train" ? trainDatabases(config.trainDatabases) : heldOutDatabases(1000);
-    for (const task of sampleTasks(domain, families, databases, wholeNumber("count", argv.count, 1), config.seed))
-      process.stdout.write(argv.json ? `${JSON.stringify(task)}\n` : `${task.id.padEnd(30)} ${task.scenario.opening}\n`);
+    const count = wholeNumber("count", argv.count ?? "10", 1);
+    for (const task of sampleTasks(
+      domain,
+      families,
+      databasesOf(argv.split ?? "train", config.trainDatabases),
+      count,
+      config.seed,
+    ))
+      process.stdout.write(
+        argv.json ? `${JSON.stringify(task)}\n` : `${task.id.padEnd(30)} ${task.scenario.opening}\n`,
+      );
   },
 };
 
@@ -52,6 +58,12 @@ const show: CommandModule<object, ShowOptions> = {
   },
 };
 
+function databasesOf(split: string, train: number): Databases {
+  if (split === "train") return trainDatabases(train);
+  if (split === "held-out") return heldOutDatabases(1000);
+  throw new UsageError(`--split ${split}: expected train or held-out`);
+}
+
 async function findTask(id: string): Promise<Task> {
   const [name, database, family, index] = id.split("/");
   const domain = await findDomain(name);
@@ -60,7 +72,8 @@ async function findTask(id: string): Promise<Task> {
     domain.families.includes(family) && numbers.every((n) => Number.isInteger(n) && n >= 0)
       ? domain.task(family, numbers[0], numbers[1])
       : null;
-  if (!task) throw new UsageError(`${id}: no such task; expected domain/database/family/index, as "tasks list" prints it`);
+  if (!task)
+    throw new UsageError(`${id}: no such task; expected domain/database/family/index, as "tasks list" prints it`);
   return task;
 }
 

@@ -6,10 +6,19 @@ import { type Config, flagName, resolveConfig } from "../config.ts";
 import { UsageError } from "../errors.ts";
 import { RunDirectory } from "../run/directory.ts";
 import { Display } from "../run/progress.ts";
-import { addRun, addSources, addOptions, configOf, type RunOptions, typedOptions } from "./options.ts";
+import {
+  addOptions,
+  addRun,
+  addSources,
+  configOf,
+  RUNS,
+  type RunOptions,
+  type Sources,
+  typedOptions,
+} from "./options.ts";
 import { finishRun, onInterrupt } from "./running.ts";
 
-type Options = RunOptions & { preset: string; config: string | undefined };
+type Options = RunOptions & Sources;
 
 export default {
   command: ["train", "$0"],
@@ -37,17 +46,22 @@ async function handler(argv: Options): Promise<void> {
 
 function createRun(argv: Options): [Config, RunDirectory] {
   const config = configOf(argv);
+  const runs = argv.runs ?? RUNS;
   const name = [config.domain, config.algo, ...(config.tarl ? ["tarl"] : []), `s${config.seed}`].join("-");
-  return [config, RunDirectory.create(argv.runs, argv.run ?? RunDirectory.freeName(argv.runs, name), config)];
+  return [config, RunDirectory.create(runs, argv.run ?? RunDirectory.freeName(runs, name), config)];
 }
 
 function resumeRun(argv: Options, name: string): [Config, RunDirectory] {
   const [given] = Object.keys(typedOptions(argv));
   if (given) throw new UsageError(`--resume ${name} takes its options from the run: leave ${flagName(given)} out`);
-  if (argv.config || argv.run) throw new UsageError(`--resume ${name} with ${argv.config ? "--config" : "--run"}: leave one of them out`);
-  const run = RunDirectory.open(argv.runs, name);
+  for (const other of ["run", "config", "preset"] as const)
+    if (argv[other]) throw new UsageError(`--resume ${name} with --${other} ${argv[other]}: leave one of them out`);
+  const run = RunDirectory.open(argv.runs ?? RUNS, name);
   const label = (key: string) => `${run.dir}/config.json: ${key}`;
-  return [resolveConfig("embedded", { values: run.readJson("config.json") as object as { [key: string]: unknown }, label }), run];
+  return [
+    resolveConfig("embedded", { values: run.readJson("config.json") as object as { [key: string]: unknown }, label }),
+    run,
+  ];
 }
 
 function describe(c: Config): string {

@@ -3,7 +3,7 @@
 // Test: test/unit/evaluate.test.ts
 
 import type { AgentTurn, Domain, Ending, Entry, Habits, Rollout, Task } from "../types.ts";
-import { averages, families, type Interval, passTable, pairedDifference, type Tally, tally } from "./metrics.ts";
+import { averages, families, type Interval, pairedDifference, passTable, type Tally, tally } from "./metrics.ts";
 
 /** What one evaluation found. The same tasks and seeds before and after, so that two of them can be paired by task. */
 export interface Evaluation {
@@ -12,7 +12,9 @@ export interface Evaluation {
   /** pass^1 to pass^4 (as far as there are trials) and their 95% intervals. */
   readonly pass: readonly number[];
   readonly interval: readonly Interval[];
-  readonly families: { readonly [family: string]: { readonly tasks: number; readonly pass1: number; readonly interval: Interval } };
+  readonly families: {
+    readonly [family: string]: { readonly tasks: number; readonly pass1: number; readonly interval: Interval };
+  };
   /** Means over rollouts: "wait" in the policy's own words, policy tokens, turns. */
   readonly waits: number;
   readonly length: number;

@@ -38,6 +38,13 @@ export interface EngineStats {
   readonly pagesLimit: number;
 }
 
+/** One pass over packed rows, all arrays flat: logits [N, V], hidden [N, D], residual stream [N, D] by layer. */
+export interface Trace {
+  readonly logits: Float32Array;
+  readonly hidden: Float32Array;
+  readonly residuals: readonly Float32Array[];
+}
+
 /** Jobs run in the order in which they were asked for; what fails rejects with an Error that has a `code`. */
 export interface NativeEngine {
   initialise(seed: number): Promise<void>;
@@ -60,7 +67,8 @@ export interface NativeEngine {
     ids: Int32Array,
     rows: Int32Array,
     positions: Int32Array | null,
-  ): Promise<{ logits: Float32Array; hidden: Float32Array; residuals: Float32Array[] }>;
+  ): Promise<Trace>;
+  traceCached(ids: Int32Array, parts: Int32Array): Promise<Trace>;
   backward(batch: Batch, loss: LossOptions): Promise<Omit<StepStats, "gradNorm">>;
   update(optimizer: OptimizerOptions): Promise<number>;
   stats(): Promise<EngineStats>;

@@ -24,6 +24,8 @@ export interface PolicyOptions {
   readonly role: "policy" | "reference";
   /** "off": plain ATen, the slow twin of our kernels. */
   readonly kernels?: "on" | "off";
+  /** Leaves optimizer state in the folder unread: a new run that starts from another one's checkpoint. */
+  readonly fresh?: boolean;
   /** Ids from there on get no logit, in sampling and learning alike. 0: none. */
   readonly vocabLimit?: number;
   /** Most tokens of the KV pool; default: a quarter of the free memory, at most 4 million tokens. */
@@ -51,7 +53,7 @@ export async function openPolicy(options: PolicyOptions): Promise<EnginePolicy> 
   try {
     if (random) await call(() => engine.initialise(model.seed));
     else await call(() => engine.read(checkpoint!.tensors));
-    const state = random ? null : join(model, OPTIMIZER_FILE);
+    const state = random || options.fresh ? null : join(model, OPTIMIZER_FILE);
     if (state && options.role === "policy" && existsSync(state)) await call(() => engine.read(readHeader(state)));
   } catch (error) {
     await engine.dispose();

@@ -157,12 +157,12 @@ export class RunDirectory {
     return readFileSync(path, "utf8").split("\n").slice(0, -1); // what follows the last newline was cut
   }
 
-  /** One process at a time: the file `lock` holds its id; one that was left by a dead process is taken over. */
+  /** One process at a time: the file `lock` names it; one that was left by a dead process is taken over. */
   private lock(): void {
     const path = join(this.dir, "lock");
     const mine = `${path}.${process.pid}`;
     for (;;) {
-      writeFileSync(mine, String(process.pid));
+      writeFileSync(mine, `${process.pid} ${birth(process.pid)}`);
       try {
         linkSync(mine, path);
         return;
@@ -171,21 +171,26 @@ export class RunDirectory {
       } finally {
         rmSync(mine);
       }
-      const owner = Number(readFileSync(path, "utf8"));
-      if (owner !== process.pid && alive(owner))
-        throw new UsageError(`${this.dir} is in use by process ${owner} (delete ${path} if that is not so)`);
+      const [pid, born] = readFileSync(path, "utf8").split(" ");
+      if (born && birth(Number(pid)) === born)
+        throw new UsageError(`${this.dir} is in use by process ${pid} (delete ${path} if that is not so)`);
       rmSync(path, { force: true });
     }
   }
 }
 
-function alive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0) return false;
+/**
+ * When a process was started, as a text that no other process of the same id shares; "" when there is none, or only its
+ * remains that nobody has waited for. Where there is no /proc: "alive" or "".
+ */
+function birth(pid: number): string {
   try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    if (!existsSync("/proc/self/stat")) return process.kill(pid, 0) ? "alive" : "";
+    // proc(5): what follows the command's closing parenthesis is state (field 3) ... start time (field 22).
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ");
+    return fields[0] === "Z" ? "" : fields[19];
+  } catch {
+    return "";
   }
 }
 

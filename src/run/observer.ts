@@ -53,7 +53,8 @@ export class Observer {
 
   /** Told of every finished rollout out of `count`. */
   played(count: number): (rollout: Rollout, done: number) => void {
-    const what = this.#stretch === "evaluate" ? "held-out conversations" : `step ${this.#step + 1}/${this.steps}  rollouts`;
+    const what =
+      this.#stretch === "evaluate" ? "held-out conversations" : `step ${this.#step + 1}/${this.steps}  rollouts`;
     return (_, done) => this.display.live(`${what} ${done}/${count}`);
   }
 

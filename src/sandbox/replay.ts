@@ -48,14 +48,21 @@ export function* replayFile(domain: Domain, database: Database, file: string): G
     if (line.trim() === "") continue;
     const where = `${file}:${i + 1}`;
     const record = attempt(where, () => parse(line));
-    if (!(record instanceof Map)) throw new UsageError(`${where}: expected {"id", "setup"?, "steps"}, got ${dumps(record)}`);
+    if (!(record instanceof Map))
+      throw new UsageError(`${where}: expected {"id", "setup"?, "steps"}, got ${dumps(record)}`);
     const steps = stepsOf(record, "steps", where);
     if (!steps) throw new UsageError(`${where}: has no steps`);
     yield replay(domain, database, record.get("id") ?? null, stepsOf(record, "setup", where) ?? [], steps);
   }
 }
 
-function replay(domain: Domain, database: Database, id: Value, setup: readonly Step[], steps: readonly Step[]): Replayed {
+function replay(
+  domain: Domain,
+  database: Database,
+  id: Value,
+  setup: readonly Step[],
+  steps: readonly Step[],
+): Replayed {
   const store = new Store(database);
   for (const step of setup) execute(domain, store, step);
   const results = steps.map((step) => execute(domain, store, step));
@@ -69,11 +76,18 @@ function replay(domain: Domain, database: Database, id: Value, setup: readonly S
 }
 
 /** tau-bench's environment: exceptions become text; only an answer that is not text escapes it. */
-function execute(domain: Domain, store: Store, { name, kwargs }: Step): { observation: string | null; raised: string | null } {
+function execute(
+  domain: Domain,
+  store: Store,
+  { name, kwargs }: Step,
+): { observation: string | null; raised: string | null } {
   const tool = domain.tools.find((tool) => tool.name === name);
   if (!tool) return { observation: `Unknown action ${name}`, raised: null };
   try {
-    const observation: unknown = tool.call(store, domain.parse ? domain.parse(dumps(kwargs)) : JSON.parse(dumps(kwargs)));
+    const observation: unknown = tool.call(
+      store,
+      domain.parse ? domain.parse(dumps(kwargs)) : JSON.parse(dumps(kwargs)),
+    );
     if (typeof observation === "string") return { observation, raised: null };
     return { observation: null, raised: `${name} returned ${String(observation)}, expected text` };
   } catch (error) {

@@ -35,7 +35,9 @@ export function mix(domain: Domain, names: readonly string[], refuseShare: numbe
     if (!domain.families.includes(name))
       throw new UsageError(`--families ${name}: ${domain.name} has ${domain.families.join(", ")}`);
   const chosen = names.length ? [...new Set(names)] : domain.families;
-  const passive = chosen.filter((name) => drawTask(domain, name, trainDatabases(50), new Random(name)).actions.length === 0);
+  const passive = chosen.filter(
+    (name) => drawTask(domain, name, trainDatabases(50), new Random(name)).actions.length === 0,
+  );
   const share = passive.length === chosen.length ? 1 : Math.min(refuseShare, passive.length / chosen.length);
   const active = chosen.length - passive.length;
   return {
@@ -95,5 +97,7 @@ function drawTask(domain: Domain, family: string, databases: Databases, random: 
       if (index === 0) break;
     }
   }
-  throw new UsageError(`${domain.name} has no ${family} task on databases ${databases.first} to ${databases.first + databases.count - 1}`);
+  throw new UsageError(
+    `${domain.name} has no ${family} task on databases ${databases.first} to ${databases.first + databases.count - 1}`,
+  );
 }

@@ -4,6 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { shop } from "../../src/domains/shop/index.ts";
 import { demonstrateAs } from "../../src/play.ts";
+import { derive } from "../../src/random.ts";
 import { type Attempt, attempts, collect, converse, faulty, type Sandbox } from "../../src/rollout/collect.ts";
 import { chatFormat } from "../../src/rollout/format.ts";
 import { LedgerWriter } from "../../src/rollout/ledger.ts";
@@ -11,12 +12,19 @@ import { Session } from "../../src/sandbox/session.ts";
 import { CLEAN } from "../../src/sft.ts";
 import type { Rollout } from "../../src/types.ts";
 import { ScriptedUser } from "../../src/user/scripted.ts";
-import { derive } from "../../src/random.ts";
 import { letters } from "../../src/vocabulary.ts";
 import { FakePolicy } from "../fake-policy.ts";
 
 const format = chatFormat(letters);
-const limits = { turns: 30, invalidInRow: 3, checkOutputs: false, promptTokens: 4096, contextTokens: 1 << 16, turnTokens: 4096, concurrent: 4 };
+const limits = {
+  turns: 30,
+  invalidInRow: 3,
+  checkOutputs: false,
+  promptTokens: 4096,
+  contextTokens: 1 << 16,
+  turnTokens: 4096,
+  concurrent: 4,
+};
 const sampling = { temperature: 1, topP: 1, topK: 0, minP: 0, stopIds: format.stopIds, maxTokens: 4096 };
 const attemptOf = (family: string, index = 0, sample = 0): Attempt =>
   attempts([shop.task(family, 5, index)!], sample + 1, 1, "test")[sample];
@@ -83,7 +91,11 @@ test("a turn that is cut is told so and closed by the environment", async () => 
 test("a full context ends the conversation without success", async () => {
   const attempt = attemptOf("cancel");
   const [, shown] = await taught(attempt);
-  for (const contextTokens of [shown.ledger.ids.length - 1, shown.ledger.turn.indexOf(1), shown.ledger.turn.indexOf(0) + 3]) {
+  for (const contextTokens of [
+    shown.ledger.ids.length - 1,
+    shown.ledger.turn.indexOf(1),
+    shown.ledger.turn.indexOf(0) + 3,
+  ]) {
     const [policy] = await taught(attempt);
     const played = await converse(attempt, sandboxOf(attempt), policy, format, sampling, { ...limits, contextTokens });
     assert.is(played.ending, "token-limit");
@@ -124,8 +136,14 @@ test("many at once: results keep the order of the attempts, and no more than all
     3,
     (_, done) => order.push(done),
   );
-  assert.equal(rollouts.map(({ task, sample, seed }) => ({ task, sample, seed })), list);
-  assert.equal(order, list.map((_, i) => i + 1));
+  assert.equal(
+    rollouts.map(({ task, sample, seed }) => ({ task, sample, seed })),
+    list,
+  );
+  assert.equal(
+    order,
+    list.map((_, i) => i + 1),
+  );
   assert.is(policy.most, 3);
 });
 
@@ -133,7 +151,12 @@ test("seeds depend on the run, the label, the task and the sample, and on nothin
   const task = shop.task("return", 5, 0)!;
   const seeds = (...labels: (string | number)[]) => attempts([task], 2, 1, ...labels).map(({ seed }) => seed);
   assert.equal(seeds("train", 3), seeds("train", 3));
-  const all = [...seeds("train", 3), ...seeds("train", 4), ...seeds("held-out"), ...attempts([task], 2, 2, "train", 3).map(({ seed }) => seed)];
+  const all = [
+    ...seeds("train", 3),
+    ...seeds("train", 4),
+    ...seeds("held-out"),
+    ...attempts([task], 2, 2, "train", 3).map(({ seed }) => seed),
+  ];
   assert.is(new Set(all).size, 8);
 });
 

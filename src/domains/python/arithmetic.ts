@@ -43,7 +43,8 @@ export function evaluate(expression: Expression): number {
   }
 
   function bounded(value: Operand): Operand {
-    if (typeof value === "bigint" && (bits += bitsOf(value)) > MAX_TOTAL_BITS) throw new PythonError(TOO_LARGE);
+    if (typeof value === "bigint") bits += bitsOf(value);
+    if (bits > MAX_TOTAL_BITS) throw new PythonError(TOO_LARGE);
     return value;
   }
 }
@@ -117,7 +118,8 @@ function power(x: number, y: number): Operand {
   if (x === 0 && y < 0) throw new PythonError("0.0 cannot be raised to a negative power");
   if (x === 1 || (x === -1 && Math.abs(y) === Number.POSITIVE_INFINITY)) return 1; // NaN in JavaScript
   if (x < 0 && Number.isFinite(x) && Number.isFinite(y) && !Number.isInteger(y)) return "complex";
-  const result = Number.isInteger(y) && Math.abs(y) <= MAX_EXACT_POWER && Number.isFinite(x) ? exactPower(x, y) : x ** y;
+  const result =
+    Number.isInteger(y) && Math.abs(y) <= MAX_EXACT_POWER && Number.isFinite(x) ? exactPower(x, y) : x ** y;
   if (!Number.isFinite(result) && Number.isFinite(x) && Number.isFinite(y))
     throw new PythonError("(34, 'Numerical result out of range')");
   return result;
@@ -148,7 +150,8 @@ function unreal(sign: string, a: Operand, b: Operand): Operand {
     }
     if (sign !== "*") throw new PythonError(unsupported);
     const times = a === "tuple" ? b : a;
-    if (typeof times !== "bigint") throw new PythonError(`can't multiply sequence by non-int of type '${nameOf(times)}'`);
+    if (typeof times !== "bigint")
+      throw new PythonError(`can't multiply sequence by non-int of type '${nameOf(times)}'`);
     if (BigInt.asIntN(64, times) !== times) throw new PythonError("cannot fit 'int' into an index-sized integer");
     return "tuple";
   }
@@ -161,7 +164,8 @@ function unreal(sign: string, a: Operand, b: Operand): Operand {
 
 function call(callee: Operand, star: string, argument: Operand | null): never {
   const wanted = star === "**" ? "a mapping" : star === "*" && argument !== "tuple" ? "an iterable" : null;
-  if (wanted) throw new PythonError(`${strOf(callee)} argument after ${star} must be ${wanted}, not ${nameOf(argument!)}`);
+  if (wanted)
+    throw new PythonError(`${strOf(callee)} argument after ${star} must be ${wanted}, not ${nameOf(argument!)}`);
   throw new PythonError(`'${nameOf(callee)}' object is not callable`);
 }
 

@@ -5,7 +5,7 @@ import { evaluate } from "./arithmetic.ts";
 import { readExpression } from "./expression.ts";
 import { round2 } from "./number.ts";
 import { floatText } from "./text.ts";
-import { iterate, PythonError, type Value, typeName } from "./value.ts";
+import { iterate, PythonError, typeName, type Value } from "./value.ts";
 
 const ALLOWED = "0123456789+-*/(). ";
 

@@ -161,7 +161,8 @@ class Pass {
 
   #call(callee: Expression, at: number): Match | null {
     const first = this.#kind(at);
-    if (first === ")") return { tree: { kind: "call", callee, star: "", argument: null, depth: callee.depth + 1 }, end: at + 1 };
+    if (first === ")")
+      return { tree: { kind: "call", callee, star: "", argument: null, depth: callee.depth + 1 }, end: at + 1 };
     const star = first === "*" || first === "**" ? first : "";
     const argument = this.#within(STACK_PER_PARENTHESES, () => this.#expression(star ? at + 1 : at));
     if (!argument || this.#kind(argument.end) !== ")") return null;

@@ -8,16 +8,17 @@ import type { Store } from "../store.ts";
 import { quote, reprText } from "./text.ts";
 import { byCodePoint, type Value } from "./value.ts";
 
-/** `str(to_hashable(value))`: dicts become tuples of sorted pairs, lists become tuples. */
-export function hashableText(value: Value): string {
+/** `str(to_hashable(value))`: dicts become tuples of sorted pairs, lists tuples. A plain object counts as a dict. */
+export function hashableText(value: unknown): string {
   if (typeof value === "string") return quote(value);
   if (Array.isArray(value)) return tuple(value.map(hashableText));
-  if (value instanceof Map) return tuple([...value.keys()].sort(byCodePoint).map((key) => pair(key, hashableText(value.get(key)!))));
-  return reprText(value);
+  if (typeof value !== "object" || value === null) return reprText(value as Value);
+  const dict: ReadonlyMap<string, unknown> = value instanceof Map ? value : new Map(Object.entries(value));
+  return tuple([...dict.keys()].sort(byCodePoint).map((key) => pair(key, hashableText(dict.get(key)))));
 }
 
 /** Lower-case hex SHA-256 of `hashableText(value)`. */
-export function hash(value: Value): string {
+export function hash(value: unknown): string {
   return createHash("sha256").update(hashableText(value)).digest("hex");
 }
 
@@ -47,7 +48,7 @@ function rowsOf(store: Store, table: string, touched: ReadonlySet<string>): Buff
   const ids = added.length === 0 ? [...base.keys()] : [...base.keys(), ...added].sort(byCodePoint);
   const rows = ids.map((id) => {
     if (!touched.has(id)) return base.get(id)!;
-    const row = store.get<Value>(table, id);
+    const row = store.get<unknown>(table, id);
     return row === undefined ? null : render(id, row);
   });
   return rows.filter((row) => row !== null);
@@ -55,20 +56,18 @@ function rowsOf(store: Store, table: string, touched: ReadonlySet<string>): Buff
 
 /** The rows of one table of a shared database, rendered on first use. */
 function rendered(database: Database, table: string): ReadonlyMap<string, Buffer> {
-  let tables = CACHE.get(database);
-  if (!tables) CACHE.set(database, (tables = new Map()));
-  let rows = tables.get(table);
-  if (!rows) {
-    const fresh = database.get(table) as ReadonlyMap<string, Value>;
-    rows = new Map([...fresh.keys()].sort(byCodePoint).map((id) => [id, render(id, fresh.get(id)!)]));
-    tables.set(table, rows);
-  }
+  const tables = CACHE.get(database) ?? new Map<string, ReadonlyMap<string, Buffer>>();
+  CACHE.set(database, tables);
+  const fresh = database.get(table)!;
+  const rows =
+    tables.get(table) ?? new Map([...fresh.keys()].sort(byCodePoint).map((id) => [id, render(id, fresh.get(id))]));
+  tables.set(table, rows);
   return rows;
 }
 
-const CACHE = new WeakMap<Database, Map<string, Map<string, Buffer>>>();
+const CACHE = new WeakMap<Database, Map<string, ReadonlyMap<string, Buffer>>>();
 
-function render(id: string, row: Value): Buffer {
+function render(id: string, row: unknown): Buffer {
   return Buffer.from(`${pair(id, hashableText(row))}, `);
 }
 

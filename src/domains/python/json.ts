@@ -111,7 +111,11 @@ export function parse(json: string): Value {
         out += json.slice(from, at++) + readEscape();
         from = at;
       } else if (c >= 32) at++;
-      else fail(Number.isNaN(c) ? "Unterminated string starting at" : "Invalid control character at", Number.isNaN(c) ? start : at);
+      else
+        fail(
+          Number.isNaN(c) ? "Unterminated string starting at" : "Invalid control character at",
+          Number.isNaN(c) ? start : at,
+        );
     }
   }
 
@@ -156,14 +160,20 @@ export function parseObject(json: string): Dict {
 export function dumps(value: Value): string {
   if (typeof value === "string") return dumpString(value);
   if (typeof value === "number")
-    return Number.isFinite(value) ? floatText(value) : Number.isNaN(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
+    return Number.isFinite(value)
+      ? floatText(value)
+      : Number.isNaN(value)
+        ? "NaN"
+        : value > 0
+          ? "Infinity"
+          : "-Infinity";
   if (Array.isArray(value)) return `[${value.map(dumps).join(", ")}]`;
   if (value instanceof Map) return `{${[...value].map(([k, v]) => `${dumpString(k)}: ${dumps(v)}`).join(", ")}}`;
   return String(value);
 }
 
 function dumpString(s: string): string {
-  return PLAIN.test(s) ? `"${s}"` : `"${s.replace(SPECIAL, escape)}"`;
+  return PLAIN.test(s) ? `"${s}"` : `"${s.replace(SPECIAL, escaped)}"`;
 }
 
 const PLAIN = /^[ !#-[\]-~]*$/;
@@ -179,6 +189,6 @@ const SHORT: Readonly<Record<string, string>> = {
 };
 
 /** Per UTF-16 unit, so that a character beyond U+FFFF becomes two escapes. */
-function escape(unit: string): string {
+function escaped(unit: string): string {
   return SHORT[unit] ?? `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }

@@ -1,7 +1,7 @@
 // Arithmetic on Python's int (bigint) and float (number) as the tools need it. Whole expressions: arithmetic.ts.
 // Test: test/unit/python.test.ts, golden vectors in test/golden/tau-bench.test.ts
 
-import { PythonError, type Value, typeName } from "./value.ts";
+import { PythonError, typeName, type Value } from "./value.ts";
 
 export type Numeric = bigint | number;
 

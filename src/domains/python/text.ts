@@ -29,7 +29,7 @@ export function quote(s: string): string {
   if (PLAIN.test(s)) return `'${s}'`;
   const mark = s.includes("'") && !s.includes('"') ? '"' : "'";
   let out = mark;
-  for (const char of s) out += char === mark || char === "\\" ? `\\${char}` : isPrintable(char) ? char : escape(char);
+  for (const char of s) out += char === mark || char === "\\" ? `\\${char}` : isPrintable(char) ? char : escaped(char);
   return out + mark;
 }
 
@@ -40,11 +40,15 @@ const SHORT = new Map([
   ["\t", "\\t"],
 ]);
 
-function escape(char: string): string {
+function escaped(char: string): string {
   const short = SHORT.get(char);
   if (short) return short;
   const hex = char.codePointAt(0)!.toString(16);
-  return hex.length <= 2 ? `\\x${hex.padStart(2, "0")}` : hex.length <= 4 ? `\\u${hex.padStart(4, "0")}` : `\\U${hex.padStart(8, "0")}`;
+  return hex.length <= 2
+    ? `\\x${hex.padStart(2, "0")}`
+    : hex.length <= 4
+      ? `\\u${hex.padStart(4, "0")}`
+      : `\\U${hex.padStart(8, "0")}`;
 }
 
 /** `str.isprintable()` of one character, by the Unicode 14.0 that CPython 3.11 was built with. */

@@ -112,7 +112,8 @@ export function toDatabase({ orders, products, users }: Tables): Database {
 
 function toValue(plain: unknown): Value {
   if (Array.isArray(plain)) return plain.map(toValue);
-  if (typeof plain === "object" && plain !== null) return new Map(Object.entries(plain).map(([k, v]) => [k, toValue(v)]));
+  if (typeof plain === "object" && plain !== null)
+    return new Map(Object.entries(plain).map(([k, v]) => [k, toValue(v)]));
   return plain as string | number | boolean;
 }
 
@@ -121,7 +122,8 @@ function drawIds(random: Random): (prefix: string, digits: number) => string {
   const used = new Set<string>();
   return (prefix, digits) => {
     for (;;) {
-      const id = prefix + String(10 ** (digits - 1) + random.int(9 * 10 ** (digits - 1)));
+      const id =
+        prefix + Array.from({ length: digits }, (_, i) => (i === 0 ? 1 + random.int(9) : random.int(10))).join("");
       if (used.has(id)) continue;
       used.add(id);
       return id;
@@ -189,14 +191,21 @@ export function makeAddress(random: Random): Address {
 }
 
 function makeOrder(user_id: string, user: User, products: readonly Product[], newId: NewId, random: Random): Order {
-  const items = random.shuffle(products).slice(0, 1 + random.int(5)).map((product): Item => {
-    const { item_id, price, options } = random.pick(Object.values(product.variants));
-    return { name: product.name, product_id: product.product_id, item_id, price, options };
-  });
+  const items = random
+    .shuffle(products)
+    .slice(0, 1 + random.int(5))
+    .map((product): Item => {
+      const { item_id, price, options } = random.pick(Object.values(product.variants));
+      return { name: product.name, product_id: product.product_id, item_id, price, options };
+    });
   const draw = random.float();
   const status: Status = draw < 0.42 ? "pending" : draw < 0.8 ? "delivered" : draw < 0.9 ? "processed" : "cancelled";
   const amount = round2(items.reduce((sum, { price }) => sum + price, 0));
-  const payment = { transaction_type: "payment", amount, payment_method_id: random.pick(Object.keys(user.payment_methods)) } as const;
+  const payment = {
+    transaction_type: "payment",
+    amount,
+    payment_method_id: random.pick(Object.keys(user.payment_methods)),
+  } as const;
   const item_ids = items.map(({ item_id }) => item_id);
   return {
     order_id: newId("#R", 6),

@@ -1,6 +1,27 @@
-import type { Dict } from "../python.ts";
-import { parseObject } from "../python.ts";
-import type { Database, Domain } from "../../types.ts";
+// Retail: tau-bench's customer service desk. The tools are tau-bench's to the byte; policy text, data and tasks are the
+// project's own. Python's values (domains/python.ts) keep 1 and 1.0 apart, in the data and in the agent's calls.
+
+import type { Domain } from "../../types.ts";
+import { type Dict, parseObject } from "../python.ts";
+import { expert } from "./expert.ts";
+import { FAMILIES, world } from "./plans.ts";
+import { policy } from "./policy.ts";
+import { answered, asks, hears, violates } from "./rules.ts";
+import { makeTask } from "./tasks.ts";
 import { tools } from "./tools.ts";
-const empty: Database = new Map([["orders", new Map()], ["products", new Map()], ["users", new Map()]]);
-export const retail: Domain<Dict> = { name: "retail", policy: "", toolsInPrompt: true, tools, families: [], parse: parseObject, database: () => empty, task: () => null, asks: () => [], hears: () => ({confirms:false, claimsDone:false, refuses:false}), violates: () => null };
+
+export const retail: Domain<Dict> = {
+  name: "retail",
+  policy,
+  toolsInPrompt: true,
+  tools,
+  families: FAMILIES,
+  parse: parseObject,
+  database: (seed) => world(seed).database,
+  task: makeTask,
+  asks,
+  hears,
+  violates,
+  answered,
+  expert,
+};

@@ -40,7 +40,8 @@ export const reads = {
 
   list_all_product_types(store: Store): string {
     const ids = new Map<string, Value>();
-    for (const [, product] of store.entries<Dict>("products")) ids.set(at(product, "name") as string, at(product, "product_id"));
+    for (const [, product] of store.entries<Dict>("products"))
+      ids.set(at(product, "name") as string, at(product, "product_id"));
     return dumps(new Map([...ids].sort(([a], [b]) => byCodePoint(a, b))));
   },
 

@@ -52,9 +52,18 @@ export function brokenRules(call: Call<Dict>, store: Store): string[] {
     case "exchange_delivered_order_items": {
       const swaps = swapsOf(store, order, listed(argument("item_ids")), listed(argument("new_item_ids")));
       rule(swaps.length > 0, "no items are named");
-      rule(swaps.every(({ to }) => to), "a new item is not of the same product");
-      rule(swaps.every(({ from, to }) => !to || from !== to), "a new item is the same as the old one");
-      rule(swaps.every(({ to }) => !to || at(to, "available") === true), "a new item is not available");
+      rule(
+        swaps.every(({ to }) => to),
+        "a new item is not of the same product",
+      );
+      rule(
+        swaps.every(({ from, to }) => !to || from !== to),
+        "a new item is the same as the old one",
+      );
+      rule(
+        swaps.every(({ to }) => !to || at(to, "available") === true),
+        "a new item is not available",
+      );
       const difference = swaps.reduce((sum, { price, to }) => sum + (to ? Number(at(to, "price")) - price : 0), 0);
       rule(!method || covers(difference), "the gift card does not cover the difference");
       break;
@@ -89,6 +98,14 @@ export function violates(call: Call<Dict>, store: Store, transcript: readonly En
   return agreed(transcript) ? null : "the customer has not said yes to it";
 }
 
+function rowOf(store: Store, table: "orders" | "products" | "users", id: Value | undefined): Dict | undefined {
+  return typeof id === "string" ? store.get<Dict>(table, id) : undefined;
+}
+
+function listed(value: Value): readonly Value[] {
+  return Array.isArray(value) ? value : [];
+}
+
 /** The user id that the agent found, or null. */
 function customer(transcript: readonly Entry[]): string | null {
   for (const entry of transcript)
@@ -98,7 +115,11 @@ function customer(transcript: readonly Entry[]): string | null {
 
 function called(transcript: readonly Entry[], name: string, key: string, value: Value): boolean {
   return transcript.some(
-    (e) => e.role === "tool" && !e.failed && e.call.name === name && equals((e.call.arguments as Dict).get(key) ?? null, value),
+    (e) =>
+      e.role === "tool" &&
+      !e.failed &&
+      e.call.name === name &&
+      equals((e.call.arguments as Dict).get(key) ?? null, value),
   );
 }
 
@@ -121,28 +142,33 @@ export function answered(task: Task, transcript: readonly Entry[]): boolean {
     case "transfer":
       return transcript.some((entry) => entry.role === "tool" && entry.call.name === "transfer_to_human_agents");
     default:
-      return said.some((text) => hears(text).refuses) && transcript.some((e) => e.role === "tool" && /^get_(order|user)_/.test(e.call.name));
+      return (
+        said.some((text) => hears(text).refuses) &&
+        transcript.some((e) => e.role === "tool" && /^get_(order|user)_/.test(e.call.name))
+      );
   }
 }
 
 const QUESTION = /\?\s*$|\b(please|tell me|let me know|i need|i will need|provide|share)\b/i;
 const CONFIRM =
-  /\b(shall|should|may|can|could) i (now )?(go ahead|proceed|continue|do|make|process|submit|cancel|change|update|return|exchange|modify)\b|\b(do|can|could) you confirm\b|\bplease confirm\b|\bwould you like (me )?to (go ahead|proceed|continue)\b|\b(is|are) (that|this|it|these|everything) (ok|okay|right|correct|fine|complete)\b|\(?\byes\b ?(\/|or) ?\bno\b/i;
+  /\b(shall|should|may|can|could) i (now )?(go ahead|proceed|continue|do|make|process|submit|cancel|change|update|return|exchange|modify)\b|\b(do|can|could) you confirm\b|\bplease confirm\b|\bwould you like (me )?to (go ahead|proceed|continue)\b|\b(is|are) (that|this|it|these|everything) (ok|okay|right|correct|fine|complete)\b|\byes\b ?(\/|or) ?\bno\b|\b(reply|answer|say)( with)? ["'“]?yes\b/i;
 const REFUSE =
   /\b(can ?not|can['’]t|could not|couldn['’]t|unable|not (possible|allowed|able|permitted)|may not|must not|impossible|not available|have to refuse|no way)\b/i;
 const DONE =
-  /\b(done|finished|completed|all set|taken care of|anything else|(is|was|are|been|has|have|i|now) (now |just |already |successfully )?(cancelled|canceled|changed|updated|modified|returned|exchanged|requested|placed|processed))\b/i;
-const FUTURE = /\b(will|would|to|can|cannot|be|once|after|before|if|when) (be |you )?(cancelled|canceled|changed|updated|modified|returned|exchanged|requested)\b/i;
+  /\b(done|finished|completed|all set|taken care of|anything else|(is|was|are|been|has|have|i|now) (now |just |already |successfully )?(cancelled|canceled|changed|updated|modified|returned|exchanged|requested))\b/i;
+const FUTURE =
+  /\b(will|would|to|can|cannot|be|once|after|before|if|when) (be |you )?(cancelled|canceled|changed|updated|modified|returned|exchanged|requested)\b/i;
 
 const SLOTS: Readonly<Record<string, RegExp>> = {
   email: /\be-?mail\b/i,
   name: /\b(your|full|first|last) (first |last |full )?name\b|\bzip\b|\bpostal code\b/i,
-  order: /\b(which|what|your|the) (\w+ )?order\b.*\?|\border (id|number)\b/i,
+  order: /\b(which|what|your|the) (\w+ )?order\b|\border (id|number)\b/i,
   items: /\b(which|what) (\w+ )?(item|product)s?\b/i,
   option: /\b(option|variant|instead|replacement)s?\b|\b(exchange|change|swap) (it|them|this) (for|to)\b/i,
-  payment: /\bpayment method\b|\b(how|where) (would|do|should|shall) .*\b(pay|paid|refund|refunded)\b|\brefund\b.*\?|\bgift card or\b/i,
+  payment:
+    /\bpayment method\b|\b(how|where) (would|do|should|shall) .{0,60}\b(pay|paid|refund|refunded)\b|\brefund\b|\bgift card or\b/i,
   reason: /\breason\b|\bwhy\b/i,
-  address: /\b(new|full|which|what|right|correct) (\w+ )?address\b/i,
+  address: /\b(new|full|which|what|right|correct|shipping|delivery) (\w+ )?address\b/i,
 };
 
 /** Sentences with their closing mark. */

@@ -43,7 +43,11 @@ export const SCHEMAS = {
   }),
   find_user_id_by_name_zip: schema(
     "Finds a customer's user id by name and postal code. For customers who cannot be found by e-mail.",
-    { first_name: text("First name."), last_name: text("Last name."), zip: text("Postal code of the profile's address.") },
+    {
+      first_name: text("First name."),
+      last_name: text("Last name."),
+      zip: text("Postal code of the profile's address."),
+    },
   ),
   get_order_details: schema("Shows an order: status, items, address, payments.", { order_id: ORDER }),
   get_product_details: schema("Shows a product: its variants with their options, prices and availability.", {

@@ -118,7 +118,8 @@ export const writes = {
     const order = orderIn(store, orderId, "delivered", "non-delivered order cannot be exchanged");
     const difference = round2(priceDifference(store, order, itemIds, newIds));
     const [id, method] = methodIn(store, order, methodId);
-    if (isShort(method, difference)) throw new ToolError("insufficient gift card balance to pay for the price difference");
+    if (isShort(method, difference))
+      throw new ToolError("insufficient gift card balance to pay for the price difference");
 
     const now = edit(store, order);
     now.set("status", "exchange requested");
@@ -169,7 +170,8 @@ function priceDifference(store: Store, order: Dict, itemIds: Value, newIds: Valu
     const item = itemIn(order, itemId);
     const key = asKey(newId);
     const variant = key === null ? undefined : variantsOf(store, item).get(key);
-    if (!variant || at(variant, "available") !== true) throw new ToolError(`new item ${text(newId)} not found or available`);
+    if (!variant || at(variant, "available") !== true)
+      throw new ToolError(`new item ${text(newId)} not found or available`);
     difference = add(difference, subtract(at(variant, "price"), at(item, "price")));
   }
   return difference;

@@ -1,0 +1,139 @@
+// The command line: bad input is one line and exit code 2, and nothing is left behind.
+
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { main } from "../../src/cli/main.ts";
+import { options } from "../../src/config.ts";
+
+const dir = fs.mkdtempSync(join(tmpdir(), "tarl-cli-"));
+const file = (name: string, text: string) => {
+  fs.writeFileSync(join(dir, name), text);
+  return join(dir, name);
+};
+test.after(() => fs.rmSync(dir, { recursive: true }));
+
+/** Runs a command in this process, with what it prints. */
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const [write, complain, cwd, exitCode] = [
+    process.stdout.write,
+    process.stderr.write,
+    process.cwd(),
+    process.exitCode,
+  ];
+  let [out, err] = ["", ""];
+  process.stdout.write = ((text: string) => Boolean((out += text))) as typeof process.stdout.write;
+  process.stderr.write = ((text: string) => Boolean((err += text))) as typeof process.stderr.write;
+  process.chdir(dir);
+  try {
+    return { code: await main(args), out, err };
+  } finally {
+    process.chdir(cwd);
+    process.stdout.write = write;
+    process.stderr.write = complain;
+    process.exitCode = exitCode;
+  }
+}
+
+const recipe = file("recipe.json", '{"domain":"shop","optimizer":{"kind":"sgd"},"phases":[]}');
+const unknown = file("unknown.json", '{"lr":0.1,"learning_rate":1}');
+const broken = file("broken.json", "{");
+const list = file("list.json", "[1]");
+
+const bad: [line: string, message: RegExp][] = [
+  ["--learning-rate 1", /^Unknown arguments?: learning-rate/],
+  ["--lr abc", /^--lr abc: expected a number above 0$/],
+  ["--lr NaN", /^--lr NaN: expected a number above 0$/],
+  ["--lr", /^Not enough arguments following: lr$/],
+  ["--lr 1 --lr 2", /^--lr \["1","2"\]: expected a number above 0$/],
+  ["--tasks 1.5", /^--tasks 1.5: expected a whole number/],
+  ["--tasks -3", /^--tasks -3: expected a whole number/],
+  ["--algo ppo", /^--algo ppo: expected grpo or rloo$/],
+  ["--samples 1", /^--samples 1 with --algo grpo/],
+  ["--credit turn", /^--credit turn without --tarl/],
+  ["--no-tarl --credit turn", /^--credit turn without --tarl/],
+  ["--preset best", /^--preset best: expected embedded or paper$/],
+  ["--config missing.json", /^--config missing\.json: no such file$/],
+  [`--config ${broken}`, /broken\.json: not JSON/],
+  [`--config ${list}`, /expected a JSON object of options$/],
+  [`--config ${unknown}`, /unknown\.json: learning_rate: no such option$/],
+  ["--run a/b", /^--run a\/b: expected letters/],
+  ["--resume nothing", /^--resume nothing: no run/],
+  ["--resume nothing --lr 1", /^--resume nothing takes its options from the run: leave --lr out$/],
+  ["--resume nothing --run other", /^--resume nothing with --run other: leave one of them out$/],
+  ["--model nowhere", /nowhere.*does not exist$/],
+  ["--domain bank", /^--domain bank: expected one of /],
+  ["--families steal", /^--families steal: shop has /],
+  ["fly", /^Unknown argument: fly$/],
+  ["train fly", /^Unknown argument: fly$/],
+  ["sft --recipe missing.json", /^--recipe missing\.json: /],
+  [`sft --recipe ${recipe}`, /optimizer\.kind: /],
+  ["sft --resume nothing --recipe x", /^--resume nothing with --recipe x/],
+  ["eval --agent ghost", /^--agent ghost: expected policy, do-nothing or refuse or oracle$/],
+  ["eval --agent oracle --model x", /^--model with --agent oracle: it has no policy$/],
+  ["eval --eval-tasks 0", /^--eval-tasks 0: nothing to measure$/],
+  ["eval --lr 1", /^Unknown argument: lr$/],
+  ["tasks", /expected list or show$/],
+  ["tasks list --count x", /^--count x: expected a whole number/],
+  ["tasks list --split test", /^--split test: expected train or held-out$/],
+  ["tasks show shop/1/cancel/999", /^shop\/1\/cancel\/999: no such task/],
+  ["tasks show bank/1/cancel/0", /^--domain bank: expected/],
+  ["score --model embedded", /^Missing required argument: ids$/],
+  ["score --ids missing.jsonl --dtype fp16", /^--dtype fp16: expected fp32 or bf16$/],
+  ["generate --ids x --new 0", /^--new 0: expected a whole number/],
+  ["generate --ids x --new 5 --greedy --temperature 1", /^--greedy with --temperature/],
+  ["init --out here", /^init takes a tokenizer from/],
+  ["init --out here --domain shop --heads 3 --kv-heads 2", /^--kv-heads 2 with --heads 3/],
+  ["init --out here --domain shop --std -1", /^--std -1: expected a number above 0$/],
+  ["init --out . --domain shop", /^--out \.: it exists$/],
+];
+for (const [line, message] of bad)
+  test(`exit code 2: ${line.replaceAll(dir, "")}`, async () => {
+    const before = fs.readdirSync(dir).sort();
+    const { code, out, err } = await run(...line.split(" "));
+    assert.is(code, 2, err);
+    assert.is(out, "");
+    assert.match(err, /^tarl: .*\n$/);
+    assert.match(err.slice("tarl: ".length, -1), message);
+    const runs = fs.existsSync(join(dir, "runs")) ? fs.readdirSync(join(dir, "runs")) : [];
+    assert.equal(runs, [], "no run is left behind");
+    assert.equal(
+      fs
+        .readdirSync(dir)
+        .filter((name) => name !== "runs")
+        .sort(),
+      before.filter((name) => name !== "runs"),
+    );
+  });
+
+test("tasks are listed and shown, for people and for programs", async () => {
+  const listed = await run("tasks", "list", "--count", "3", "--json");
+  assert.is(listed.code, 0, listed.err);
+  const tasks = listed.out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  assert.is(tasks.length, 3);
+  const shown = await run("tasks", "show", tasks[0].id, "--json");
+  assert.equal(JSON.parse(shown.out), tasks[0]);
+  assert.match((await run("tasks", "show", tasks[0].id)).out, tasks[0].scenario.opening);
+});
+
+test("an evaluation for programs is one JSON object", async () => {
+  const { code, out } = await run("eval", "--agent", "oracle", "--eval-tasks", "5", "--json");
+  assert.is(code, 0);
+  assert.equal(JSON.parse(out).pass, [1, 1, 1, 1]);
+});
+
+test("every training option is described with default, unit and source", async () => {
+  for (const [key, { help, unit, source, default: value }] of Object.entries(options)) {
+    assert.match(unit, /\S/, key);
+    assert.match(help, /\S/, key);
+    assert.match(source, /^(paper|ours|measured)$/, key);
+    assert.not.type(value, "undefined", key);
+  }
+});
+
+test.run();

@@ -1,0 +1,317 @@
+// The retail domain: its made-up databases, what is proven of every task, how it is heard, and its expert through real
+// sessions. What its tools answer: test/golden/tau-bench.test.ts and test/unit/replay.test.ts.
+
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { type Dict, hash, parseObject } from "../../src/domains/python.ts";
+import { makeTables, toDatabase } from "../../src/domains/retail/data.ts";
+import { retail } from "../../src/domains/retail/index.ts";
+import { planOf } from "../../src/domains/retail/plans.ts";
+import { asks, brokenRules, hears, violates } from "../../src/domains/retail/rules.ts";
+import { Store, sameState } from "../../src/domains/store.ts";
+import { Session } from "../../src/sandbox/session.ts";
+import { mix, sampleTasks, trainDatabases } from "../../src/tasks/sampler.ts";
+import type { AgentTurn, Call, Entry, Habits, Task } from "../../src/types.ts";
+import { ScriptedUser } from "../../src/user/scripted.ts";
+
+const SEEDS = [1, 2, 3, 1_000_000];
+const PASSIVE = ["refuse", "transfer", "information"];
+const NO_HABITS: Habits = { skipsLookup: 0, skipsConfirmation: 0, wrongChoice: 0, ignoresRules: 0, recovers: 0 };
+
+function tasksOf(family: string, seed: number, most = 8): Task[] {
+  const tasks = Array.from({ length: most }, (_, index) => retail.task(family, seed, index));
+  return tasks.filter((task) => task !== null);
+}
+
+const every = (most?: number) =>
+  retail.families.flatMap((family) => SEEDS.flatMap((seed) => tasksOf(family, seed, most)));
+
+const callOf = ({ name, arguments: args }: Task["actions"][number]): Call<Dict> => ({
+  name,
+  arguments: parseObject(JSON.stringify(args)),
+});
+
+/** Runs calls on fresh data; throws where a tool does. */
+function replay(task: Task, actions = task.actions): Store {
+  const store = new Store(retail.database(task.database));
+  for (const call of actions.map(callOf))
+    retail.tools.find(({ name }) => name === call.name)!.call(store, call.arguments);
+  return store;
+}
+
+type Agent = (transcript: readonly Entry[]) => AgentTurn;
+
+/** Plays a task to its end; returns success and every rule that a call broke. */
+async function play(
+  task: Task,
+  agent: Agent,
+): Promise<{ success: number; broken: string[]; transcript: readonly Entry[] }> {
+  const session = new Session(retail, task, new ScriptedUser(retail, task, 1), { checkOutputs: true });
+  await session.start();
+  const broken: string[] = [];
+  while (!session.ending) {
+    const turn = agent(session.transcript);
+    for (const { name, arguments: json } of turn.calls) {
+      const rule = violates({ name, arguments: parseObject(json) }, session.store, session.transcript);
+      if (rule) broken.push(rule);
+    }
+    await session.act(turn);
+  }
+  return { success: session.outcome().success, broken, transcript: session.transcript };
+}
+
+const say = (text: string): AgentTurn => ({ text, calls: [], invalid: null });
+const call = (name: string, args: object): AgentTurn => ({
+  text: "",
+  calls: [{ name, arguments: JSON.stringify(args) }],
+  invalid: null,
+});
+
+test("there are tau-bench's sixteen tools, seven of which write", () => {
+  assert.is(retail.tools.length, 16);
+  assert.is(retail.tools.filter(({ writes }) => writes).length, 7);
+  assert.equal(
+    retail.tools.filter(({ ends }) => ends).map(({ name }) => name),
+    ["transfer_to_human_agents"],
+  );
+});
+
+test("a database is a function of its seed and sizes", () => {
+  const digest = (seed: number, orders: number) =>
+    hash(toDatabase(makeTables(seed, { users: 20, orders, products: 10 })));
+  assert.is(digest(5, 40), digest(5, 40));
+  assert.is.not(digest(5, 40), digest(6, 40));
+  assert.is.not(digest(5, 40), digest(5, 41));
+  const { users, orders, products } = makeTables(5);
+  assert.equal(
+    [users, orders, products].map((table) => Object.keys(table).length),
+    [60, 120, 20],
+  );
+  assert.throws(() => makeTables(1, { users: 1, orders: 1, products: 31 }), /expected 1 to 30/);
+});
+
+test("a database is consistent, and none of its ids can be tau-bench's", () => {
+  for (const seed of SEEDS) {
+    const { users, orders, products } = makeTables(seed);
+    const items = new Set<string>();
+    for (const [id, { product_id, variants }] of Object.entries(products)) {
+      assert.is(id, product_id);
+      assert.match(id, /^\d{8}$/); // tau-bench: 10 digits
+      for (const item of Object.keys(variants)) {
+        assert.match(item, /^\d{9}$/); // 10 digits
+        assert.not(items.has(item));
+        items.add(item);
+      }
+    }
+    for (const [id, order] of Object.entries(orders)) {
+      assert.match(id, /^#R\d{6}$/); // #W and 7 digits
+      const user = users[order.user_id];
+      assert.ok(user.orders.includes(id));
+      const [{ amount, payment_method_id }] = order.payment_history;
+      assert.ok(payment_method_id in user.payment_methods);
+      assert.is(amount, Number(order.items.reduce((sum, { price }) => sum + price, 0).toFixed(2)));
+      for (const { item_id, product_id, price } of order.items)
+        assert.is(products[product_id].variants[item_id].price, price);
+    }
+    for (const [id, { payment_methods, orders: own }] of Object.entries(users)) {
+      assert.match(id, /^[a-z]+_[a-z]+_\d{3}$/); // 4 digits
+      for (const order of own) assert.is(orders[order].user_id, id);
+      for (const method of Object.keys(payment_methods)) assert.match(method, /^(gift_card|paypal|credit_card)_\d{6}$/); // 7
+    }
+  }
+});
+
+test("every family has tasks on every database, no two alike, all of them plain JSON", () => {
+  for (const seed of SEEDS) {
+    const tasks = retail.families.flatMap((family) => {
+      const some = tasksOf(family, seed, 40);
+      assert.ok(some.length >= 8, `${family} on ${seed}: ${some.length}`);
+      return some;
+    });
+    assert.is(new Set(tasks.map(({ id }) => id)).size, tasks.length);
+    assert.is(new Set(tasks.map(({ scenario }) => JSON.stringify(scenario))).size, tasks.length);
+    for (const task of tasks) assert.equal(JSON.parse(JSON.stringify(task)), task);
+  }
+  assert.is(retail.task("cancel", 1, 10_000), null);
+  assert.is(retail.task("nonsense", 1, 0), null);
+  assert.equal(retail.task("several", 7, 3), retail.task("several", 7, 3));
+});
+
+test("every tool that writes is some task's ground truth", () => {
+  const used = new Set(every().flatMap(({ actions }) => actions.map(({ name }) => name)));
+  assert.equal(
+    [...used].sort(),
+    retail.tools
+      .filter(({ writes }) => writes)
+      .map(({ name }) => name)
+      .sort(),
+  );
+});
+
+test("every write of a ground truth succeeds, breaks no rule, and cannot be left out", () => {
+  for (const task of every()) {
+    assert.is(task.actions.length === 0, PASSIVE.includes(task.family), task.id);
+    const end = replay(task);
+    assert.ok(sameState(end, replay(task)));
+    const store = new Store(retail.database(task.database));
+    for (const [i, action] of task.actions.entries()) {
+      const step = callOf(action);
+      assert.equal(brokenRules(step, store), [], task.id);
+      retail.tools.find(({ name }) => name === step.name)!.call(store, step.arguments);
+      let without: Store | null = null;
+      try {
+        without = replay(task, task.actions.toSpliced(i, 1));
+      } catch {}
+      assert.ok(without === null || !sameState(without, end), task.id);
+    }
+  }
+});
+
+test("what is refused breaks exactly one rule, and all rules occur", () => {
+  const rules = new Set<string>();
+  for (const task of SEEDS.flatMap((seed) => tasksOf("refuse", seed, 60))) {
+    const { forbidden, userId } = planOf(task);
+    const step = callOf(forbidden!.action);
+    const broken = brokenRules(step, new Store(retail.database(task.database)));
+    const order = retail
+      .database(task.database)
+      .get("orders")!
+      .get(step.arguments.get("order_id") as string) as Dict;
+    if (order.get("user_id") !== userId) broken.push("the order belongs to another customer");
+    assert.equal(broken, [forbidden!.rule], task.id);
+    rules.add(broken[0].replace(/is (delivered|processed|pending), /, ""));
+  }
+  assert.equal([...rules].sort(), [
+    "a new item is not available",
+    "the gift card does not cover the amount",
+    "the order belongs to another customer",
+    "the order not delivered",
+    "the order not pending",
+    "the refund goes neither to the original payment method nor to a gift card",
+  ]);
+});
+
+test("the customer's words fit one order and one item alone", () => {
+  for (const task of every(20)) {
+    const { userId } = planOf(task);
+    const { users, orders } = makeTables(task.database);
+    for (const [, product] of task.instruction.matchAll(/your order with the ([A-Z]\w+(?: [A-Z]\w+)*)/g)) {
+      const fits = users[userId].orders.filter((id) => orders[id].items.some(({ name }) => name === product));
+      assert.is(fits.length, 1, `${task.id}: ${product}`);
+    }
+    for (const [, id] of task.instruction.matchAll(/(#R\d+)/g)) assert.ok(id in orders, task.id);
+  }
+});
+
+test("the expert without habits breaks no rule and passes every task", async () => {
+  for (const task of every(6)) {
+    const { success, broken, transcript } = await play(task, retail.expert!(task, NO_HABITS, 1));
+    assert.is(success, 1, `${task.id}: ${JSON.stringify(transcript.at(-1))}`);
+    assert.equal(broken, [], task.id);
+  }
+});
+
+test("the expert's habits are the mistakes that they are named for", async () => {
+  const active = SEEDS.flatMap((seed) =>
+    ["cancel", "address", "items", "exchange"].flatMap((f) => tasksOf(f, seed, 2)),
+  );
+  const played = (habit: Partial<Habits>, tasks: readonly Task[]) =>
+    Promise.all(tasks.map((task) => play(task, retail.expert!(task, { ...NO_HABITS, ...habit }, 1))));
+  for (const { success } of await played({ wrongChoice: 1 }, active)) assert.is(success, 0);
+  for (const { success, broken } of await played({ skipsConfirmation: 1 }, active)) {
+    assert.is(success, 1);
+    assert.equal(broken, ["the customer has not said yes to it"]);
+  }
+  for (const { broken } of await played({ skipsLookup: 1 }, active))
+    assert.equal(broken, ["the order was not looked at"]);
+  const refused = SEEDS.flatMap((seed) => tasksOf("refuse", seed, 4));
+  for (const { success } of await played({ ignoresRules: 1 }, refused)) assert.is(success, 0);
+  for (const { success, transcript } of await played({ recovers: 1 }, active)) {
+    assert.is(success, 1);
+    const slipped = transcript.some(
+      (e) => (e.role === "agent" && e.text.startsWith("Wait,")) || (e.role === "tool" && e.failed),
+    );
+    assert.ok(slipped);
+  }
+});
+
+test("doing nothing passes nothing; always refusing or handing over passes less than .15 of the default mix", async () => {
+  const tasks = sampleTasks(retail, mix(retail, [], 0.15), trainDatabases(10), 100, "lazy");
+  const rate = async (agent: () => Agent) => {
+    const played = await Promise.all(tasks.map((task) => play(task, agent())));
+    return played.reduce((sum, { success }) => sum + success, 0) / tasks.length;
+  };
+  assert.is(await rate(() => () => say("Is there anything else?")), 0);
+  assert.is(await rate(() => () => say("I am sorry, I cannot do that.")), 0);
+  assert.is(await rate(() => () => call("transfer_to_human_agents", { summary: "help" })), 0);
+  const email = (transcript: readonly Entry[]) => /\S+@mail\.example/.exec(JSON.stringify(transcript))?.[0];
+  const after = (last: AgentTurn) => () => {
+    let found = false;
+    return (transcript: readonly Entry[]) => {
+      if (found) return last;
+      const known = email(transcript)?.replace(/^"|[."]+$/g, "");
+      if (!known) return say("What is your e-mail address?");
+      found = true;
+      return call("find_user_id_by_email", { email: known });
+    };
+  };
+  assert.ok((await rate(after(call("transfer_to_human_agents", { summary: "help" })))) < 0.15);
+  assert.ok((await rate(after(say("I am sorry, I cannot do that.")))) < 0.15);
+});
+
+test("messages are heard as a customer would", () => {
+  const cases: readonly (readonly [string, string, readonly string[]])[] = [
+    ["Could you please provide your email address so I can find your account?", "", ["email"]],
+    ["May I have your e-mail, or your full name and zip code?", "", ["email", "name"]],
+    ["What is the order number?", "", ["order"]],
+    ["Please tell me the reason for the cancellation.", "", ["reason"]],
+    ["Which items would you like to return, and which payment method should get the refund?", "", ["items", "payment"]],
+    ["What is the new address?", "", ["address"]],
+    ["I will cancel order #R1 and refund $10. Shall I go ahead?", "confirms", []],
+    ["Your order will be cancelled. Do you confirm these details (yes/no)?", "confirms", []],
+    ["Please reply with 'yes' to proceed.", "confirms", []],
+    ["Your order #R1 has been cancelled.", "claimsDone", []],
+    ["All done! Is there anything else I can help you with?", "claimsDone", []],
+    ["I'm sorry, but a delivered order can't be cancelled.", "refuses", []],
+    ["Unfortunately I am unable to do that.", "refuses", []],
+    ["Once you agree, the order can be cancelled.", "", []],
+    ["One moment.", "", []],
+  ];
+  for (const [message, heard, slots] of cases) {
+    const speech = hears(message);
+    const names = Object.keys(speech).filter((name) => speech[name as keyof typeof speech]);
+    assert.is(names.join(), heard, message);
+    assert.equal(asks(message), slots, message);
+  }
+});
+
+test("a write needs a known customer, their own order, a look at it and a yes", () => {
+  const task = retail.task("cancel", 1, 0)!;
+  const { userId } = planOf(task);
+  const step = callOf(task.actions[0]);
+  const store = new Store(retail.database(1));
+  const tool = (name: string, args: object, observation: string): Entry => {
+    const call = { name, arguments: parseObject(JSON.stringify(args)) };
+    return { role: "tool", turn: 0, call, observation, failed: false, wrote: false };
+  };
+  const talk: Entry[] = [{ role: "user", text: "Cancel my order." }];
+  const now = () => violates(step, store, talk);
+  assert.is(now(), "the customer was not identified");
+  assert.is(
+    violates(step, store, [...talk, tool("find_user_id_by_email", { email: "x" }, "somebody_else_1")]),
+    "it concerns another customer",
+  );
+  talk.push(tool("find_user_id_by_email", { email: "x" }, userId));
+  assert.is(now(), "the order was not looked at");
+  talk.push(tool("get_order_details", { order_id: step.arguments.get("order_id") }, "{}"));
+  assert.is(now(), "the customer has not said yes to it");
+  talk.push({ role: "agent", turn: 1, text: "Shall I cancel it?" }, { role: "user", text: "No, wait." });
+  assert.is(now(), "the customer has not said yes to it");
+  talk.push({ role: "agent", turn: 2, text: "Shall I cancel it?" }, { role: "user", text: "Yes." });
+  assert.is(now(), null);
+  assert.is(violates({ name: "think", arguments: new Map() }, store, []), null);
+  step.arguments.set("order_id", ["odd"]);
+  assert.is(now(), null); // the tool answers it
+});
+
+test.run();

@@ -1,0 +1,134 @@
+// Recipes and supervised training: what is learnt from, with which weights, and that a run is a function of its recipe.
+
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { presets } from "../../src/config.ts";
+import { shop } from "../../src/domains/shop/index.ts";
+import { Table } from "../../src/play.ts";
+import { Tokenizer } from "../../src/policy/tokenizer.ts";
+import { momentOf, parseRecipe, totalTokens } from "../../src/recipe.ts";
+import { chatFormat } from "../../src/rollout/format.ts";
+import { evalSampling } from "../../src/settings.ts";
+import { type SftLine, sft } from "../../src/sft.ts";
+import { mix } from "../../src/tasks/sampler.ts";
+import { makeTokenizer } from "../../src/vocabulary.ts";
+import { FakePolicy } from "../fake-policy.ts";
+
+const phase = { name: "a", tokens: 1000, lr: [0, 1], length: [100, 200] };
+const recipe = parseRecipe(
+  {
+    domain: "shop",
+    batchTokens: 500,
+    optimizer: { kind: "muon" },
+    heldOut: { every: 3, demonstrations: 4, tasks: 0 },
+    saveEvery: 2,
+    phases: [
+      phase,
+      { name: "b", tokens: 2000, lr: 0.5, length: 4000, drill: 0.5, imperfect: 1, habits: { wrongChoice: 1 } },
+    ],
+  },
+  "test",
+);
+const tokenizer = new Tokenizer(await makeTokenizer(shop, 1000, 100, 1));
+
+async function run(from: { step: number; tokens: number } = { step: 0, tokens: 0 }, until = Infinity) {
+  const policy = new FakePolicy();
+  const table = new Table(shop, mix(shop, [], 0.15), policy, tokenizer, chatFormat(tokenizer), {
+    ...presets.embedded,
+    turns: 30,
+    contextTokens: 4096,
+  });
+  const lines: SftLine[] = [];
+  const saved: number[] = [];
+  const finished = await sft(recipe, table, evalSampling(presets.embedded), {
+    ...from,
+    report: (line) => lines.push(line),
+    save: async (step) => void saved.push(step),
+    stopped: () => lines.length >= until,
+  });
+  return { policy, lines, saved, finished };
+}
+
+test("values run linearly through a phase, phases follow each other by tokens", () => {
+  assert.is(totalTokens(recipe), 3000);
+  assert.is(momentOf(recipe, 0)!.lr, 0);
+  assert.is(momentOf(recipe, 250)!.lr, 0.25);
+  assert.is(momentOf(recipe, 250)!.length, 125);
+  assert.is(momentOf(recipe, 999)!.phase.name, "a");
+  assert.equal({ ...momentOf(recipe, 1000)!, phase: 0 }, { phase: 0, lr: 0.5, drill: 0.5, length: 4000, imperfect: 1 });
+  assert.is(momentOf(recipe, 3000), null);
+});
+
+test("a wrong recipe is one line with its place", () => {
+  const wrong: [object, RegExp][] = [
+    [{}, /^r\.json: domain: /],
+    [{ domain: "shop", optimizer: { kind: "sgd" }, phases: [phase] }, /^r\.json: optimizer\.kind: /],
+    [{ domain: "shop", optimizer: { kind: "muon" }, phases: [] }, /^r\.json: phases: /],
+    [{ domain: "shop", optimizer: { kind: "muon" }, phases: [{ ...phase, drill: 2 }] }, /^r\.json: phases\.0\.drill: /],
+    [
+      { domain: "shop", optimizer: { kind: "muon" }, phases: [{ ...phase, minutes: 2 }] },
+      /^r\.json: phases\.0: .*minutes/,
+    ],
+  ];
+  for (const [json, message] of wrong) assert.throws(() => parseRecipe(json, "r.json"), message);
+});
+
+test("the tokenizer has one token for a name and for a word, wherever it stands", () => {
+  const split = (text: string) => tokenizer.encodePlain(text).map((id) => tokenizer.decode([id]));
+  assert.equal(split("exchange_item"), ["exchange_item"]);
+  const [alone] = tokenizer.encodePlain("order");
+  for (const text of [" order", "#order", '"order"', "\norder"])
+    assert.ok(tokenizer.encodePlain(text).includes(alone), text);
+  assert.ok(
+    ["<|im_start|>", "<|im_end|>", "<|endoftext|>", "<tool_call>"].every((token) => tokenizer.id(token) !== undefined),
+  );
+});
+
+test("every batch has the size, the weights and the learning rate of the recipe", async () => {
+  const { policy, lines, finished } = await run();
+  assert.ok(finished);
+  let tokens = 0;
+  for (const [i, { batch, loss, optimizer }] of policy.steps.entries()) {
+    const moment = momentOf(recipe, tokens)!;
+    assert.is(optimizer.lr, moment.lr);
+    assert.is(optimizer.kind, "muon");
+    assert.is(loss.ratio, "none");
+    assert.is(batch.rows.at(-1), batch.ids.length);
+    assert.ok(batch.ids.length >= 500);
+    assert.ok(batch.rows.every((start, row) => row === 0 || start - batch.rows[row - 1] <= moment.length));
+    assert.ok(Math.abs(batch.weight.reduce((sum, weight) => sum + weight, 0) - 1) < 1e-5);
+    for (const start of batch.rows.subarray(0, -1)) assert.is(batch.weight[start], 0, "nothing stands before a row");
+    const levels = [...new Set(batch.weight)].filter((weight) => weight > 0).sort((a, b) => b - a);
+    if (lines[i].kind === "drill") assert.is(levels.length, 1);
+    else assert.ok(Math.abs(levels[1] / levels[0] - 0.1) < 1e-6, "environment tokens weigh a tenth");
+    tokens += batch.ids.length;
+    assert.is(lines[i].tokens, tokens);
+  }
+  assert.ok(tokens >= 3000);
+  assert.equal([...new Set(lines.map(({ kind }) => kind))].sort(), ["demonstrations", "drill"]);
+});
+
+test("held-out checks and checkpoints come when they are due, and at the end", async () => {
+  const { lines, saved } = await run();
+  const last = lines.length;
+  for (const line of lines)
+    assert.is(line.heldOutLoss !== undefined, line.step % 3 === 0 || line.step === last, String(line.step));
+  assert.ok(Math.abs(lines.at(-1)!.heldOutLoss! - 0.5) < 1e-6, "the fake scores -0.5 everywhere");
+  assert.equal(
+    saved,
+    lines.map(({ step }) => step).filter((step) => step % 2 === 0 || step === last),
+  );
+});
+
+test("stopping and going on gives the batches of a straight run", async () => {
+  const straight = await run();
+  const first = await run({ step: 0, tokens: 0 }, 3);
+  assert.not(first.finished);
+  assert.is(first.saved.at(-1), 3);
+  const { step, tokens } = first.lines.at(-1)!;
+  const second = await run({ step, tokens });
+  const ids = ({ policy }: { policy: FakePolicy }) => policy.steps.map(({ batch }) => [...batch.ids]);
+  assert.equal([...ids(first), ...ids(second)], ids(straight));
+});
+
+test.run();

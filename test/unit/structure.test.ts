@@ -1,0 +1,194 @@
+// Which file may know which: the rules of ARCHITECTURE.md, held by reading imports and includes. Looks at no behaviour.
+
+import * as fs from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { root } from "../../src/root.ts";
+
+const mostLines = 600;
+
+/** What every stage may import besides itself. */
+const common = ["types.ts", "errors.ts", "root.ts", "random.ts"];
+/** The state of a domain and its lossless JSON: not a stage, but what sessions, judges and formats are written on. */
+const state = ["domains/store.ts", "domains/tool.ts", "domains/python.ts"];
+
+/** Stage (a folder or file of src) -> what else it may import. Files that join stages are not listed here. */
+const stages: { readonly [stage: string]: readonly string[] } = {
+  "types.ts": ["domains/store.ts"],
+  "errors.ts": [],
+  "root.ts": [],
+  "random.ts": [],
+  "config.ts": [],
+  "recipe.ts": [],
+  "domains/python/": ["domains/store.ts"],
+  "domains/retail/": state,
+  "domains/airline/": state,
+  "domains/shop/": state,
+  "domains/": ["domains/"],
+  "tasks/": [],
+  "sandbox/": state,
+  "user/": [],
+  "rollout/": ["domains/python.ts"],
+  "judge/": state,
+  "reward.ts": [],
+  "advantage.ts": [],
+  "batch.ts": [],
+  "policy/": [],
+  "speech/": [],
+  "eval/": [],
+  "run/": ["config.ts", "eval/"], // it writes down the options and the closing table
+};
+
+/** Files that join the stages; they import anything but the command line. */
+const joints = ["train.ts", "sft.ts", "play.ts", "measure.ts", "settings.ts", "vocabulary.ts"];
+
+/** The only files that may import an outside package. */
+const doors: { readonly [name: string]: RegExp } = {
+  yargs: /^cli\//,
+  zod: /^(config|recipe)\.ts$/,
+  openai: /^(user|judge|llm)[/.]/,
+  "@huggingface/tokenizers": /^policy\/tokenizer\.ts$/,
+  "@huggingface/jinja": /^rollout\/format[^/]*\.ts$/,
+};
+
+interface Source {
+  /** Path below its folder, "policy/tokenizer.ts". */
+  readonly name: string;
+  readonly text: string;
+}
+
+function sources(folder: string, kinds: RegExp): Source[] {
+  const top = join(root, folder);
+  if (!fs.existsSync(top)) return [];
+  const names = fs.readdirSync(top, { recursive: true, encoding: "utf8" }).filter((name) => kinds.test(name));
+  return names.sort().map((name) => ({ name, text: fs.readFileSync(join(top, name), "utf8") }));
+}
+
+const typescript = sources("src", /\.ts$/);
+const native = sources("native", /\.(h|cpp|inc|cu)$/);
+
+/** What a TypeScript file imports, dynamic imports of a literal included. */
+function imports({ text }: Source): string[] {
+  const forms = /^(?:import|export)\s[^"';=(]*\sfrom "([^"]+)"|^import "([^"]+)"|\bimport\("([^"]+)"\)/gm;
+  const statements = text.matchAll(forms);
+  return [...statements].map((match) => match[1] ?? match[2] ?? match[3]);
+}
+
+/** A relative import as a path below src. */
+function resolve({ name }: Source, target: string): string {
+  return relative(join(root, "src"), join(root, "src", dirname(name), target));
+}
+
+function stageOf(name: string): string | undefined {
+  return Object.keys(stages).find((stage) => name === stage || (stage.endsWith("/") && name.startsWith(stage)));
+}
+
+test("imports are found, however they are written", () => {
+  const text =
+    'import a from "./a.ts";\nimport {\n  b,\n  type C,\n} from "../b.ts";\nimport "c";\nexport { d } from "d";\n';
+  assert.equal(imports({ name: "x.ts", text: `${text}const e = await import("e");` }), [
+    "./a.ts",
+    "../b.ts",
+    "c",
+    "d",
+    "e",
+  ]);
+  assert.ok(typescript.length > 20);
+});
+
+test("a stage imports no other stage", () => {
+  const wrong = typescript.flatMap((source) => {
+    const stage = stageOf(source.name);
+    if (!stage) return [];
+    const allowed = [stage, ...common, ...stages[stage]];
+    return imports(source)
+      .filter((target) => target.startsWith("."))
+      .map((target) => resolve(source, target))
+      .filter((target) => !allowed.some((name) => target === name || (name.endsWith("/") && target.startsWith(name))))
+      .map((target) => `${source.name} imports ${target}`);
+  });
+  assert.equal(wrong, []);
+});
+
+test("every file is a stage, a joint or a command; only commands import commands", () => {
+  const known = ({ name }: Source) => name.startsWith("cli/") || joints.includes(name) || stageOf(name) !== undefined;
+  assert.equal(
+    typescript.filter((source) => !known(source)).map(({ name }) => name),
+    [],
+  );
+  const outside = typescript.filter(({ name }) => !name.startsWith("cli/"));
+  const wrong = outside.filter((source) =>
+    imports(source).some((target) => resolve(source, target).startsWith("cli/")),
+  );
+  assert.equal(
+    wrong.map(({ name }) => name),
+    [],
+  );
+});
+
+test("each outside package has one door", () => {
+  const used = typescript.flatMap((source) =>
+    imports(source)
+      .filter((target) => !target.startsWith(".") && !target.startsWith("node:"))
+      .map((target) => ({ name: source.name, target: target.replace(/^((@[^/]+\/)?[^/]+).*$/, "$1") })),
+  );
+  const wrong = used.filter(({ name, target }) => !doors[target]?.test(name));
+  assert.equal(
+    wrong.map(({ name, target }) => `${name} imports ${target}`),
+    [],
+  );
+  const clients = new Set(used.filter(({ target }) => target === "openai").map(({ name }) => name));
+  assert.ok(clients.size <= 1, `openai in ${[...clients].join(", ")}`);
+});
+
+test("argv and the environment are read by the command line alone, the addon is opened by policy/ alone", () => {
+  const reads = (pattern: RegExp, but: RegExp) =>
+    typescript.filter(({ name, text }) => pattern.test(text) && !but.test(name)).map(({ name }) => name);
+  assert.equal(reads(/\bprocess\.(argv|env)\b/, /^cli\//), []);
+  assert.equal(reads(/\btarl\.node\b/, /^policy\//), []);
+});
+
+test("native: cuda <- core <- addon, never back; N-API in addon alone, torch in core and addon", () => {
+  /** Folder -> folders of ours and outside headers that it may not include. */
+  const forbidden: { readonly [folder: string]: RegExp } = {
+    cuda: /^(core|addon|\.\.\/core|\.\.\/addon)\/|^(napi|node_api|js_native_api)\.h$/,
+    core: /^(addon|\.\.\/addon)\/|^(napi|node_api|js_native_api)\.h$/,
+    test: /^(addon|\.\.\/addon)\/|^(napi|node_api|js_native_api)\.h$/,
+  };
+  const torch = /^(torch|ATen|c10)\//;
+  const wrong = native.flatMap(({ name, text }) => {
+    const [folder] = name.split("/");
+    const includes = [...text.matchAll(/^\s*#\s*include\s*[<"]([^>"]+)[>"]/gm)].map((match) => match[1]);
+    return includes
+      .filter(
+        (target) => forbidden[folder]?.test(target) || (torch.test(target) && !/^(core|addon|cuda|test)\//.test(name)),
+      )
+      .map((target) => `${name} includes ${target}`);
+  });
+  assert.equal(wrong, []);
+  assert.equal(
+    [...new Set(native.map(({ name }) => name.split("/")[0]))].filter((name) => !/^(core|addon|cuda|test)$/.test(name)),
+    [],
+  );
+});
+
+test(`no file is over ${mostLines} lines, and each says at its top what it is`, () => {
+  const all = [
+    ...typescript,
+    ...native,
+    ...["bench", "scripts", "test/unit", "test/golden", "test/e2e", "test/gpu"].flatMap((folder) =>
+      sources(folder, /\.(ts|js|py)$/),
+    ),
+  ];
+  assert.equal(
+    all.filter(({ text }) => text.trimEnd().split("\n").length > mostLines).map(({ name }) => name),
+    [],
+  );
+  assert.equal(
+    all.filter(({ text }) => !/^(\/\/|#|""")/.test(text)).map(({ name }) => name),
+    [],
+  );
+});
+
+test.run();
