@@ -277,5 +277,7 @@ function similar(key: string): string {
 }
 
 function show(value: unknown): string {
-  return typeof value === "string" && value !== "" ? value : (JSON.stringify(value) ?? String(value));
+  return typeof value === "number" || (typeof value === "string" && value !== "")
+    ? `${value}`
+    : `${JSON.stringify(value)}`;
 }

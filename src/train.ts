@@ -8,7 +8,7 @@ import { pack } from "./batch.ts";
 import type { Config } from "./config.ts";
 import { ruleJudge } from "./judge/rules.ts";
 import { measure } from "./measure.ts";
-import { openReference, Table } from "./play.ts";
+import { openReference, type Table } from "./play.ts";
 import { reward } from "./reward.ts";
 import { attempts, faulty } from "./rollout/collect.ts";
 import { evaluationFile } from "./run/closing.ts";
@@ -33,45 +33,40 @@ export interface Stop {
   readonly signal: AbortSignal;
 }
 
-/** Everything that a run is made with. */
-interface Training {
+/** What a run is made with. */
+export interface Training {
   readonly config: Config;
   readonly table: Table;
-  readonly reference: Policy | null;
-  readonly judge: Judge;
   readonly run: RunDirectory;
   readonly observer: Observer;
   readonly stop: Stop;
 }
 
-/** Trains from the run's last checkpoint to the end; false when it was stopped before, with a checkpoint to go on from. */
-export async function train(config: Config, run: RunDirectory, observer: Observer, stop: Stop): Promise<boolean> {
-  const start = run.checkpoints().at(-1) ?? 0;
-  run.rewind(start);
-  observer.starts(start);
-  const table = await Table.open(config, start ? run.checkpointPath(start) : null);
+/** Trains from `start` finished updates to the end; false when it was stopped before, with a checkpoint to go on from. */
+export async function train(training: Training, start: number): Promise<boolean> {
+  const { config, table, run, observer, stop } = training;
+  const judge = ruleJudge(table.domain);
   const reference = config.klCoef > 0 ? await openReference(config) : null;
-  const training = { config, table, reference, judge: ruleJudge(table.domain), run, observer, stop };
   try {
     for (let step = start; ; step++) {
-      await measureWhereDue(training, step);
+      await measureWhereDue(training, judge, step);
       if (stop.requested) return false;
       if (step === config.steps) return true;
 
-      const line = await update(training, step);
+      const line = await update(training, judge, reference, step);
       run.append("metrics.jsonl", line);
       observer.updated(line);
       if (line.step % config.saveEvery === 0 || line.step === config.steps || stop.requested)
         await run.checkpoint(line.step, config.keep, (dir) => table.policy.save(dir, { optimizer: true }));
     }
   } finally {
-    await table.policy.dispose();
     await reference?.dispose();
   }
 }
 
 /** One update, from the tasks of this step to the policy's next weights. `step` counts the updates before it. */
-async function update({ config, table, reference, judge, run, observer }: Training, step: number): Promise<StepLine> {
+async function update(training: Training, judge: Judge, reference: Policy | null, step: number): Promise<StepLine> {
+  const { config, table, run, observer } = training;
   const { domain, families, policy } = table;
   const tasks = sampleTasks(domain, families, trainDatabases(config.trainDatabases), config.tasks, config.seed, step);
 
@@ -139,7 +134,8 @@ function advantage(config: Config, graded: readonly Graded[]) {
 }
 
 /** Plays the held-out tasks with the policy as it stands: before, after, and in between where the config asks for it. */
-async function measureWhereDue({ config, table, judge, run, observer, stop }: Training, step: number): Promise<void> {
+async function measureWhereDue(training: Training, judge: Judge, step: number): Promise<void> {
+  const { config, table, run, observer, stop } = training;
   const { evalTasks, evalEvery, steps } = config;
   const due = step === 0 || step === steps || (evalEvery > 0 && step % evalEvery === 0);
   if (!due || evalTasks === 0 || run.readJson(evaluationFile(step))) return;

@@ -16,7 +16,10 @@ export const call = (name: string, args: unknown): AgentTurn => ({
 });
 
 /** What an agent that only ever says the same does. */
-export const always = (turn: AgentTurn): Agent => () => turn;
+export const always =
+  (turn: AgentTurn): Agent =>
+  () =>
+    turn;
 
 /** Turns one after the other, then an agent. */
 export function first(turns: readonly AgentTurn[], then: Agent): Agent {

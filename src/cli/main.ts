@@ -37,7 +37,7 @@ export async function main(args: readonly string[]): Promise<number> {
       .showHelpOnFail(false)
       .exitProcess(true)
       .fail((message, error) => {
-        throw error ?? new UsageError(message);
+        throw error && error.name !== "YError" ? error : new UsageError(message);
       })
       .parseAsync();
     return Number(process.exitCode ?? 0);

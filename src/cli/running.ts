@@ -1,18 +1,90 @@
-// What the commands that make a run share: Ctrl-C, and leaving the run directory in order.
+// What the commands that make a run share: a new run or one to go on with, its policy, Ctrl-C, and leaving it in order.
 
 import { setMaxListeners } from "node:events";
-import { rmSync } from "node:fs";
-import { CheckpointError, UsageError } from "../errors.ts";
-import type { RunDirectory } from "../run/directory.ts";
-import type { Display } from "../run/progress.ts";
+import { join } from "node:path";
+import { type Config, flagName } from "../config.ts";
+import { UsageError } from "../errors.ts";
+import type { Table } from "../play.ts";
+import { RunDirectory } from "../run/directory.ts";
+import { Display } from "../run/progress.ts";
+import type { Stop } from "../train.ts";
+import { RUNS, type RunOptions, typedOptions } from "./options.ts";
+
+/** A kind of run: `C` is what its config.json holds. */
+export interface RunKind<C> {
+  /** From what was typed. */
+  readonly config: () => C;
+  /** From the config.json of a run to go on with; `file` is its path. */
+  readonly read: (json: object, file: string) => C;
+  readonly options: (config: C) => Config;
+  /** What a run is called when nobody names it. */
+  readonly name: (config: C) => string;
+  /** One line for the start. */
+  readonly describe: (config: C) => string;
+}
+
+/** A run that is ready to go on from `step` finished updates. */
+export interface Job<C> {
+  readonly config: C;
+  readonly run: RunDirectory;
+  readonly step: number;
+  readonly table: Table;
+  readonly display: Display;
+  readonly stop: Stop;
+}
+
+/** Options of a run that --resume takes from the run itself. */
+const OWN = ["run", "config", "preset", "recipe"];
+
+/** Opens everything, does the work, and closes everything, whatever happens. A new run is made once its input is known to be good. */
+export async function withRun<C>(
+  argv: RunOptions,
+  kind: RunKind<C>,
+  work: (job: Job<C>) => Promise<void>,
+): Promise<void> {
+  const { Table } = await import("../play.ts");
+  const runs = argv.runs ?? RUNS;
+  const resumed = argv.resume === undefined ? null : resume(argv, runs, argv.resume);
+  if (argv.run !== undefined) RunDirectory.checkName(runs, argv.run);
+  let opened = resumed;
+  let table: Table | undefined;
+  try {
+    const config = resumed
+      ? kind.read(resumed.readJson("config.json")!, join(resumed.dir, "config.json"))
+      : kind.config();
+    const step = resumed?.checkpoints().at(-1) ?? 0;
+    table = await Table.open(kind.options(config), resumed && step ? resumed.checkpointPath(step) : null);
+    opened ??= RunDirectory.create(runs, argv.run ?? RunDirectory.freeName(runs, kind.name(config)), config);
+    const run = opened;
+    run.rewind(step);
+    const display = new Display(argv.json ? process.stderr : process.stdout, (line) => run.log(line));
+    display.line(`${resumed ? "going on with" : "run"} ${run.dir}: ${kind.describe(config)}`);
+    await work({ config, run, step, table, display, stop: onInterrupt(display) });
+  } catch (error) {
+    opened?.log(`failed: ${error instanceof Error ? error.stack : error}`);
+    throw error;
+  } finally {
+    await table?.policy.dispose();
+    opened?.close();
+  }
+}
+
+function resume(argv: RunOptions, runs: string, name: string): RunDirectory {
+  const [typed] = Object.keys(typedOptions(argv));
+  if (typed) throw new UsageError(`--resume ${name} takes its options from the run: leave ${flagName(typed)} out`);
+  for (const [other, value] of Object.entries(argv))
+    if (OWN.includes(other) && value !== undefined)
+      throw new UsageError(`--resume ${name} with --${other} ${value}: leave one of them out`);
+  return RunDirectory.open(runs, name);
+}
 
 /** The first Ctrl-C (or SIGTERM) asks to stop after the step, the second one stops at once. */
-export function onInterrupt(display: Display): { requested: boolean; signal: AbortSignal } {
+function onInterrupt(display: Display): Stop {
   const abort = new AbortController();
   setMaxListeners(0, abort.signal); // every conversation listens
   const stop = { requested: false, signal: abort.signal };
   const interrupt = () => {
-    if (stop.requested) process.exit(130);
+    if (stop.requested) process.exit(STOPPED);
     stop.requested = true;
     abort.abort();
     display.line("stopping after this step; Ctrl-C again stops at once, without saving");
@@ -22,19 +94,11 @@ export function onInterrupt(display: Display): { requested: boolean; signal: Abo
   return stop;
 }
 
-/**
- * Does the work of a run and gives its directory free. Bad input that shows only now takes a new directory with it; any
- * other error is told how to go on from.
- */
-export async function finishRun(run: RunDirectory, created: boolean, work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    const bad = error instanceof UsageError || error instanceof CheckpointError;
-    if (bad && created && run.checkpoints().length === 0) rmSync(run.dir, { recursive: true });
-    else run.log(`failed: ${error instanceof Error ? error.stack : error}`);
-    throw error;
-  } finally {
-    run.close();
-  }
+/** Exit code of a run that a person stopped: 128 + SIGINT, as shells have it. */
+const STOPPED = 130;
+
+/** Says how to go on with a run that was stopped. */
+export function stopped(display: Display, how: string): void {
+  display.line(`stopped; to go on: node train.js ${how}`);
+  process.exitCode = STOPPED;
 }

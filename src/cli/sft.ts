@@ -3,26 +3,15 @@
 
 import { join } from "node:path";
 import type { Argv, CommandModule } from "yargs";
-import { type Config, flagName, resolveConfig } from "../config.ts";
+import { type Config, resolveConfig } from "../config.ts";
 import { UsageError } from "../errors.ts";
 import { parseRecipe, type Recipe, readRecipe, totalTokens } from "../recipe.ts";
 import { root } from "../root.ts";
-import { RunDirectory } from "../run/directory.ts";
-import { Display, duration, thousands } from "../run/progress.ts";
+import { duration, thousands } from "../run/progress.ts";
 import { evalSampling } from "../settings.ts";
 import type { SftLine } from "../sft.ts";
-import {
-  addOptions,
-  addRun,
-  addSources,
-  configOf,
-  described,
-  RUNS,
-  type RunOptions,
-  type Sources,
-  typedOptions,
-} from "./options.ts";
-import { finishRun, onInterrupt } from "./running.ts";
+import { addOptions, addRun, addSources, configOf, described, type RunOptions, type Sources } from "./options.ts";
+import { type RunKind, stopped, withRun } from "./running.ts";
 
 type Options = RunOptions & Sources & { readonly recipe: string | undefined };
 
@@ -46,86 +35,53 @@ export default {
   handler,
 } satisfies CommandModule<object, Options>;
 
+const kind = (argv: Options): RunKind<SftConfig> => ({
+  config: () => {
+    const recipe = readRecipe(argv.recipe ?? join(root, "assets", "recipe.json"));
+    const { domain, refuseShare } = recipe;
+    return { recipe, options: { ...configOf(argv), domain, refuseShare, families: "all" } };
+  },
+  read: (json, file) => {
+    const { recipe, options } = json as { recipe?: unknown; options?: { [key: string]: unknown } };
+    if (!recipe || !options) throw new UsageError(`${file} is not one of supervised training`);
+    const label = (key: string) => `${file}: ${key}`;
+    return { recipe: parseRecipe(recipe, file), options: resolveConfig("embedded", { values: options, label }) };
+  },
+  options: ({ options }) => options,
+  name: ({ recipe }) => `${recipe.domain}-sft-s${recipe.seed}`,
+  describe: ({ recipe }) =>
+    `${recipe.domain}, ${thousands(totalTokens(recipe))} tokens in ${recipe.phases.length} phases`,
+});
+
 async function handler(argv: Options): Promise<void> {
-  const { Table } = await import("../play.ts");
   const { sft } = await import("../sft.ts");
-  const [{ recipe, options }, run] = argv.resume ? resumeRun(argv, argv.resume) : createRun(argv);
-  const display = new Display(argv.json ? process.stderr : process.stdout, (line) => run.log(line));
-  const total = totalTokens(recipe);
-  display.line(
-    `${argv.resume ? "going on with" : "run"} ${run.dir}: ${recipe.domain}, ${thousands(total)} tokens in ${recipe.phases.length} phases`,
-  );
-  const stop = onInterrupt(display);
-  await finishRun(run, !argv.resume, async () => {
-    const step = run.checkpoints().at(-1) ?? 0;
-    run.rewind(step);
-    const table = await Table.open(options, step ? run.checkpointPath(step) : null);
+  await withRun(argv, kind(argv), async ({ config: { recipe, options }, run, step, table, display, stop }) => {
     const tokens = run.lines<SftLine>("metrics.jsonl").at(-1)?.tokens ?? 0;
-    const clock = new Clock(total, tokens);
-    const save = (dir: string) => table.policy.save(dir, { optimizer: true });
+    const clock = new Clock(totalTokens(recipe), tokens);
     let last = step;
-    try {
-      const finished = await sft(recipe, table, evalSampling(options), {
-        step,
-        tokens,
-        report: (line) => {
-          last = line.step;
-          run.append("metrics.jsonl", line);
-          run.append("timing.jsonl", { step: line.step, ...clock.lap() });
-          const text = `step ${line.step}  ${line.phase}  ${clock.describe(line)}`;
-          if (line.heldOutLoss === undefined && line.step % 20 !== 0) display.live(text);
-          else display.line(text + heldOut(line));
-        },
-        save: (step) => run.checkpoint(step, options.keep, save),
-        stopped: () => stop.requested,
-      });
-      display.line(
-        finished
-          ? `done; the policy is in ${run.checkpointPath(last)}`
-          : `stopped; to go on: node train.js sft --resume ${run.name}`,
-      );
-      if (argv.json)
-        process.stdout.write(`${JSON.stringify({ run: run.dir, finished, checkpoint: run.checkpointPath(last) })}\n`);
-    } finally {
-      await table.policy.dispose();
-    }
+    const finished = await sft(recipe, table, evalSampling(options), {
+      step,
+      tokens,
+      report: (line) => {
+        last = line.step;
+        run.append("metrics.jsonl", line);
+        run.append("timing.jsonl", { step: line.step, ...clock.lap() });
+        const text = `step ${line.step}  ${line.phase}  ${clock.describe(line)}`;
+        if (line.heldOutLoss === undefined && line.step % SHOW_EVERY !== 0) display.live(text);
+        else display.line(text + heldOut(line));
+      },
+      save: (step) => run.checkpoint(step, options.keep, (dir) => table.policy.save(dir, { optimizer: true })),
+      stopped: () => stop.requested,
+    });
+    const checkpoint = run.checkpointPath(last);
+    if (!finished) return stopped(display, `sft --resume ${run.name}`);
+    display.line(`done; the policy is in ${checkpoint}`);
+    if (argv.json) process.stdout.write(`${JSON.stringify({ run: run.dir, checkpoint })}\n`);
   });
 }
 
-function createRun(argv: Options): [SftConfig, RunDirectory] {
-  const recipe = readRecipe(argv.recipe ?? join(root, "assets", "recipe.json"));
-  const options: Config = {
-    ...configOf(argv),
-    domain: recipe.domain,
-    refuseShare: recipe.refuseShare,
-    families: "all",
-  };
-  const config = { recipe, options };
-  const runs = argv.runs ?? RUNS;
-  return [
-    config,
-    RunDirectory.create(runs, argv.run ?? RunDirectory.freeName(runs, `${recipe.domain}-sft-s${recipe.seed}`), config),
-  ];
-}
-
-function resumeRun(argv: Options, name: string): [SftConfig, RunDirectory] {
-  const [given] = Object.keys(typedOptions(argv));
-  if (given) throw new UsageError(`--resume ${name} takes its options from the run: leave ${flagName(given)} out`);
-  for (const other of ["run", "config", "preset", "recipe"] as const)
-    if (argv[other]) throw new UsageError(`--resume ${name} with --${other} ${argv[other]}: leave one of them out`);
-  const run = RunDirectory.open(argv.runs ?? RUNS, name);
-  const file = `${run.dir}/config.json`;
-  const { recipe, options } = run.readJson<{ recipe?: unknown; options?: object }>("config.json") ?? {};
-  if (!recipe || !options) throw new UsageError(`--resume ${name}: ${file} is not one of supervised training`);
-  const values = options as { [key: string]: unknown };
-  return [
-    {
-      recipe: parseRecipe(recipe, file),
-      options: resolveConfig("embedded", { values, label: (key) => `${file}: ${key}` }),
-    },
-    run,
-  ];
-}
+/** Steps between the lines that stay. */
+const SHOW_EVERY = 20;
 
 /** Speed and time left, from the clock of this process. */
 class Clock {

@@ -11,6 +11,7 @@ const DOMAINS: Readonly<Record<string, () => Promise<Domain>>> = {
 export const domainNames: readonly string[] = Object.keys(DOMAINS);
 
 export async function domain(name: string): Promise<Domain> {
-  if (!Object.hasOwn(DOMAINS, name)) throw new UsageError(`--domain ${name}: expected one of ${domainNames.join(", ")}`);
+  if (!Object.hasOwn(DOMAINS, name))
+    throw new UsageError(`--domain ${name}: expected one of ${domainNames.join(", ")}`);
   return DOMAINS[name]();
 }

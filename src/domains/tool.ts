@@ -1,8 +1,8 @@
 // Calling a tool: a light check of the arguments against its JSON schema (required, unknown, type; what is inside of
 // arrays and objects is the tool's own business), and the call, which never throws. Test: test/unit/session.test.ts
 
-import type { Store } from "./store.ts";
 import type { Json, Tool } from "../types.ts";
+import type { Store } from "./store.ts";
 
 interface Schema {
   readonly properties?: Readonly<Record<string, { readonly type?: string }>>;

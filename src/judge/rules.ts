@@ -2,7 +2,7 @@
 // RULES is the whole judgement, read from the top: the first rule that fits a turn decides. Facts are found below it.
 // Test: test/unit/judge.test.ts
 
-import { equal, sameState, Store } from "../domains/store.ts";
+import { equal, Store, sameState } from "../domains/store.ts";
 import { callTool } from "../domains/tool.ts";
 import type { Call, Domain, Entry, Judge, Judgement, Rollout, Speech, Task, TurnScore } from "../types.ts";
 
@@ -77,7 +77,12 @@ const RULES: readonly Rule[] = [
 ];
 
 /** A talk that failed without any of the above: whatever the last turn was, it left the customer without an end. */
-const UNFINISHED: Rule = { score: -1, reason: "the talk ended with something left to do", voids: true, when: () => true };
+const UNFINISHED: Rule = {
+  score: -1,
+  reason: "the talk ended with something left to do",
+  voids: true,
+  when: () => true,
+};
 
 /** Judges conversations of one domain. Abstains where the talk was broken off by something that is not the policy. */
 export function ruleJudge(domain: Domain): Judge {

@@ -17,7 +17,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { UsageError } from "../errors.ts";
 
 /** One line of a .jsonl file of a run; `step` counts finished updates. */
@@ -35,18 +35,19 @@ export class RunDirectory {
     return basename(this.dir);
   }
 
-  /** Makes `<base>/<name>` and writes its config.json. A name that is taken is a UsageError. */
-  static create(base: string, name: string, config: unknown): RunDirectory {
+  /** Throws a UsageError where `<base>/<name>` cannot become a new run. */
+  static checkName(base: string, name: string): void {
     if (!/^[A-Za-z0-9][\w.-]*$/.test(name))
       throw new UsageError(`--run ${name}: expected letters, digits, "-", "_" and "." without a slash`);
+    if (existsSync(resolve(base, name)))
+      throw new UsageError(`--run ${name}: ${resolve(base, name)} exists; --resume ${name} goes on with it`);
+  }
+
+  /** Makes `<base>/<name>` and writes its config.json. A name that is taken is a UsageError. */
+  static create(base: string, name: string, config: unknown): RunDirectory {
+    RunDirectory.checkName(base, name);
     const run = new RunDirectory(resolve(base, name));
-    mkdirSync(dirname(run.dir), { recursive: true });
-    try {
-      mkdirSync(run.dir);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      throw new UsageError(`--run ${name}: ${run.dir} exists; --resume ${name} goes on with it`);
-    }
+    mkdirSync(run.dir, { recursive: true });
     run.lock();
     for (const folder of FOLDERS) mkdirSync(join(run.dir, folder));
     run.writeJson("config.json", config);

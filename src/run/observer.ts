@@ -17,10 +17,10 @@ type Timing = Line & { readonly [stretch in Stretch]?: number };
 export class Observer {
   readonly #started = performance.now();
   /** Seconds that earlier processes worked on this run. */
-  #earlier = 0;
+  readonly #earlier: number;
   /** Updates that the run has behind it. */
-  #step = 0;
-  readonly #history: { readonly tarl: number; readonly pass: number }[] = [];
+  #step: number;
+  readonly #history: { readonly tarl: number; readonly pass: number }[];
   /** Seconds of this process's updates, and of its last evaluation. */
   readonly #updates: number[] = [];
   #evaluation = 0;
@@ -28,17 +28,16 @@ export class Observer {
   #stretch: Stretch | null = null;
   #since = 0;
 
+  /** `step`: finished updates; what the run holds of later ones has been forgotten. */
   constructor(
     readonly run: RunDirectory,
     readonly display: Display,
     readonly steps: number,
-  ) {}
-
-  /** To be told once, when the run has been set back to `step` finished updates. */
-  starts(step: number): void {
+    step: number,
+  ) {
     this.#step = step;
-    this.#earlier = this.run.lines<Timing>("timing.jsonl").reduce((sum, line) => sum + total(line), 0);
-    this.#history.push(...this.run.lines<StepLine>("metrics.jsonl"));
+    this.#earlier = run.lines<Timing>("timing.jsonl").reduce((sum, line) => sum + total(line), 0);
+    this.#history = run.lines<StepLine>("metrics.jsonl");
   }
 
   /** Seconds that the run took, earlier processes included. */

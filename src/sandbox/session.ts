@@ -3,8 +3,20 @@
 // Test: test/unit/session.test.ts, test/unit/hostile.test.ts
 
 import { Store } from "../domains/store.ts";
-import type { AgentTurn, Call, Domain, Ending, Entry, InvalidReason, Outcome, Reply, Task, Tool, User } from "../types.ts";
 import { callTool, checkArguments, clip, isDeeper } from "../domains/tool.ts";
+import type {
+  AgentTurn,
+  Call,
+  Domain,
+  Ending,
+  Entry,
+  InvalidReason,
+  Outcome,
+  Reply,
+  Task,
+  Tool,
+  User,
+} from "../types.ts";
 import { verify } from "./verify.ts";
 
 export interface SessionOptions {

@@ -1,9 +1,9 @@
 // The verifier: does the final state equal the one that the ground truth leads to, and was said what had to be said?
 // Looks at results only, never at the way there; that is the judge's. Test: test/unit/session.test.ts
 
-import { sameState, Store } from "../domains/store.ts";
-import type { Domain, Ending, Entry, Outcome, Task } from "../types.ts";
+import { Store, sameState } from "../domains/store.ts";
 import { callTool } from "../domains/tool.ts";
+import type { Domain, Ending, Entry, Outcome, Task } from "../types.ts";
 
 /** A conversation that is over, or is taken to be. */
 export interface Played {

@@ -24,8 +24,14 @@ async function run(...args: string[]): Promise<{ code: number; out: string; err:
     process.exitCode,
   ];
   let [out, err] = ["", ""];
-  process.stdout.write = ((text: string) => Boolean((out += text))) as typeof process.stdout.write;
-  process.stderr.write = ((text: string) => Boolean((err += text))) as typeof process.stderr.write;
+  process.stdout.write = (text) => {
+    out += text;
+    return true;
+  };
+  process.stderr.write = (text) => {
+    err += text;
+    return true;
+  };
   process.chdir(dir);
   try {
     return { code: await main(args), out, err };

@@ -80,7 +80,7 @@ const bad: [values: Record<string, unknown>, message: RegExp][] = [
   [{ warmup: 30 }, /^--warmup 30 with --steps 30/],
 ];
 for (const [values, message] of bad)
-  test(`is refused in one line: ${JSON.stringify(values)}`, () => {
+  test(`is refused in one line: ${Object.entries(values)}`, () => {
     try {
       resolve(values);
     } catch (error) {

@@ -3,15 +3,17 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { retail } from "../../src/domains/retail/index.ts";
 import { shop } from "../../src/domains/shop/index.ts";
+import type { Order } from "../../src/domains/shop/world.ts";
 import { ruleJudge } from "../../src/judge/rules.ts";
 import type { AgentTurn, Entry, Rollout, Task } from "../../src/types.ts";
 import { type Agent, always, call, cutShort, first, oracle, playTalk, say, someTasks } from "../talk.ts";
 
 const judge = ruleJudge(shop);
 
-async function judged(rollout: Rollout) {
-  const { scores, reasons } = await judge.judge(rollout);
+async function judged(rollout: Rollout, by = judge) {
+  const { scores, reasons } = await by.judge(rollout);
   assert.ok(scores);
   assert.is(scores.length, rollout.turns);
   assert.is(reasons.length, rollout.turns);
@@ -25,7 +27,11 @@ async function judged(rollout: Rollout) {
 function plainTask(family: string): Task {
   for (let seed = 1; ; seed++) {
     const task = shop.task(family, seed, 0);
-    if (task && task.scenario.given?.length === Object.keys(task.scenario.facts).length && task.scenario.opening.includes("#"))
+    if (
+      task &&
+      task.scenario.given?.length === Object.keys(task.scenario.facts).length &&
+      task.scenario.opening.includes("#")
+    )
       return task;
   }
 }
@@ -36,13 +42,18 @@ const CUT: AgentTurn = { text: "", calls: [], invalid: { reason: "cut", observat
 test("the oracle's every turn is useful", async () => {
   for (const task of someTasks(shop, 40)) {
     const { scores, reasons } = await judged(await playTalk(shop, task, shop.expert!(task, oracle, 1), 1));
-    assert.ok(scores.every((score) => score === 1), `${task.id}: ${reasons.join("; ")}`);
+    assert.ok(
+      scores.every((score) => score === 1),
+      `${task.id}: ${reasons.join("; ")}`,
+    );
   }
 });
 
 test("mistakes that are mended cost a turn and are no major error", async () => {
   for (const task of someTasks(shop, 20)) {
-    const { scores, reasons } = await judged(await playTalk(shop, task, shop.expert!(task, { ...oracle, recovers: 1 }, 1), 1));
+    const { scores, reasons } = await judged(
+      await playTalk(shop, task, shop.expert!(task, { ...oracle, recovers: 1 }, 1), 1),
+    );
     assert.not(scores.includes(-1), `${task.id}: ${reasons.join("; ")}`);
   }
 });
@@ -50,15 +61,25 @@ test("mistakes that are mended cost a turn and are no major error", async () => 
 test("turn by turn: look-ups, repeats, typos, confirmation, write, claim", async () => {
   const task = plainTask("cancel");
   const { order_id } = task.actions[0].arguments as { order_id: string };
+  const { product_id } = (shop.database(task.database).get("orders")!.get(order_id) as Order).items[0];
   const look = [call("find_user", { email: emailOf(task) }), call("get_order", { order_id })];
-  const finish = [say(`Shall I cancel order ${order_id}?`), call("cancel_order", { order_id }), say("Done, it is cancelled.")];
+  const finish = [
+    say(`Shall I cancel order ${order_id}?`),
+    call("cancel_order", { order_id }),
+    say("Done, it is cancelled."),
+  ];
   const table: [string, AgentTurn[], number[]][] = [
     ["plain", [...look, ...finish], [1, 1, 1, 1, 1]],
     ["repeated look-up", [...look, look[1], ...finish], [1, 1, 0, 1, 1, 1]],
-    ["look-up of something else", [...look, call("transfer", { to: "me" }), ...finish], [1, 1, 0, 1, 1, 1]],
+    ["unneeded look-up", [...look, call("get_product", { product_id }), ...finish], [1, 1, 0, 1, 1, 1]],
+    ["unknown argument, mended", [...look, call("cancel_order", { order_id, why: "" }), ...finish], [1, 1, 0, 1, 1, 1]],
     ["typo, mended", [look[0], call("get_order", { order_id: "#typo" }), look[1], ...finish], [1, 0, 1, 1, 1, 1]],
     ["asks for what was given", [say("What is your email?"), ...look, ...finish], [0, 1, 1, 1, 1, 1]],
-    ["asks for consent twice", [...look, finish[0], say(`May I cancel order ${order_id}?`), ...finish.slice(1)], [1, 1, 0, 1, 1, 1]],
+    [
+      "asks for consent twice",
+      [...look, finish[0], say(`May I cancel order ${order_id}?`), ...finish.slice(1)],
+      [1, 1, 0, 1, 1, 1],
+    ],
     ["praises itself", [...look, say("I am the best."), ...finish], [1, 1, 0, 1, 1, 1]],
     ["without confirmation", [...look, ...finish.slice(1)], [1, 1, -1, 0]],
     ["without look-up of the order", [look[0], ...finish], [1, 0, -1, 0]],
@@ -81,7 +102,12 @@ test("a request against the rules: explaining is right, doing it is major, and s
   const table: [string, AgentTurn[], number[], 0 | 1][] = [
     ["explains", [...look, say(`Sorry, order ${order_id} is ${status}, so I cannot do it.`)], [1, 1, 1], 1],
     ["does not explain", [...look, say("Sorry, I cannot do it.")], [0, 0, -1], 0],
-    ["does it", [...look, say("Shall I cancel it?"), call("cancel_order", { order_id }), say("Done.")], [1, 1, 0, -1, 0], 0],
+    [
+      "does it",
+      [...look, say("Shall I cancel it?"), call("cancel_order", { order_id }), say("Done.")],
+      [1, 1, 0, -1, 0],
+      0,
+    ],
     ["lies", [...look, say("Done, it is cancelled.")], [0, 0, -1], 0],
     ["hands over", [...look, call("transfer", {})], [0, 0, -1], 0],
   ];
@@ -93,12 +119,14 @@ test("a request against the rules: explaining is right, doing it is major, and s
 });
 
 test("no game pays: each scores below an honest failure of the same task", async () => {
-  const lastUser = (talk: readonly Entry[]) => (talk.findLast((entry) => entry.role === "user") as { text: string }).text;
+  const lastUser = (talk: readonly Entry[]) =>
+    (talk.findLast((entry) => entry.role === "user") as { text: string }).text;
   const games: Record<string, (task: Task) => Agent> = {
     "says nothing but done": () => always(say("Done.")),
     "says that all is well": () => always(say("Everything is taken care of. I did a perfect job!")),
     "refuses at once": () => always(say("Sorry, I cannot do that.")),
-    "looks up, then done": (task) => cutShort(shop.expert!(task, oracle, 1), task.actions.length ? 3 : 2, always(say("Done."))),
+    "looks up, then done": (task) =>
+      cutShort(shop.expert!(task, oracle, 1), task.actions.length ? 3 : 2, always(say("Done."))),
     "looks up, then sorry": (task) =>
       cutShort(shop.expert!(task, oracle, 1), task.actions.length ? 3 : 1, always(say("Sorry, I cannot do that."))),
     "looks up, then hands over": (task) =>
@@ -127,7 +155,10 @@ test("no game pays: each scores below an honest failure of the same task", async
     "looks up for ever": (task) => always(call("find_user", { email: emailOf(task) })),
     "looks up everything there is, then done": (task) => {
       const orders = [...shop.database(task.database).get("orders")!.keys()];
-      return first([call("find_user", { email: emailOf(task) }), ...orders.map((order_id) => call("get_order", { order_id }))], always(say("Done.")));
+      return first(
+        [call("find_user", { email: emailOf(task) }), ...orders.map((order_id) => call("get_order", { order_id }))],
+        always(say("Done.")),
+      );
     },
     "echoes the customer": () => (talk) => say(lastUser(talk)),
     "chats for ever": () => always(say("One moment.")),
@@ -149,10 +180,33 @@ test("no game pays: each scores below an honest failure of the same task", async
   assert.ok(failures > 40, `${failures} honest failures`);
 });
 
+test("retail is judged by the same rules: the oracle's every turn is useful, a false end earns nothing", async () => {
+  const byRetail = ruleJudge(retail);
+  for (const task of someTasks(retail, 2)) {
+    const { scores, reasons } = await judged(
+      await playTalk(retail, task, retail.expert!(task, oracle, 1), 1),
+      byRetail,
+    );
+    assert.ok(
+      scores.every((score) => score === 1),
+      `${task.id}: ${reasons.join("; ")}`,
+    );
+    if (task.actions.length === 0) continue;
+    for (const turn of [say("Done."), say("Sorry, I cannot do that."), CUT, say("What is your email?"), say("Hm.")]) {
+      const { reward } = await judged(await playTalk(retail, task, always(turn), 1), byRetail);
+      assert.is(reward, -5, `${turn.text} on ${task.id}`);
+    }
+  }
+});
+
 test("a longer talk never pays more: look-ups that nobody needs lower the reward", async () => {
   for (const task of someTasks(shop, 8)) {
     const plain = await judged(await playTalk(shop, task, shop.expert!(task, oracle, 1), 1));
-    const extra = [call("find_user", { email: emailOf(task) }), call("find_user", { email: emailOf(task) }), say("One moment.")];
+    const extra = [
+      call("find_user", { email: emailOf(task) }),
+      call("find_user", { email: emailOf(task) }),
+      say("One moment."),
+    ];
     const padded = await judged(await playTalk(shop, task, first(extra, shop.expert!(task, oracle, 1)), 1));
     assert.ok(padded.reward < plain.reward, task.id);
   }

@@ -22,7 +22,12 @@ const counters: Domain = {
       description: "Adds.",
       parameters: {
         type: "object",
-        properties: { id: { type: "string" }, by: { type: "integer" }, fast: { type: "boolean" }, tags: { type: "array" } },
+        properties: {
+          id: { type: "string" },
+          by: { type: "integer" },
+          fast: { type: "boolean" },
+          tags: { type: "array" },
+        },
         required: ["id", "by"],
       },
       writes: true,
@@ -33,7 +38,14 @@ const counters: Domain = {
         return String(store.get<Counter>("counters", id)!.value);
       },
     },
-    { name: "stop", description: "Ends.", parameters: { type: "object", properties: {} }, writes: false, ends: true, call: () => "stopped" },
+    {
+      name: "stop",
+      description: "Ends.",
+      parameters: { type: "object", properties: {} },
+      writes: false,
+      ends: true,
+      call: () => "stopped",
+    },
   ],
   database: () => new Map([["counters", new Map([["a", { value: 1 }]])]]),
   task: () => null,
@@ -55,9 +67,18 @@ const task = (change: Partial<Task> = {}): Task => ({
 });
 
 /** Repeats what it hears; leaves at "bye". */
-const echo: User = { open: async () => "Add 2 to a.", reply: async (message) => ({ text: `> ${message}`, done: message === "bye" }) };
+const echo: User = {
+  open: async () => "Add 2 to a.",
+  reply: async (message) => ({ text: `> ${message}`, done: message === "bye" }),
+};
 
-async function play(turns: readonly AgentTurn[], options: Partial<SessionOptions> = {}, of = task(), domain = counters, user = echo) {
+async function play(
+  turns: readonly AgentTurn[],
+  options: Partial<SessionOptions> = {},
+  of = task(),
+  domain = counters,
+  user = echo,
+) {
   const session = new Session(domain, of, user, options);
   const start = await session.start();
   const replies = [];
@@ -84,7 +105,14 @@ test("a call runs on the session's own state, a message gets an answer", async (
     { messages: [], ending: "user-stop" },
   ]);
   assert.equal(session.transcript.slice(1), [
-    { role: "tool", turn: 0, call: { name: "add", arguments: { id: "a", by: 2 } }, observation: "3", failed: false, wrote: true },
+    {
+      role: "tool",
+      turn: 0,
+      call: { name: "add", arguments: { id: "a", by: 2 } },
+      observation: "3",
+      failed: false,
+      wrote: true,
+    },
     { role: "agent", turn: 1, text: "hello" },
     { role: "user", text: "> hello" },
     { role: "agent", turn: 2, text: "bye" },
@@ -102,8 +130,17 @@ test("only the first call of a turn runs, and text beside it stays unsaid", asyn
 
 test("what a tool throws, and what it reports as an error, is a failed observation that wrote nothing", async () => {
   const { session, replies, outcome } = await play([call("add", { id: "b", by: 1 }), call("add", { id: "a", by: 0 })]);
-  assert.equal(replies.map((reply) => reply.messages[0].text), ["Error: no such counter", "Error: nothing to add"]);
-  assert.equal(session.transcript.slice(1).map((entry) => entry.role === "tool" && [entry.failed, entry.wrote]), [[true, false], [true, false]]);
+  assert.equal(
+    replies.map((reply) => reply.messages[0].text),
+    ["Error: no such counter", "Error: nothing to add"],
+  );
+  assert.equal(
+    session.transcript.slice(1).map((entry) => entry.role === "tool" && [entry.failed, entry.wrote]),
+    [
+      [true, false],
+      [true, false],
+    ],
+  );
   assert.is(outcome.writes, 0);
 });
 
@@ -122,7 +159,11 @@ test("turns that cannot be acted on: type and answer", async () => {
     [call("add", { id: "a", by: 1.5 }), "arguments", "Error: argument by must be of type integer"],
     [call("add", { id: "a", by: 1, fast: "no" }), "arguments", "Error: argument fast must be of type boolean"],
     [call("add", { id: "a", by: 1, tags: {} }), "arguments", "Error: argument tags must be of type array"],
-    [call("add", `{"id": "a", "by": 1, "tags": ${"[".repeat(99)}${"]".repeat(99)}}`), "arguments", "Error: arguments are nested too deeply"],
+    [
+      call("add", `{"id": "a", "by": 1, "tags": ${"[".repeat(99)}${"]".repeat(99)}}`),
+      "arguments",
+      "Error: arguments are nested too deeply",
+    ],
     [call("add", `{"id": "${"x".repeat(1e6)}", "by": 1}`), "too-long", "Error: arguments too long"],
     [say("x".repeat(1e6)), "too-long", "Error: message too long"],
     [say(" \n"), "empty", "Error: empty turn"],
@@ -146,7 +187,11 @@ test("a domain that reads arguments itself gets them unchecked", async () => {
 
 test("the ways to end", async () => {
   const bad = call("add", "{");
-  assert.is((await play([bad, bad, say("hm"), bad, bad, bad], { turns: 9 })).last.ending, "invalid-limit", "three in a row");
+  assert.is(
+    (await play([bad, bad, say("hm"), bad, bad, bad], { turns: 9 })).last.ending,
+    "invalid-limit",
+    "three in a row",
+  );
   assert.is((await play([say("a"), say("b")], { turns: 2 })).last.ending, "turn-limit");
   assert.is((await play([say("a"), say("bye")], { turns: 2 })).last.ending, "user-stop", "the last turn may end it");
   assert.is((await play([call("stop", {})])).last.ending, "tool-end");
@@ -166,7 +211,10 @@ test("a user that fails ends the talk as the user's fault", async () => {
   assert.is(session.error, "no line");
   assert.is(outcome.success, 0);
   const never = new Session(counters, task(), { ...echo, open: failing });
-  const message = await never.start().then(() => "", (error) => error.message);
+  const message = await never.start().then(
+    () => "",
+    (error) => error.message,
+  );
   assert.is(message, "no line");
   assert.is(never.ending, "user-fault");
 });
@@ -217,7 +265,10 @@ test("verifier: truth that fails changes nothing, truth that ends the talk is no
 
 test("verifier: a task without writes is passed by words where the domain asks for them", async () => {
   const idle = task({ actions: [] });
-  const strict: Domain = { ...counters, answered: (_, talk) => talk.some((e) => e.role === "agent" && e.text === "I cannot.") };
+  const strict: Domain = {
+    ...counters,
+    answered: (_, talk) => talk.some((e) => e.role === "agent" && e.text === "I cannot."),
+  };
   assert.is((await play([say("bye")], {}, idle)).outcome.success, 1);
   assert.is((await play([say("bye")], {}, idle, strict)).outcome.success, 0);
   assert.is((await play([say("I cannot."), say("bye")], {}, idle, strict)).outcome.success, 1);

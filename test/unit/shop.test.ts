@@ -2,19 +2,27 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Store } from "../../src/domains/store.ts";
 import { shop } from "../../src/domains/shop/index.ts";
 import { makeTask, wishOf } from "../../src/domains/shop/tasks.ts";
 import type { Arguments } from "../../src/domains/shop/tools.ts";
 import { IDS } from "../../src/domains/shop/words.ts";
 import { makeDatabase, type Order, type User } from "../../src/domains/shop/world.ts";
+import { Store } from "../../src/domains/store.ts";
 import type { Database, Entry, Task } from "../../src/types.ts";
 import { type Agent, always, call, oracle, playTalk, say, someTasks } from "../talk.ts";
 
 /** A shop written by hand: one customer, a pending order #light of two items and a delivered one #moon. */
 const byHand = (): Database =>
   new Map<string, Map<string, unknown>>([
-    ["users", new Map([["ann.lee", { email: "ann.lee@mail.com", payment: { paypal: "#pear", visa: "#fig" }, orders: ["#light", "#moon"] }]])],
+    [
+      "users",
+      new Map([
+        [
+          "ann.lee",
+          { email: "ann.lee@mail.com", payment: { paypal: "#pear", visa: "#fig" }, orders: ["#light", "#moon"] },
+        ],
+      ]),
+    ],
     [
       "orders",
       new Map<string, unknown>([
@@ -30,7 +38,15 @@ const byHand = (): Database =>
             payment: "#pear",
           },
         ],
-        ["#moon", { user: "ann.lee", status: "delivered", items: [{ name: "chair", product_id: "#cow", item_id: "#hen", options: "wood" }], payment: "#fig" }],
+        [
+          "#moon",
+          {
+            user: "ann.lee",
+            status: "delivered",
+            items: [{ name: "chair", product_id: "#cow", item_id: "#hen", options: "wood" }],
+            payment: "#fig",
+          },
+        ],
       ]),
     ],
     [
@@ -56,7 +72,8 @@ function manyTasks(databases: number, places: number, from = 1): Task[] {
   const tasks: Task[] = [];
   for (let seed = from; seed < from + databases; seed++)
     for (const family of shop.families)
-      for (let index = 0; index < places; index++) tasks.push(...[shop.task(family, seed, index)].filter((task) => task !== null));
+      for (let index = 0; index < places; index++)
+        tasks.push(...[shop.task(family, seed, index)].filter((task) => task !== null));
   return tasks;
 }
 
@@ -74,7 +91,10 @@ async function mixedScore(agent: (task: Task) => Agent): Promise<number> {
 
 test("look-ups show JSON with a space after colon and comma", () => {
   const store = new Store(byHand());
-  assert.is(run(store, "find_user", { email: "ann.lee@mail.com" }), '{"payment": {"paypal": "#pear", "visa": "#fig"}, "orders": ["#light", "#moon"]}');
+  assert.is(
+    run(store, "find_user", { email: "ann.lee@mail.com" }),
+    '{"payment": {"paypal": "#pear", "visa": "#fig"}, "orders": ["#light", "#moon"]}',
+  );
   assert.is(
     run(store, "get_order", { order_id: "#moon" }),
     '{"status": "delivered", "items": [{"name": "chair", "product_id": "#cow", "item_id": "#hen", "options": "wood"}], "payment": "#fig"}',
@@ -85,7 +105,13 @@ test("look-ups show JSON with a space after colon and comma", () => {
 test("changes: what they answer and what they leave", () => {
   const table: [string, Partial<Arguments>, string, string, Partial<Order>][] = [
     ["cancel_order", { order_id: "#light" }, '{"status": "cancelled"}', "#light", { status: "cancelled" }],
-    ["change_payment", { order_id: "#light", payment_id: "#fig" }, '{"payment": "#fig"}', "#light", { payment: "#fig", status: "pending" }],
+    [
+      "change_payment",
+      { order_id: "#light", payment_id: "#fig" },
+      '{"payment": "#fig"}',
+      "#light",
+      { payment: "#fig", status: "pending" },
+    ],
     [
       "return_item",
       { order_id: "#moon", item_id: "#hen", payment_id: "#pear" },
@@ -102,7 +128,13 @@ test("changes: what they answer and what they leave", () => {
     ],
     // The tools obey: what the rules forbid is the agent's to know.
     ["cancel_order", { order_id: "#moon" }, '{"status": "cancelled"}', "#moon", { status: "cancelled" }],
-    ["return_item", { order_id: "#light", item_id: "#ant", payment_id: "#pear" }, '{"status": "returned"}', "#light", { status: "returned" }],
+    [
+      "return_item",
+      { order_id: "#light", item_id: "#ant", payment_id: "#pear" },
+      '{"status": "returned"}',
+      "#light",
+      { status: "returned" },
+    ],
   ];
   for (const [name, values, observation, id, fields] of table) {
     const store = new Store(byHand());
@@ -156,10 +188,20 @@ test("rules: the first one that a change breaks", () => {
   const table: [string, { name: string; arguments: Arguments }, Entry[], string | null][] = [
     ["all kept", cancel("#light"), [found, light, ...consent], null],
     ["nobody looked up", cancel("#light"), [light, ...consent], "the customer was not looked up"],
-    ["look-up failed", cancel("#light"), [tool("find_user", { email: "ann.lee@mail.com" }, true), light, ...consent], "the customer was not looked up"],
+    [
+      "look-up failed",
+      cancel("#light"),
+      [tool("find_user", { email: "ann.lee@mail.com" }, true), light, ...consent],
+      "the customer was not looked up",
+    ],
     ["another order", cancel("#light"), [found, moon, ...consent], "the order was not looked up"],
     ["status", cancel("#moon"), [found, moon, ...consent], "cancel_order on a delivered order"],
-    ["no consent", cancel("#light"), [found, light, agent("Hello."), user("Yes.")], "the customer was not asked for a yes"],
+    [
+      "no consent",
+      cancel("#light"),
+      [found, light, agent("Hello."), user("Yes.")],
+      "the customer was not asked for a yes",
+    ],
     ["not asked at all", cancel("#light"), [user("Cancel it."), found, light], "the customer was not asked for a yes"],
     ["a no", cancel("#light"), [found, light, consent[0], user("No, wait.")], "the customer was not asked for a yes"],
     ["an old yes", cancel("#light"), [found, light, ...consent, wrote], "the customer was not asked for a yes"],
@@ -192,7 +234,11 @@ test("ears: what messages ask for and what they claim", () => {
   for (const [message, slots, heard] of table) {
     const { confirms, claimsDone, refuses } = shop.hears(message);
     assert.equal(shop.asks(message), slots, message);
-    assert.is([confirms && "confirms", claimsDone && "claims", refuses && "refuses"].filter(Boolean).join(), heard, message);
+    assert.is(
+      [confirms && "confirms", claimsDone && "claims", refuses && "refuses"].filter(Boolean).join(),
+      heard,
+      message,
+    );
   }
 });
 
@@ -205,7 +251,9 @@ test("ids: one lowercase word each, none the beginning of another, none twice in
       ...database.get("orders")!.keys(),
       ...database.get("products")!.keys(),
       ...[...database.get("users")!.values()].flatMap((user) => Object.values((user as User).payment)),
-      ...[...database.get("products")!.values()].flatMap((product) => Object.values((product as { options: object }).options)),
+      ...[...database.get("products")!.values()].flatMap((product) =>
+        Object.values((product as { options: object }).options),
+      ),
     ];
     assert.is(new Set(defined).size, defined.length);
   }
@@ -252,7 +300,9 @@ test("tasks: a description fits one order and one item, a kind of payment one id
     const { user } = wishOf(task);
     const database = shop.database(task.database);
     const { payment, orders } = database.get("users")!.get(user) as User;
-    const items = orders.flatMap((order) => (database.get("orders")!.get(order) as Order).items.map(({ name }) => name));
+    const items = orders.flatMap((order) =>
+      (database.get("orders")!.get(order) as Order).items.map(({ name }) => name),
+    );
     assert.is(new Set(items).size, items.length);
     assert.is(new Set(Object.values(payment)).size, Object.keys(payment).length);
   }
@@ -273,7 +323,10 @@ test("the oracle passes every task, and so does an expert that slips and mends",
     const clean = await playTalk(shop, task, shop.expert!(task, oracle, 1), 1);
     assert.is(clean.outcome.success, 1, task.id);
     assert.is(clean.ending, "user-stop");
-    assert.not(clean.transcript.some((entry) => entry.role === "invalid" || (entry.role === "tool" && entry.failed)), task.id);
+    assert.not(
+      clean.transcript.some((entry) => entry.role === "invalid" || (entry.role === "tool" && entry.failed)),
+      task.id,
+    );
     const mended = await playTalk(shop, task, shop.expert!(task, { ...oracle, recovers: 1 }, 1), 1);
     assert.is(mended.outcome.success, 1, task.id);
   }
@@ -290,10 +343,15 @@ test("the oracle's last turn is told: it writes once and breaks no rule", async 
 });
 
 test("habits: each makes its own kind of mistake", async () => {
-  const share = async (habits: object, families: string[], bad: (talk: Awaited<ReturnType<typeof playTalk>>) => boolean) => {
+  const share = async (
+    habits: object,
+    families: string[],
+    bad: (talk: Awaited<ReturnType<typeof playTalk>>) => boolean,
+  ) => {
     const tasks = someTasks({ ...shop, families }, 25);
     let count = 0;
-    for (const task of tasks) if (bad(await playTalk(shop, task, shop.expert!(task, { ...oracle, ...habits }, 1), 1))) count++;
+    for (const task of tasks)
+      if (bad(await playTalk(shop, task, shop.expert!(task, { ...oracle, ...habits }, 1), 1))) count++;
     return count / tasks.length;
   };
   const asked = (entry: Entry) => entry.role === "agent" && shop.hears(entry.text).confirms;
@@ -312,7 +370,8 @@ test("habits: each makes its own kind of mistake", async () => {
 test("the expert is decided by its seed", async () => {
   const [task] = someTasks(shop, 1);
   const habits = { skipsLookup: 0.5, skipsConfirmation: 0.5, wrongChoice: 0.5, ignoresRules: 0.5, recovers: 0.5 };
-  const talk = async (seed: number) => JSON.stringify((await playTalk(shop, task, shop.expert!(task, habits, seed), seed)).transcript);
+  const talk = async (seed: number) =>
+    JSON.stringify((await playTalk(shop, task, shop.expert!(task, habits, seed), seed)).transcript);
   assert.is(await talk(4), await talk(4));
   const all = new Set<string>();
   for (let seed = 0; seed < 20; seed++) all.add(await talk(seed));
@@ -326,7 +385,8 @@ test("agents that need no skill stay below .15: do nothing, chat, refuse, claim,
     chats: () => always(say("Hello.")),
     refuses: () => always(say("Sorry, I cannot do that.")),
     "refuses and guesses why": (task) => always(say(`Sorry, order ${named(task)} is delivered, so I cannot do that.`)),
-    "refuses and names every reason": (task) => always(say(`Sorry, order ${named(task)} is pending or delivered, so I cannot.`)),
+    "refuses and names every reason": (task) =>
+      always(say(`Sorry, order ${named(task)} is pending or delivered, so I cannot.`)),
     claims: () => always(say("Done.")),
     "hands over": () => always(call("transfer", {})),
   };

@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { copy, equal, sameState, Store } from "../../src/domains/store.ts";
+import { copy, equal, Store, sameState } from "../../src/domains/store.ts";
 import type { Database } from "../../src/types.ts";
 
 interface Order {
@@ -45,14 +45,20 @@ test("put, delete and order of entries: old ids keep their place, new ones come 
   const store = new Store(base());
   store.put("orders", "#0", { status: "new", items: [] });
   store.put("orders", "#2", { status: "replaced", items: [] });
-  assert.equal([...store.entries<Order>("orders")].map(([id, { status }]) => [id, status]), [
-    ["#2", "replaced"],
-    ["#1", "delivered"],
-    ["#0", "new"],
-  ]);
+  assert.equal(
+    [...store.entries<Order>("orders")].map(([id, { status }]) => [id, status]),
+    [
+      ["#2", "replaced"],
+      ["#1", "delivered"],
+      ["#0", "new"],
+    ],
+  );
   store.delete("orders", "#2");
   assert.is(store.get("orders", "#2"), undefined);
-  assert.equal([...store.entries("orders")].map(([id]) => id), ["#1", "#0"]);
+  assert.equal(
+    [...store.entries("orders")].map(([id]) => id),
+    ["#1", "#0"],
+  );
   assert.equal([...store.snapshot().keys()], ["orders", "users"]);
   assert.equal([...store.snapshot().get("orders")!.keys()], ["#1", "#0"]);
   assert.throws(() => store.edit("orders", "#2"), /no #2 in orders/);

@@ -46,11 +46,16 @@ test("answers what is asked, several things at once", async () => {
     ["Thanks. Which item is it?", "The vase."],
     ["Which order is it, and what is your email?", "It is ann.lee@mail.com. Order #light."],
   ];
-  for (const [message, answer] of table) assert.equal(await hear([message]), { texts: [task.scenario.opening, answer], done: false });
+  for (const [message, answer] of table)
+    assert.equal(await hear([message]), { texts: [task.scenario.opening, answer], done: false });
 });
 
 test("says yes to a request for consent, whatever it is about", async () => {
-  for (const message of ["Shall I return the vase #crane?", "I will return the vase, is that ok?", "In order #a, may I exchange it?"]) {
+  for (const message of [
+    "Shall I return the vase #crane?",
+    "I will return the vase, is that ok?",
+    "In order #a, may I exchange it?",
+  ]) {
     const { texts, done } = await hear([message]);
     assert.match(texts[1], /yes|sure/i);
     assert.not(done);
@@ -60,7 +65,12 @@ test("says yes to a request for consent, whatever it is about", async () => {
 });
 
 test("believes a claim and accepts a refusal, and leaves", async () => {
-  for (const message of ["Done, the vase is returned.", "I have cancelled it.", "Sorry, I cannot do that.", "That is not possible."]) {
+  for (const message of [
+    "Done, the vase is returned.",
+    "I have cancelled it.",
+    "Sorry, I cannot do that.",
+    "That is not possible.",
+  ]) {
     const { texts, done } = await hear([message]);
     assert.ok(done, message);
     assert.match(texts[1], /bye/i);

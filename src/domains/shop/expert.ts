@@ -6,8 +6,8 @@ import type { AgentTurn, Database, Entry, Habits, Task } from "../../types.ts";
 import { ask, change, confirm, done, type Found, nextOrder, product, refuse, sentence } from "./phrases.ts";
 import { actionOf, wishOf, world } from "./tasks.ts";
 import { json } from "./tools.ts";
-import type { Order, Product, User, Wish } from "./world.ts";
 import { IDS } from "./words.ts";
+import type { Order, Product, User, Wish } from "./world.ts";
 
 type Script = Generator<AgentTurn, void, void>;
 

@@ -25,7 +25,8 @@ export const ask = {
 };
 
 /** The look-ups of an order by its items, and of a product, said aloud before the call. */
-export const nextOrder = (item: string, order: string, next: string) => `No ${item} in order ${order}, next order ${next}.`;
+export const nextOrder = (item: string, order: string, next: string) =>
+  `No ${item} in order ${order}, next order ${next}.`;
 export const product = ({ name, product_id }: Pick<Item, "name" | "product_id">) => `Product ${name} ${product_id}.`;
 
 /** The change in words: in which order (where the rest does not name it), and what. */
@@ -65,7 +66,12 @@ export function done(kind: Wish["kind"], { order, item }: Pick<Found, "order" | 
   }
 }
 
-export function refuse(pick: Choose, kind: Wish["kind"], status: Status, { order, item }: Pick<Found, "order" | "item">): string {
+export function refuse(
+  pick: Choose,
+  kind: Wish["kind"],
+  status: Status,
+  { order, item }: Pick<Found, "order" | "item">,
+): string {
   const what: Record<Wish["kind"], string> = {
     cancel: "cancel it",
     payment: "change the payment",

@@ -13,9 +13,11 @@ export const policy =
   "or change payment, only delivered ones can return or exchange items.";
 
 const QUESTION = /\b(what|which|who|where|how|tell|give|need|your)\b/i;
-const CONFIRM = /\b(shall|should|may|can|could) i\b|\b(is (that|this|it)|are you) (ok|okay|right|correct|fine|sure)\b|\bdo you (agree|confirm)\b|\b(ok|okay|right|correct|yes)\?/i;
+const CONFIRM =
+  /\b(shall|should|may|can|could) i\b|\b(is (that|this|it)|are you) (ok|okay|right|correct|fine|sure)\b|\bdo you (agree|confirm)\b|\b(ok|okay|right|correct|yes)\?/i;
 const REFUSE = /\b(can ?not|can['’]t|could not|unable|not (possible|allowed|able)|may not|must not|impossible)\b/i;
-const DONE = /\b(done|finished|completed|all set|taken care of|(is|was|are|been|have|i) (now |just |already )?(cancelled|canceled|changed|returned|refunded|exchanged|swapped))\b/i;
+const DONE =
+  /\b(done|finished|completed|all set|taken care of|(is|was|are|been|have|i) (now |just |already )?(cancelled|canceled|changed|returned|refunded|exchanged|swapped))\b/i;
 const SLOTS: Readonly<Record<string, RegExp>> = {
   email: /\be-?mail\b|\bwho are you\b/i,
   order: /\border\b/i,
@@ -28,7 +30,9 @@ const SLOTS: Readonly<Record<string, RegExp>> = {
 const sentences = (message: string) => message.split(/(?<=[.?!])\s+/);
 
 export function asks(message: string): string[] {
-  const questions = sentences(message).filter((s) => /\?\s*$|\b(tell|give|need)\b/i.test(s) && QUESTION.test(s) && !CONFIRM.test(s));
+  const questions = sentences(message).filter(
+    (s) => /\?\s*$|\b(tell|give|need)\b/i.test(s) && QUESTION.test(s) && !CONFIRM.test(s),
+  );
   return Object.keys(SLOTS).filter((slot) => questions.some((question) => SLOTS[slot].test(question)));
 }
 

@@ -3,7 +3,7 @@
 
 import { Random } from "../../random.ts";
 import type { Database, Task } from "../../types.ts";
-import { type Family, type Product, type User, type Wish, makeDatabase, makeWishes } from "./world.ts";
+import { type Family, makeDatabase, makeWishes, type Product, type User, type Wish } from "./world.ts";
 
 /** Rates of what the opening leaves out. */
 const ASKED_EMAIL = 0.6;
@@ -83,14 +83,20 @@ export function actionOf(wish: Wish, database: Database): { name: string; argume
 }
 
 /** The request as a sentence. The words of its parts ("to paypal", "for one in brown") are those that the agent repeats. */
-function speakWish({ kind, order, item, payment, option }: Wish, described: boolean, asked: string[], random: Random): string {
+function speakWish(
+  { kind, order, item, payment, option }: Wish,
+  described: boolean,
+  asked: string[],
+  random: Random,
+): string {
   const whole = described ? `my order with the ${item.name}` : `order ${order}`;
   const part = described ? `the ${item.name}` : `the ${item.name} of order ${order}`;
   const given = (slot: string, text: string) => (asked.includes(slot) ? "" : text);
   const speak: Record<Wish["kind"], () => string> = {
     cancel: () => `cancel ${whole}`,
     payment: () => `change the payment of ${whole}${given("payment", ` to ${payment}`)}`,
-    return: () => `${random.pick(["return", "send back"])} ${part}${given("payment", ` with the refund to ${payment}`)}`,
+    return: () =>
+      `${random.pick(["return", "send back"])} ${part}${given("payment", ` with the refund to ${payment}`)}`,
     exchange: () => `${random.pick(["exchange", "swap"])} ${part}${given("option", ` for one in ${option}`)}`,
   };
   const [before, after] = random.pick([

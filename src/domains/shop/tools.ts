@@ -15,7 +15,9 @@ export type Arguments = Readonly<
 export function json(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(json).join(", ")}]`;
   if (value === null || typeof value !== "object") return JSON.stringify(value);
-  return `{${Object.entries(value).map(([key, v]) => `${JSON.stringify(key)}: ${json(v)}`).join(", ")}}`;
+  return `{${Object.entries(value)
+    .map(([key, v]) => `${JSON.stringify(key)}: ${json(v)}`)
+    .join(", ")}}`;
 }
 
 /** What the look-ups show of a customer, an order and a product. */
@@ -26,15 +28,25 @@ export const show = {
 };
 
 export const tools: readonly Tool<Arguments>[] = [
-  tool("find_user", "Finds a customer: payment methods and orders.", { email: "email of the customer" }, false, (store, a) => {
-    for (const [, user] of store.entries<User>("users")) if (user.email === a.email) return show.user(user);
-    throw new ToolError("user not found");
-  }),
+  tool(
+    "find_user",
+    "Finds a customer: payment methods and orders.",
+    { email: "email of the customer" },
+    false,
+    (store, a) => {
+      for (const [, user] of store.entries<User>("users")) if (user.email === a.email) return show.user(user);
+      throw new ToolError("user not found");
+    },
+  ),
   tool("get_order", "Shows an order.", { order_id: "such as #light" }, false, (store, a) =>
     show.order(find<Order>(store, "order", a.order_id)),
   ),
-  tool("get_product", "Shows the item of each option of a product.", { product_id: "such as #light" }, false, (store, a) =>
-    show.product(find<Product>(store, "product", a.product_id)),
+  tool(
+    "get_product",
+    "Shows the item of each option of a product.",
+    { product_id: "such as #light" },
+    false,
+    (store, a) => show.product(find<Product>(store, "product", a.product_id)),
   ),
   tool("cancel_order", "Cancels a pending order.", { order_id: "the order" }, true, (store, a) => {
     untouched(store, a.order_id);
@@ -84,7 +96,12 @@ export const tools: readonly Tool<Arguments>[] = [
       return json({ status: "exchanged" });
     },
   ),
-  { ...tool("transfer", "Hands the customer to a human and ends the talk.", {}, false, () => json({ status: "transferred" })), ends: true },
+  {
+    ...tool("transfer", "Hands the customer to a human and ends the talk.", {}, false, () =>
+      json({ status: "transferred" }),
+    ),
+    ends: true,
+  },
 ];
 
 function tool(
@@ -95,7 +112,11 @@ function tool(
   call: Tool<Arguments>["call"],
 ): Tool<Arguments> {
   const described = Object.entries(properties).map(([key, text]) => [key, { type: "string", description: text }]);
-  const parameters: Json = { type: "object", properties: Object.fromEntries(described), required: Object.keys(properties) };
+  const parameters: Json = {
+    type: "object",
+    properties: Object.fromEntries(described),
+    required: Object.keys(properties),
+  };
   return { name, description, parameters, writes, call };
 }
 
@@ -108,7 +129,8 @@ function find<T>(store: Store, what: string, id: string): T {
 /** The order, if nothing was done to it yet but a change of payment. */
 function untouched(store: Store, id: string): Order {
   const order = find<Order>(store, "order", id);
-  if (order.status !== "pending" && order.status !== "delivered") throw new ToolError(`order is already ${order.status}`);
+  if (order.status !== "pending" && order.status !== "delivered")
+    throw new ToolError(`order is already ${order.status}`);
   return order;
 }
 
@@ -120,5 +142,6 @@ function findItem(order: Order, id: string): Item {
 
 function checkPayment(store: Store, { order_id, payment_id }: Arguments): void {
   const { user } = find<Order>(store, "order", order_id);
-  if (!Object.values(find<User>(store, "user", user).payment).includes(payment_id)) throw new ToolError("payment not found");
+  if (!Object.values(find<User>(store, "user", user).payment).includes(payment_id))
+    throw new ToolError("payment not found");
 }
