@@ -60,7 +60,7 @@ function option<T>(
   return { ...kind, default: value, unit: kind.unit ?? unit, help, source, ...(paper === undefined ? {} : { paper }) };
 }
 
-export const table = {
+export const optionGroups = {
   "The run": {
     seed: option(whole(0, 2 ** 32 - 1), 1, "seed", "decides tasks, sampling and order", "ours"),
     steps: option(whole(1), 30, "updates", "length of the run", "measured", 300),
@@ -114,7 +114,7 @@ export const table = {
     promptTokens: option(whole(1), 256, "tokens", "longest prompt", "measured", 4096),
     contextTokens: option(whole(2), 768, "tokens", "most tokens of one conversation", "measured", 32_768),
     invalidInRow: option(whole(1), 3, "turns", "unusable turns in a row that end a conversation", "ours"),
-    concurrent: option(whole(1, 65_536), 512, "conversations", "most conversations at once", "ours"),
+    concurrent: option(whole(1, 65_536), 128, "conversations", "most conversations at once", "ours"),
     temperature: option(above(0), 1, "divisor of logits", "sampling temperature", "measured", 0.7),
     topP: option(number(0.01, 1), 1, "mass", "nucleus sampling; below 1 it biases the ratio", "ours", 0.95),
     topK: option(whole(0), 0, "tokens", "sample from the k most likely; 0 is off", "ours"),
@@ -189,15 +189,15 @@ export const table = {
   },
 } as const;
 
-type Table = typeof table;
-type Flat = { [Group in keyof Table]: Table[Group] }[keyof Table];
+type Groups = typeof optionGroups;
+type Flat = { [Group in keyof Groups]: Groups[Group] }[keyof Groups];
 type Keys = Flat extends infer Each ? (Each extends unknown ? keyof Each : never) : never;
 type ValueOf<K> = Flat extends infer Each ? (Each extends { [k in K & string]: Option<infer T> } ? T : never) : never;
 
 /** Every option with a value: what a run is a function of. */
 export type Config = { readonly [K in Keys]: ValueOf<K> };
 
-export const options = Object.assign({}, ...Object.values(table)) as { readonly [K in Keys]: Option<Config[K]> };
+export const options = Object.assign({}, ...Object.values(optionGroups)) as { readonly [K in Keys]: Option<Config[K]> };
 const schema = z.strictObject(Object.fromEntries(Object.entries(options).map(([key, { schema }]) => [key, schema])));
 
 export const presets = {
@@ -256,6 +256,15 @@ export function familyNames(config: Config): string[] {
 const contradictions: readonly [(c: Config) => boolean, (c: Config) => string][] = [
   [(c) => c.samples < 2, (c) => `--samples ${c.samples} with --algo ${c.algo}: a group needs at least 2 rollouts`],
   [(c) => c.credit === "turn" && !c.tarl, () => "--credit turn without --tarl: only TARL scores turns"],
+  [
+    (c) => c.credit === "turn" && c.algo !== "grpo",
+    (c) => `--credit turn with --algo ${c.algo}: only GRPO credits turns`,
+  ],
+  [
+    (c) => c.credit === "turn" && (c.std === "batch" || c.std === "none"),
+    (c) => `--credit turn with --std ${c.std}: expected sample or population`,
+  ],
+  [(c) => c.algo === "rloo" && c.std !== "sample", (c) => `--std ${c.std} with --algo rloo: it divides by nothing`],
   [
     (c) => c.credit === "turn" && c.ratio === "sequence",
     () => "--credit turn with --ratio sequence: a sequence ratio needs one advantage for the whole rollout",

@@ -15,9 +15,6 @@ import { evalSampling, rewardOptions } from "./settings.ts";
 import { heldOutDatabases, type Mix, mix, sampleTasks } from "./tasks/sampler.ts";
 import type { Domain, Judge, Rollout } from "./types.ts";
 
-/** Seeds that held-out tasks are drawn from. */
-const HELD_OUT_DATABASES = 1000;
-
 /** Plays a plan of conversations and reports every finished one. */
 type Play = (plan: readonly Attempt[]) => Promise<readonly Rollout[]>;
 
@@ -28,8 +25,7 @@ export function measure(
   play: Play,
 ): Promise<Evaluation> {
   const { evalTasks, evalTrials, evalSeed } = config;
-  const databases = heldOutDatabases(HELD_OUT_DATABASES);
-  return evaluate(sampleTasks(domain, families, databases, evalTasks, "held-out", evalSeed), {
+  return evaluate(sampleTasks(domain, families, heldOutDatabases(), evalTasks, "held-out", evalSeed), {
     trials: evalTrials,
     play: (tasks, trials) => play(attempts(tasks, trials, evalSeed, "held-out")),
     decode,

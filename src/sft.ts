@@ -160,7 +160,7 @@ async function heldOutCheck(
 ): Promise<() => Promise<Partial<SftLine>>> {
   const { demonstrations, tasks } = recipe.heldOut;
   const draw = (count: number, label: string): Attempt[] =>
-    sampleTasks(table.domain, table.families, heldOutDatabases(1000), count, "held-out", label).map((task, i) => ({
+    sampleTasks(table.domain, table.families, heldOutDatabases(), count, "held-out", label).map((task, i) => ({
       task,
       sample: 0,
       seed: i,

@@ -25,7 +25,7 @@ import {
   trainSampling,
 } from "./settings.ts";
 import { sampleTasks, trainDatabases } from "./tasks/sampler.ts";
-import type { Judge, Policy, Rollout, StepStats } from "./types.ts";
+import type { Judge, Policy, Reward, Rollout, StepStats } from "./types.ts";
 
 /** How a person stops a run: `requested` ends it after the step, `signal` breaks off an evaluation. */
 export interface Stop {
@@ -127,10 +127,15 @@ function advantage(config: Config, graded: readonly Graded[]) {
         advantageOptions(config),
       ),
     };
-  const std = config.std === "population" ? config.std : "sample";
-  const shares = graded.map(({ reward }) => reward.perTurn);
-  const { values, flat } = turnAdvantages(shares, tasks, { std, eps: config.stdEps, gamma: 1 });
+  const { std, stdEps: eps } = config as Config & { std: "sample" | "population" }; // the config holds no other here
+  const shares = graded.map(({ reward, rollout }) => sharesOf(reward, rollout.turns));
+  const { values, flat } = turnAdvantages(shares, tasks, { std, eps, gamma: 1 });
   return { groups, flat, values: graded.map(({ rollout }, i) => spreadTurns(values[i], rollout.ledger.turn)) };
+}
+
+/** What each turn brought; a rollout without a verdict has its whole reward on the last one. */
+function sharesOf({ perTurn, total }: Reward, turns: number): readonly number[] {
+  return perTurn.length ? perTurn : Array.from({ length: turns }, (_, turn) => (turn === turns - 1 ? total : 0));
 }
 
 /** Plays the held-out tasks with the policy as it stands: before, after, and in between where the config asks for it. */

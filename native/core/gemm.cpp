@@ -19,18 +19,11 @@ float* allocate(int64_t n) {
   return static_cast<float*>(p);
 }
 
-void pack_tile(const Left& a, int64_t m0, int64_t rows, int64_t k0, int64_t depth, float* out) {
-  if (a.row == 1) {
-    const float* from = a.data + m0 + k0 * a.col;
-    for (int64_t k = 0; k < depth; k++, from += a.col, out += rows)
-      for (int64_t r = 0; r < rows; r++) out[r] = from[r];
-    return;
-  }
-  for (int64_t r = 0; r < rows; r++) {
-    const float* from = a.data + (m0 + r) * a.row + k0 * a.col;
-    float* to = out + r;
-    for (int64_t k = 0; k < depth; k++, from += a.col, to += rows) *to = *from;
-  }
+/// The tile's rows side by side, for an operand whose columns are contiguous instead.
+void turn_tile(const Left& a, int64_t m0, int64_t rows, int64_t k0, int64_t depth, float* out) {
+  const float* from = a.data + m0 * a.row + k0 * a.col;
+  for (int64_t k = 0; k < depth; k++, from += a.col)
+    for (int64_t r = 0; r < rows; r++) out[r * depth + k] = from[r * a.row];
 }
 
 }  // namespace
@@ -67,20 +60,22 @@ void gemm(Pool& pool, int64_t m, Left a, const Packed& b, float* c, int64_t ldc,
   // Few rows: split over the columns as well, so that every thread has work.
   const int64_t groups = std::clamp<int64_t>(pool.threads() * 4 / std::max<int64_t>(blocks, 1), 1, panels);
   pool.run(blocks * groups, [&](int64_t unit) {
-    thread_local std::vector<float> packed;
-    packed.resize(static_cast<size_t>(kTileBlock * tile * std::min(depth, kDepthBlock)));
+    thread_local std::vector<float> turned;
+    if (a.col != 1) turned.resize(static_cast<size_t>(kTileBlock * tile * std::min(depth, kDepthBlock)));
     const int64_t block = unit / groups, group = unit % groups;
     const int64_t tile0 = block * kTileBlock, tile1 = std::min(tiles, tile0 + kTileBlock);
     const int64_t panel0 = panels * group / groups, panel1 = panels * (group + 1) / groups;
     for (int64_t k0 = 0; k0 < depth; k0 += kDepthBlock) {
       const int64_t deep = std::min(kDepthBlock, depth - k0);
-      for (int64_t t = tile0; t < tile1; t++)
-        pack_tile(a, t * tile, std::min(tile, m - t * tile), k0, deep, packed.data() + (t - tile0) * tile * deep);
+      const auto own = [&](int64_t t) { return turned.data() + (t - tile0) * tile * deep; };
+      if (a.col != 1)
+        for (int64_t t = tile0; t < tile1; t++) turn_tile(a, t * tile, std::min(tile, m - t * tile), k0, deep, own(t));
       for (int64_t p = panel0; p < panel1; p++)
-        for (int64_t t = tile0; t < tile1; t++)
-          kernel.gemm(std::min(tile, m - t * tile), deep, packed.data() + (t - tile0) * tile * deep,
-                      b.panel(p) + k0 * width, c + t * tile * ldc + p * width, ldc, std::min(width, n - p * width),
-                      accumulate || k0 > 0);
+        for (int64_t t = tile0; t < tile1; t++) {
+          const float* left = a.col == 1 ? a.data + t * tile * a.row + k0 : own(t);
+          kernel.gemm(std::min(tile, m - t * tile), deep, left, a.col == 1 ? a.row : deep, b.panel(p) + k0 * width,
+                      c + t * tile * ldc + p * width, ldc, std::min(width, n - p * width), accumulate || k0 > 0);
+        }
     }
   });
 }

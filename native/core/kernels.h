@@ -61,12 +61,12 @@ struct SoftmaxStats {
 
 struct Kernels {
   const char* isa;
-  /// Columns of a packed panel of the right operand, rows of a packed tile of the left one.
+  /// Columns of a packed panel of the right operand, most rows of the left one at a time.
   int64_t panel, tile;
 
-  /// c[rows, cols] (+)= a . b over `depth`; a is packed [depth][rows], b is packed [depth][panel].
-  void (*gemm)(int64_t rows, int64_t depth, const float* a, const float* b, float* c, int64_t ldc, int64_t cols,
-               bool accumulate);
+  /// c[rows, cols] (+)= a . b over `depth`; a is [rows][lda], b is packed [depth][panel].
+  void (*gemm)(int64_t rows, int64_t depth, const float* a, int64_t lda, const float* b, float* c, int64_t ldc,
+               int64_t cols, bool accumulate);
 
   /// One row of D: y = w * (x * rstd), rstd = 1/sqrt(mean(x^2) + eps), returned. With `add`: x = from + add first, and
   /// x is written (the residual stream); else x is `from`.

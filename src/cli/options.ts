@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import type { Argv } from "yargs";
-import { type Config, flagName, fromText, options, presets, resolveConfig, table } from "../config.ts";
+import { type Config, flagName, fromText, optionGroups, options, presets, resolveConfig } from "../config.ts";
 import { UsageError } from "../errors.ts";
 
 /** Adds every training option, in the groups of the table; `keys` picks some of them. */
@@ -11,7 +11,7 @@ export function addOptions<T>(
   yargs: Argv<T>,
   keys: readonly (keyof Config)[] = Object.keys(options) as never[],
 ): Argv<T> {
-  for (const [group, rows] of Object.entries(table))
+  for (const [group, rows] of Object.entries(optionGroups))
     for (const [key, row] of Object.entries(rows)) {
       if (!keys.includes(key as keyof Config)) continue;
       const paper = row.paper === undefined ? "" : `, paper ${row.paper}`;

@@ -36,7 +36,10 @@ export interface Job<C> {
 /** Options of a run that --resume takes from the run itself. */
 const OWN = ["run", "config", "preset", "recipe"];
 
-/** Opens everything, does the work, and closes everything, whatever happens. A new run is made once its input is known to be good. */
+/**
+ * Opens everything, does the work, and closes everything, whatever happens. A new run is made only when its input is known
+ * to be good.
+ */
 export async function withRun<C>(
   argv: RunOptions,
   kind: RunKind<C>,

@@ -60,7 +60,7 @@ const show: CommandModule<object, ShowOptions> = {
 
 function databasesOf(split: string, train: number): Databases {
   if (split === "train") return trainDatabases(train);
-  if (split === "held-out") return heldOutDatabases(1000);
+  if (split === "held-out") return heldOutDatabases();
   throw new UsageError(`--split ${split}: expected train or held-out`);
 }
 

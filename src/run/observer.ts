@@ -48,6 +48,7 @@ export class Observer {
   began(stretch: Stretch): void {
     this.#close();
     this.#stretch = stretch;
+    if (stretch === "train") this.display.live(`step ${this.#step + 1}/${this.steps}  learning`);
   }
 
   /** Told of every finished rollout out of `count`. */

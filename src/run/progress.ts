@@ -24,7 +24,7 @@ export class Display {
   live(text: string): void {
     if (!this.out.isTTY) return;
     this.clear();
-    this.out.write(text.slice(0, (this.out.columns ?? 80) - 1));
+    this.out.write(text.slice(0, (this.out.columns || 80) - 1));
     this.#shown = true;
   }
 

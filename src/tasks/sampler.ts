@@ -7,8 +7,8 @@ import { UsageError } from "../errors.ts";
 import { Random } from "../random.ts";
 import type { Domain, Task } from "../types.ts";
 
-/** Held-out databases have seeds from here on, training databases below. */
-const HELD_OUT_FROM = 1_000_000;
+/** Held-out databases have these seeds, training databases lower ones. */
+const HELD_OUT: Databases = { first: 1_000_000, count: 1000 };
 /** Draws before a family is given up: a database may have no room for a family. */
 const MAX_DRAWS = 1000;
 
@@ -24,7 +24,7 @@ export interface Databases {
 }
 
 export const trainDatabases = (count: number): Databases => ({ first: 1, count });
-export const heldOutDatabases = (count: number): Databases => ({ first: HELD_OUT_FROM, count });
+export const heldOutDatabases = (): Databases => HELD_OUT;
 
 /**
  * Equal weights, but the families in which nothing may be written get at most `refuseShare` together, so that an agent

@@ -15,8 +15,9 @@ test.after(() => fs.rmSync(dir, { recursive: true }));
 
 const main = new URL("../../src/cli/main.js", import.meta.url).href;
 const script = `const { main } = await import(${JSON.stringify(main)}); process.exitCode = await main(process.argv.slice(1));`;
-const STEPS = 4;
-const small = `--algo grpo --tarl --steps ${STEPS} --tasks 2 --samples 4 --eval-tasks 3 --save-every 2`.split(" ");
+const STEPS = 3;
+const tiny = "--algo grpo --tarl --tasks 2 --samples 4 --save-every 2".split(" ");
+const small = [...tiny, "--steps", String(STEPS), "--eval-tasks", "2"];
 const seed3 = [...small, "--seed", "3"];
 
 interface Ended {
@@ -64,7 +65,7 @@ test("a run trains, and says what it did", async () => {
   const lines = metrics("straight");
   assert.equal(
     lines.map(({ step }) => step),
-    [1, 2, 3, 4],
+    [1, 2, 3],
   );
   for (const line of lines) {
     assert.is(line.rollouts, 8);
@@ -78,7 +79,7 @@ test("a run trains, and says what it did", async () => {
   const summary: Summary = JSON.parse(String(read("straight", "summary.json")));
   assert.equal(Object.keys(summary), ["before", "after", "difference", "tasks", "trials", "seed", "wall_s"]);
   assert.is(summary.before.pass.length, 4);
-  assert.equal([summary.tasks, summary.trials, summary.seed], [3, 4, 3]);
+  assert.equal([summary.tasks, summary.trials, summary.seed], [2, 4, 3]);
   assert.equal(JSON.parse(out.trim().split("\n").at(-1)!), summary, "--json prints it");
   const names = fs.readdirSync(join(dir, "runs/straight", `checkpoints/step-${STEPS}`));
   for (const name of ["config.json", "model.safetensors", "tokenizer.json", "optimizer.safetensors"])
@@ -95,9 +96,9 @@ test("same seed, same bytes; another seed, others", async () => {
 
 for (const [name, moment] of [
   ["in the first evaluation", /^run .*\n/],
-  ["before the first checkpoint", /step 1\/4/],
-  ["after a checkpoint", /step 3\/4/],
-  ["in the last evaluation", /step 4\/4/],
+  ["before the first checkpoint", /step 1\/3/],
+  ["while it saves", /step 2\/3/],
+  ["in the last evaluation", /step 3\/3/],
 ] as const)
   test(`kill -9 ${name}, then --resume: the bytes of a straight run`, async () => {
     const run = `killed-${name.replaceAll(" ", "-")}`;
@@ -115,10 +116,20 @@ for (const [name, moment] of [
     assert.ok(own > 0 && other > 0);
   });
 
+test("with KL and two epochs the reference stays where it was, and every rollout counts", async () => {
+  const more = "--kl-coef 0.1 --epochs 2 --steps 2 --eval-tasks 0 --run kl".split(" ");
+  const { code, out } = await tarl([...tiny, ...more]);
+  assert.is(code, 0, out);
+  const [first, second] = metrics("kl");
+  assert.ok(first.kl > 0 && second.kl > 0, "the second epoch has moved away");
+  assert.is(first.mismatch, 0);
+  assert.ok(first.ratio !== 1, "so has its ratio");
+});
+
 test("Ctrl-C finishes the step, saves, says how to go on, and going on gives the same bytes", async () => {
   let asked = false;
   const { code, out } = await tarl([...seed3, "--run", "stopped"], (out, child) => {
-    if (!asked && /step 1\/4/.test(out)) asked = child.kill("SIGINT");
+    if (!asked && /step 1\/3/.test(out)) asked = child.kill("SIGINT");
   });
   assert.is(code, 130, out);
   assert.match(out, "to go on: node train.js --resume stopped");

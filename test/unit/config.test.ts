@@ -74,6 +74,9 @@ const bad: [values: Record<string, unknown>, message: RegExp][] = [
   [{ samples: 1 }, /^--samples 1 with --algo grpo: a group needs/],
   [{ credit: "turn" }, /^--credit turn without --tarl/],
   [{ credit: "turn", tarl: true, ratio: "sequence" }, /--ratio sequence/],
+  [{ credit: "turn", tarl: true, std: "none" }, /^--credit turn with --std none: expected sample or population$/],
+  [{ credit: "turn", tarl: true, algo: "rloo" }, /^--credit turn with --algo rloo/],
+  [{ algo: "rloo", std: "none" }, /^--std none with --algo rloo: it divides by nothing$/],
   [{ abstain: "drop" }, /^--abstain drop without --tarl/],
   [{ dualClip: 0.5 }, /^--dual-clip 0.5: expected 0 \(off\) or more than 1$/],
   [{ promptTokens: 900 }, /^--prompt-tokens 900 with --context-tokens 768/],
@@ -117,7 +120,7 @@ test("the learning rate rises, stays or falls as it is told", () => {
 });
 
 test("stages get their own words", () => {
-  const config = resolve({ algo: "rloo", klCoef: 0.1, clipHigh: 0.3, std: "none", temperature: 0.5 });
+  const config = resolve({ algo: "rloo", klCoef: 0.1, clipHigh: 0.3, temperature: 0.5 });
   assert.equal(advantageOptions(config), { baseline: "leave-one-out", std: "none", eps: 0, singleton: "zero" });
   assert.is(advantageOptions(resolve({ std: "population", stdEps: 0.5 })).eps, 0.5);
   assert.is(lossOptions(config).clipHigh, 0.3);

@@ -1,0 +1,143 @@
+// Conversations, learning and files through the engine, so that the sanitizers see every path.
+
+#include "core/engine.h"
+
+#include <cstdio>
+#include <future>
+
+#include "core/checkpoint.h"
+#include "core/error.h"
+#include "test.h"
+
+using namespace tarl;
+
+namespace {
+
+EngineOptions tiny(bool kernels) {
+  EngineOptions o;
+  o.config = {61, 24, 40, 2, 4, 2, 8, 1e4, 1e-6, true, 0.3};
+  o.shapes = {{"model.embed_tokens.weight", {61, 24}}, {"model.norm.weight", {24}}};
+  for (int layer = 0; layer < 2; layer++) {
+    const std::string at = "model.layers." + std::to_string(layer) + ".";
+    for (const auto& [name, sizes] : std::vector<std::pair<std::string, std::vector<int64_t>>>{
+             {"self_attn.q_proj.weight", {32, 24}}, {"self_attn.q_proj.bias", {32}},    {"self_attn.k_proj.weight", {16, 24}},
+             {"self_attn.v_proj.weight", {16, 24}}, {"self_attn.o_proj.weight", {24, 32}}, {"self_attn.q_norm.weight", {8}},
+             {"self_attn.k_norm.weight", {8}},      {"mlp.gate_proj.weight", {40, 24}},  {"mlp.up_proj.weight", {40, 24}},
+             {"mlp.down_proj.weight", {24, 40}},    {"input_layernorm.weight", {24}},    {"post_attention_layernorm.weight", {24}}})
+      o.shapes.push_back({at + name, sizes});
+  }
+  o.threads = 2;
+  o.kernels = kernels;
+  o.trained = true;
+  o.context_length = 120;
+  o.kv_tokens = 4096;
+  o.round_tokens = 50;
+  return o;
+}
+
+/// Runs work on the engine's thread and waits.
+template <class F>
+auto on(Engine& engine, const F& work) {
+  std::promise<decltype(work())> promise;
+  engine.post([&] {
+    if constexpr (std::is_void_v<decltype(work())>) {
+      work();
+      promise.set_value();
+    } else {
+      promise.set_value(work());
+    }
+  });
+  return promise.get_future().get();
+}
+
+std::vector<Generation> talk(Engine& engine, int64_t count) {
+  Sampling sampling;
+  sampling.max_tokens = 20;
+  sampling.stop_ids = {5};
+  std::vector<std::promise<Generation>> promises(static_cast<size_t>(count));
+  engine.post([&] {
+    for (int64_t i = 0; i < count; i++) {
+      std::vector<int32_t> ids(40 + i % 3, 7);
+      ids.back() = static_cast<int32_t>(i % 61);
+      engine.open(i, ids, static_cast<uint64_t>(i));
+      engine.generate(i, sampling, [&promises, i](Generation g, std::exception_ptr failure) {
+        EXPECT(!failure);
+        promises[static_cast<size_t>(i)].set_value(std::move(g));
+      });
+    }
+  });
+  std::vector<Generation> list;
+  for (auto& promise : promises) list.push_back(promise.get_future().get());
+  on(engine, [&] {
+    engine.fork(0, count, 9);
+    for (int64_t i = 0; i <= count; i++) engine.close(i);
+  });
+  return list;
+}
+
+}  // namespace
+
+TEST(conversations_learning_and_files) {
+  for (const bool kernels : {true, false}) {
+    Engine engine(tiny(kernels));
+    on(engine, [&] { engine.model().initialise(1), engine.weights_changed(); });
+    const std::vector<Generation> first = talk(engine, 17), again = talk(engine, 17);
+    for (size_t i = 0; i < first.size(); i++) EXPECT(first[i].ids == again[i].ids);
+
+    std::vector<int32_t> ids;
+    for (int i = 0; i < 90; i++) ids.push_back(i * 17 % 61);
+    const std::vector<int32_t> rows{0, 30, 31, 90};
+    std::vector<float> weight(90, 0.02f), advantage(90, 1.f), old_logp(90, -4.f);
+    weight[0] = weight[30] = weight[31] = 0;
+    LossOptions loss;
+    loss.entropy_coef = 0.1;
+    for (const bool muon : {false, true}) {
+      OptimizerOptions optimizer;
+      optimizer.muon = muon;
+      optimizer.lr = 0.01;
+      on(engine, [&] {
+        const LossStats stats = engine.trainer().backward({ids, rows, weight, advantage, old_logp, {}}, loss, 0.9);
+        EXPECT(stats.tokens == 90 && stats.loss_tokens == 87);
+        EXPECT(engine.trainer().optimizer().step(engine.context(), optimizer) > 0);
+        engine.weights_changed();
+      });
+    }
+    on(engine, [&] {
+      const Scores scores = engine.trainer().score(ids, rows, 1);
+      EXPECT(scores.logp[0] == 0 && scores.logp[1] < 0 && scores.top1[30] == -1);
+      const Trace whole = engine.trainer().trace(ids, std::vector<int32_t>{0, 90}, {});
+      const Trace parts = engine.trace_cached(ids, {33, 1, 40, 16});
+      EXPECT(at::allclose(whole.logits, parts.logits, 1e-4, 1e-4));
+      EXPECT(!kernels || at::equal(whole.logits, parts.logits));
+
+      const std::string file = std::tmpnam(nullptr);
+      std::fclose(std::fopen(file.c_str(), "w"));
+      const at::Tensor norm = engine.model().parameter("model.norm.weight");
+      const TensorPlace place{"model.norm.weight", file, "BF16", 8, 48};
+      write_tensor(place, norm);
+      const at::Tensor back = at::empty({24});
+      read_tensor(place, back);
+      EXPECT(at::allclose(back, norm.detach(), 1e-2, 1e-2));
+      bool refused = false;
+      try {
+        read_tensor({"model.norm.weight", file, "BF16", 40, 48}, back);
+      } catch (const Error& e) {
+        refused = std::string(e.code()) == "CHECKPOINT";
+      }
+      EXPECT(refused);
+      std::remove(file.c_str());
+    });
+
+    // The engine stops while a conversation speaks.
+    Sampling endless;
+    endless.max_tokens = 80;
+    std::promise<std::string> ended;
+    engine.post([&] {
+      engine.open(99, {1, 2, 3}, 1);
+      engine.generate(99, endless, [&](Generation g, std::exception_ptr) { ended.set_value(g.ended); });
+    });
+    engine.stop();
+    const std::string how = ended.get_future().get();
+    EXPECT(how == "aborted" || how == "length");
+  }
+}
