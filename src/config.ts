@@ -177,6 +177,7 @@ export const optionGroups = {
     beta2: option(number(0, 0.999999), 0.999, "share kept", "Adam's second moment", "ours"),
     eps: option(above(0), 1e-8, "gradient", "Adam's epsilon", "ours"),
     weightDecay: option(number(0), 0, "per update and lr", "decoupled weight decay of matrices", "ours"),
+    muonScale: option(above(0), 1, "share", "learning rate of Muon's matrices as a share of lr", "ours"),
     decayVectors: option(flag, false, "", "decay norms and biases too", "ours"),
     maxGradNorm: option(number(0), 1, "L2 norm", "gradient clip; 0 is off", "ours"),
   },

@@ -1,6 +1,6 @@
 // The recipe of supervised training: a small JSON file, its schema, and what it says about any moment of a run.
 // Where a recipe gives a pair [from, to], the value runs linearly from one to the other over its phase.
-// Not the training itself: sft.ts. Test: test/unit/recipe.test.ts
+// Not the training itself: sft.ts. Test: test/unit/sft.test.ts
 
 import { readFileSync } from "node:fs";
 import { z } from "zod";
@@ -46,6 +46,8 @@ const recipe = z.strictObject({
   trainDatabases: z.int().positive().max(900_000).default(100_000),
   optimizer: z.strictObject({
     kind: z.enum(["adamw", "muon"]),
+    /** Learning rate of Muon's matrices as a share of the phase's. */
+    muonScale: z.number().positive().default(1),
     beta1: z.number().min(0).max(1).default(0.9),
     beta2: z.number().min(0).max(1).default(0.95),
     eps: z.number().positive().default(1e-8),

@@ -40,8 +40,8 @@ export function lossOptions(config: Config): LossOptions {
 
 /** `step` counts the updates before this one. */
 export function optimizerOptions(config: Config, step: number): OptimizerOptions {
-  const { optimizer: kind, beta1, beta2, eps, weightDecay, decayVectors, maxGradNorm } = config;
-  return { kind, lr: learningRate(config, step), beta1, beta2, eps, weightDecay, decayVectors, maxGradNorm };
+  const { optimizer: kind, muonScale, beta1, beta2, eps, weightDecay, decayVectors, maxGradNorm } = config;
+  return { kind, lr: learningRate(config, step), muonScale, beta1, beta2, eps, weightDecay, decayVectors, maxGradNorm };
 }
 
 /** Rises linearly over `warmup` updates, then stays, or falls to 0 by the end of the run. */

@@ -1,4 +1,4 @@
-// The whole method on one page, and the only file that joins its stages:
+// The whole method on one page: here the stages meet, and no stage knows another.
 // tasks -> rollouts -> judgements -> rewards -> advantages -> batch -> step -> metrics -> checkpoint.
 // Each stage has its own file; nothing here computes. A run is a function of its config: resuming gives the same bytes.
 // Test: test/e2e/train.test.ts

@@ -338,8 +338,11 @@ export interface LossOptions {
 }
 
 export interface OptimizerOptions {
+  /** "muon": Muon for the matrices inside the layers, AdamW for the rest. */
   readonly kind: "adamw" | "muon";
   readonly lr: number;
+  /** Learning rate of Muon's matrices as a share of lr. */
+  readonly muonScale: number;
   readonly beta1: number;
   readonly beta2: number;
   readonly eps: number;

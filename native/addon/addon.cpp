@@ -332,6 +332,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
       napi_remove_env_cleanup_hook(env_, at_exit, this);
       engine_->stop();
       engine_.reset();
+      replies_.finish();
     }
     deferred.Resolve(env_.Undefined());
     return deferred.Promise();

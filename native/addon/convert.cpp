@@ -131,6 +131,7 @@ OptimizerOptions to_optimizer(const Napi::Object& o) {
   const std::string kind = to_text(o, "kind");
   require(kind == "adamw" || kind == "muon", "kind: expected adamw or muon");
   options.muon = kind == "muon";
+  options.muon_scale = to_number(o, "muonScale");
   options.lr = to_number(o, "lr");
   options.beta1 = to_number(o, "beta1");
   options.beta2 = to_number(o, "beta2");

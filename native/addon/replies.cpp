@@ -13,12 +13,12 @@ void Replies::expect(Napi::Env env) {
 
 void Replies::send(Reply reply) {
   const std::lock_guard<std::mutex> lock(state_->mutex);
-  if (state_->closed) return;
+  if (state_->released) return;
   auto packet = std::make_unique<Packet>(Packet{std::move(reply), state_, function_});
   const napi_status status =
       function_.NonBlockingCall(packet.get(), [](Napi::Env env, Napi::Function, Packet* raw) {
         const std::unique_ptr<Packet> owned(raw);
-        if (env == nullptr || owned->state->closed) return;
+        if (env == nullptr || owned->state->dropped) return;
         const Napi::HandleScope scope(env);
         if (--owned->state->awaited == 0) owned->function.Unref(env);
         try {
@@ -30,14 +30,19 @@ void Replies::send(Reply reply) {
   if (status == napi_ok)
     packet.release();
   else
-    state_->closed = true;  // the environment is closing: the function must not be touched again
+    state_->released = state_->dropped = true;  // the environment is closing
+}
+
+void Replies::finish() {
+  const std::lock_guard<std::mutex> lock(state_->mutex);
+  if (state_->released) return;
+  state_->released = true;
+  function_.Release();
 }
 
 void Replies::close() {
-  const std::lock_guard<std::mutex> lock(state_->mutex);
-  if (state_->closed) return;
-  state_->closed = true;
-  function_.Release();
+  finish();
+  state_->dropped = true;
 }
 
 }  // namespace tarl

@@ -20,13 +20,16 @@ class Replies {
   void expect(Napi::Env);
   /// From any thread: calls `reply` on JavaScript's thread, once per `expect`.
   void send(Reply reply);
-  /// On JavaScript's thread: later replies are dropped.
+  /// On JavaScript's thread, when nobody sends any more: what was sent is still delivered.
+  void finish();
+  /// On JavaScript's thread: replies that were not delivered yet are dropped.
   void close();
 
  private:
   struct State {
     std::mutex mutex;
-    bool closed = false;
+    bool released = false;  // the function may not be touched any more
+    bool dropped = false;   // nothing is delivered any more
     int awaited = 0;  // JavaScript's thread only
   };
   struct Packet {

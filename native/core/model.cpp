@@ -56,8 +56,10 @@ void Model::initialise(uint64_t seed) {
   const at::NoGradGuard guard;
   at::Generator random = at::detail::createCPUGenerator(seed);
   for (Parameter& p : parameters_) {
+    const bool closes = p.name.ends_with("o_proj.weight") || p.name.ends_with("down_proj.weight");
+    const double scale = closes ? 1 / std::sqrt(2.0 * static_cast<double>(config_.layers)) : 1;
     if (p.value.dim() == 2)
-      p.value.copy_(at::empty(p.value.sizes(), at::kFloat).normal_(0, config_.initializer_range, random));
+      p.value.copy_(at::empty(p.value.sizes(), at::kFloat).normal_(0, config_.initializer_range * scale, random));
     else
       p.value.fill_(p.name.ends_with(".bias") ? 0 : 1);
   }

@@ -33,7 +33,8 @@ class Model {
   Model(const ModelConfig&, const std::vector<Shape>& shapes, at::Device, at::ScalarType, int64_t vocab_limit,
         bool trained);
 
-  /// Matrices normal(0, initializer_range), norms 1, biases 0.
+  /// Matrices normal(0, initializer_range), those that end a residual branch divided by sqrt(2 layers) (GPT-2); norms 1,
+  /// biases 0.
   void initialise(uint64_t seed);
 
   const ModelConfig& config() const { return config_; }

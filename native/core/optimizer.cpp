@@ -110,7 +110,7 @@ void Optimizer::muon(const Context& c, Slot& s, const OptimizerOptions& o) {
   s.m.mul_(kMomentum).add_(g);
   const Tensor update = orthogonalise(c, g + s.m * kMomentum);
   // Scaled to AdamW's usual size of update, so that one learning rate serves both (arXiv:2502.16982, eq. 4).
-  const double size = 0.2 * std::sqrt(static_cast<double>(std::max(g.size(0), g.size(1))));
+  const double size = o.muon_scale * 0.2 * std::sqrt(static_cast<double>(std::max(g.size(0), g.size(1))));
   s.master.mul_(1 - o.lr * o.weight_decay).add_(update, -o.lr * size);
 }
 

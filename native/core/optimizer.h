@@ -13,6 +13,7 @@ namespace tarl {
 /// OptimizerOptions of src/types.ts.
 struct OptimizerOptions {
   bool muon = false;
+  double muon_scale = 1;  // learning rate of Muon's matrices as a share of lr
   double lr = 1e-6, beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
   double weight_decay = 0;
   bool decay_vectors = false;  // norms and biases too, not only matrices

@@ -2,8 +2,18 @@
 // Not their checking: config.ts does that.
 
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import type { Argv } from "yargs";
-import { type Config, flagName, fromText, optionGroups, options, presets, resolveConfig } from "../config.ts";
+import {
+  type Config,
+  flagName,
+  fromText,
+  type Given,
+  optionGroups,
+  options,
+  presets,
+  resolveConfig,
+} from "../config.ts";
 import { UsageError } from "../errors.ts";
 
 /** Adds every training option, in the groups of the table; `keys` picks some of them. */
@@ -73,16 +83,20 @@ export function typedOptions(argv: object): { [key: string]: unknown } {
   return Object.fromEntries(typed.map(([key, value]) => [key, fromText(key, value)]));
 }
 
-/** Preset, then the file of --config, then what was typed. */
+/** Preset, then the file of --config, then what was typed. The model's path is made absolute: a run may move on elsewhere. */
 export function configOf(argv: Sources): Config {
-  const preset = argv.preset ?? "embedded";
   const typed = { values: typedOptions(argv), label: flagName };
-  if (!argv.config) return resolveConfig(preset, typed);
+  const config = resolveConfig(argv.preset ?? "embedded", ...fileOf(argv), typed);
+  return config.model === "embedded" ? config : { ...config, model: resolve(config.model) };
+}
+
+/** What --config names, if it names something. */
+function fileOf(argv: Sources): Given[] {
+  if (argv.config === undefined) return [];
   const values = readJson(argv.config, "--config");
   if (typeof values !== "object" || values === null || Array.isArray(values))
     throw new UsageError(`--config ${argv.config}: expected a JSON object of options`);
-  const label = (key: string) => `${argv.config}: ${key}`;
-  return resolveConfig(preset, { values: values as { [key: string]: unknown }, label }, typed);
+  return [{ values: values as { [key: string]: unknown }, label: (key) => `${argv.config}: ${key}` }];
 }
 
 /** Parses a JSON file that an option names. */

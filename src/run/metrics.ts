@@ -1,6 +1,6 @@
 // What is written down of one update: the line of metrics.jsonl, and the line of rollouts/ for every rollout. Values that
 // the seed decides, none that the clock decides. Every name is explained in docs/metrics.md.
-// Test: test/unit/directory.test.ts
+// Test: test/unit/record.test.ts
 
 import { isNoWriteFailure } from "../eval/evaluate.ts";
 import type { Ending, Judgement, Reward, RewardClass, Rollout, StepStats } from "../types.ts";
@@ -128,7 +128,14 @@ export function rolloutLine(graded: Graded, advantage: number | Float64Array | u
     turn: [...ledger.turn],
     logp: Array.from(ledger.logp, (value) => Number(value.toPrecision(9))),
   };
-  return `${JSON.stringify(line)}\n`;
+  return `${JSON.stringify(line, plain)}\n`;
+}
+
+/** Domains may hold a call's arguments as Maps and bigints; whole numbers that JSON readers would round stay text. */
+function plain(_: string, value: unknown): unknown {
+  if (value instanceof Map) return Object.fromEntries(value);
+  if (typeof value !== "bigint") return value;
+  return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
 }
 
 function byFamily(rollouts: readonly Rollout[]): { [family: string]: number } {

@@ -1,6 +1,6 @@
 // Watches a training run for a person: the live line, the clock (timing.jsonl), and the alarm. The run itself does not
 // depend on it: everything that the clock decides ends here.
-// Test: test/unit/progress.test.ts
+// Test: test/e2e/train.test.ts
 
 import type { Evaluation } from "../eval/evaluate.ts";
 import type { Rollout } from "../types.ts";

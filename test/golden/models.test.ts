@@ -205,6 +205,7 @@ const kinds: { [kind: string]: (one: Case, given: Given) => Promise<void> } = {
       const stats = await policy.step(batch, options, {
         kind: "adamw",
         lr,
+        muonScale: 1,
         beta1: params.betas[0],
         beta2: params.betas[1],
         eps: params.eps,

@@ -48,6 +48,7 @@ const loss: LossOptions = {
 const adamw: OptimizerOptions = {
   kind: "adamw",
   lr: 0.01,
+  muonScale: 0.5,
   beta1: 0.9,
   beta2: 0.95,
   eps: 1e-8,
