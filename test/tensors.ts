@@ -52,5 +52,6 @@ export function expectNear(
     sum += Math.abs(g - w);
     assert.ok(Math.abs(g - w) <= bound, `${what}[${i}]: got ${g}, expected ${w} within ${bound}`);
   }
-  if (how.compare === "bf16") assert.ok(sum / got.length <= how.mean_abs!, `${what}: mean difference ${sum / got.length}`);
+  if (how.compare === "bf16")
+    assert.ok(sum / got.length <= how.mean_abs!, `${what}: mean difference ${sum / got.length}`);
 }

@@ -12,19 +12,21 @@ namespace tarl {
 class EngineObject : public Napi::ObjectWrap<EngineObject> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "Engine",
-                       {InstanceMethod<&EngineObject::initialise>("initialise"), InstanceMethod<&EngineObject::read>("read"),
-                        InstanceMethod<&EngineObject::write>("write"), InstanceMethod<&EngineObject::tensor>("tensor"),
-                        InstanceMethod<&EngineObject::open>("open"), InstanceMethod<&EngineObject::append>("append"),
-                        InstanceMethod<&EngineObject::generate>("generate"), InstanceMethod<&EngineObject::abort>("abort"),
-                        InstanceMethod<&EngineObject::fork>("fork"), InstanceMethod<&EngineObject::close>("close"),
-                        InstanceMethod<&EngineObject::score>("score"), InstanceMethod<&EngineObject::trace>("trace"),
-                        InstanceMethod<&EngineObject::trace_cached>("traceCached"),
-                        InstanceMethod<&EngineObject::backward>("backward"), InstanceMethod<&EngineObject::update>("update"),
-                        InstanceMethod<&EngineObject::stats>("stats"), InstanceMethod<&EngineObject::dispose>("dispose")});
+    return DefineClass(
+        env, "Engine",
+        {InstanceMethod<&EngineObject::initialise>("initialise"), InstanceMethod<&EngineObject::read>("read"),
+         InstanceMethod<&EngineObject::write>("write"), InstanceMethod<&EngineObject::tensor>("tensor"),
+         InstanceMethod<&EngineObject::open>("open"), InstanceMethod<&EngineObject::append>("append"),
+         InstanceMethod<&EngineObject::generate>("generate"), InstanceMethod<&EngineObject::abort>("abort"),
+         InstanceMethod<&EngineObject::fork>("fork"), InstanceMethod<&EngineObject::close>("close"),
+         InstanceMethod<&EngineObject::score>("score"), InstanceMethod<&EngineObject::trace>("trace"),
+         InstanceMethod<&EngineObject::trace_cached>("traceCached"),
+         InstanceMethod<&EngineObject::backward>("backward"), InstanceMethod<&EngineObject::update>("update"),
+         InstanceMethod<&EngineObject::stats>("stats"), InstanceMethod<&EngineObject::dispose>("dispose")});
   }
 
-  explicit EngineObject(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()), replies_(info.Env()) {
+  explicit EngineObject(const Napi::CallbackInfo& info)
+      : ObjectWrap(info), env_(info.Env()), replies_(info.Env()) {
     guarded(env_, [&] { engine_ = std::make_shared<Engine>(to_engine(info[0].As<Napi::Object>())); });
     napi_add_env_cleanup_hook(env_, at_exit, this);
   }
@@ -138,7 +140,8 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
         return [t](Napi::Env env) -> Napi::Value {
           Napi::Object o = Napi::Object::New(env);
           Napi::Array shape = Napi::Array::New(env);
-          for (int64_t d = 0; d < t.dim(); d++) shape[static_cast<uint32_t>(d)] = Napi::Number::New(env, t.size(d));
+          for (int64_t d = 0; d < t.dim(); d++)
+            shape[static_cast<uint32_t>(d)] = Napi::Number::New(env, t.size(d));
           o.Set("shape", shape);
           o.Set("data", from_tensor(env, t));
           return o;
@@ -235,16 +238,17 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     return guarded(env_, [&] {
       const double temperature = info[2].As<Napi::Number>();
       require(temperature > 0, "temperature: expected more than 0");
-      return promise([ids = to_ids(info[0], "ids"), rows = to_ids(info[1], "rows"), temperature](Engine& e) -> Answer {
-        const auto scores = std::make_shared<Scores>(e.trainer().score(ids, rows, temperature));
-        return [scores](Napi::Env env) -> Napi::Value {
-          Napi::Object o = Napi::Object::New(env);
-          o.Set("logp", from_floats(env, scores->logp));
-          o.Set("entropy", from_floats(env, scores->entropy));
-          o.Set("top1", from_ids(env, scores->top1));
-          return o;
-        };
-      });
+      return promise(
+          [ids = to_ids(info[0], "ids"), rows = to_ids(info[1], "rows"), temperature](Engine& e) -> Answer {
+            const auto scores = std::make_shared<Scores>(e.trainer().score(ids, rows, temperature));
+            return [scores](Napi::Env env) -> Napi::Value {
+              Napi::Object o = Napi::Object::New(env);
+              o.Set("logp", from_floats(env, scores->logp));
+              o.Set("entropy", from_floats(env, scores->entropy));
+              o.Set("top1", from_ids(env, scores->top1));
+              return o;
+            };
+          });
     });
   }
 
@@ -287,9 +291,11 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
       const double temperature = to_number(o, "temperature");
       require(temperature > 0, "temperature: expected more than 0");
       return promise([ids = to_ids(b.Get("ids"), "ids"), rows = to_ids(b.Get("rows"), "rows"),
-                      weight = to_floats(b.Get("weight"), "weight"), advantage = to_floats(b.Get("advantage"), "advantage"),
-                      old_logp = to_floats(b.Get("oldLogp"), "oldLogp"), ref_logp = to_floats(b.Get("refLogp"), "refLogp"),
-                      loss = to_loss(o), temperature](Engine& e) -> Answer {
+                      weight = to_floats(b.Get("weight"), "weight"),
+                      advantage = to_floats(b.Get("advantage"), "advantage"),
+                      old_logp = to_floats(b.Get("oldLogp"), "oldLogp"),
+                      ref_logp = to_floats(b.Get("refLogp"), "refLogp"), loss = to_loss(o),
+                      temperature](Engine& e) -> Answer {
         const LossStats stats =
             e.trainer().backward({ids, rows, weight, advantage, old_logp, ref_logp}, loss, temperature);
         return [stats](Napi::Env env) -> Napi::Value { return from_stats(env, stats); };
@@ -315,10 +321,11 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
         const EngineStats s = e.stats();
         return [s](Napi::Env env) -> Napi::Value {
           Napi::Object o = Napi::Object::New(env);
-          const std::pair<const char*, int64_t> numbers[] = {{"rounds", s.rounds},   {"computed", s.computed},
-                                                             {"sampled", s.sampled}, {"shared", s.shared},
-                                                             {"pages", s.pages},     {"pagesLimit", s.pages_limit}};
-          for (const auto& [name, value] : numbers) o.Set(name, Napi::Number::New(env, static_cast<double>(value)));
+          const std::pair<const char*, int64_t> numbers[] = {
+              {"rounds", s.rounds}, {"computed", s.computed}, {"sampled", s.sampled},
+              {"shared", s.shared}, {"pages", s.pages},       {"pagesLimit", s.pages_limit}};
+          for (const auto& [name, value] : numbers)
+            o.Set(name, Napi::Number::New(env, static_cast<double>(value)));
           return o;
         };
       });
@@ -343,7 +350,8 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   std::shared_ptr<Engine> engine_;
 };
 
-// policyLoss({ logp, entropy, oldLogp, refLogp, advantage, weight, rows }, options): the trainer's loss on plain numbers
+// policyLoss({ logp, entropy, oldLogp, refLogp, advantage, weight, rows }, options): the trainer's loss on
+// plain numbers
 Napi::Value policy_loss_of(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Napi::Object in = info[0].As<Napi::Object>();

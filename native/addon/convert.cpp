@@ -13,7 +13,8 @@ Napi::Error make_error(Napi::Env env, const char* code, const std::string& messa
 }
 
 template <class Array, class T>
-std::vector<T> copy_array(const Napi::Value& value, const char* name, napi_typedarray_type type, const char* expected) {
+std::vector<T> copy_array(const Napi::Value& value, const char* name, napi_typedarray_type type,
+                          const char* expected) {
   if (value.IsNull() || value.IsUndefined()) return {};
   require(value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == type,
           std::string(name) + ": expected a " + expected);
@@ -30,7 +31,8 @@ Napi::Value new_array(Napi::Env env, const std::vector<T>& values) {
 
 int64_t to_int(const Napi::Object& o, const char* key) {
   const double x = to_number(o, key);
-  require(x == std::floor(x) && std::abs(x) <= 9007199254740991.0, std::string(key) + ": expected an integer");
+  require(x == std::floor(x) && std::abs(x) <= 9007199254740991.0,
+          std::string(key) + ": expected an integer");
   return static_cast<int64_t>(x);
 }
 
@@ -114,10 +116,15 @@ Sampling to_sampling(const Napi::Object& o) {
 LossOptions to_loss(const Napi::Object& o) {
   LossOptions loss;
   const std::string ratio = to_text(o, "ratio"), kind = to_text(o, "klKind");
-  require(ratio == "token" || ratio == "sequence" || ratio == "none", "ratio: expected token, sequence or none");
-  require(kind == "k1" || kind == "k2" || kind == "k3" || kind == "abs", "klKind: expected k1, k2, k3 or abs");
+  require(ratio == "token" || ratio == "sequence" || ratio == "none",
+          "ratio: expected token, sequence or none");
+  require(kind == "k1" || kind == "k2" || kind == "k3" || kind == "abs",
+          "klKind: expected k1, k2, k3 or abs");
   loss.ratio = ratio == "token" ? Ratio::token : ratio == "sequence" ? Ratio::sequence : Ratio::none;
-  loss.kl_kind = kind == "k1" ? KlKind::k1 : kind == "k2" ? KlKind::k2 : kind == "k3" ? KlKind::k3 : KlKind::abs;
+  loss.kl_kind = kind == "k1"   ? KlKind::k1
+                 : kind == "k2" ? KlKind::k2
+                 : kind == "k3" ? KlKind::k3
+                                : KlKind::abs;
   loss.clip_low = to_number(o, "clipLow");
   loss.clip_high = to_number(o, "clipHigh");
   loss.dual_clip = to_number(o, "dualClip");
@@ -145,10 +152,17 @@ OptimizerOptions to_optimizer(const Napi::Object& o) {
 EngineOptions to_engine(const Napi::Object& o) {
   const Napi::Object c = o.Get("config").As<Napi::Object>();
   EngineOptions options;
-  options.config = {to_int(c, "vocabSize"),  to_int(c, "hiddenSize"), to_int(c, "intermediateSize"),
-                    to_int(c, "layers"),     to_int(c, "heads"),      to_int(c, "kvHeads"),
-                    to_int(c, "headDim"),    to_number(c, "ropeTheta"), to_number(c, "rmsEps"),
-                    to_flag(c, "tied"),      to_number(c, "initializerRange")};
+  options.config = {to_int(c, "vocabSize"),
+                    to_int(c, "hiddenSize"),
+                    to_int(c, "intermediateSize"),
+                    to_int(c, "layers"),
+                    to_int(c, "heads"),
+                    to_int(c, "kvHeads"),
+                    to_int(c, "headDim"),
+                    to_number(c, "ropeTheta"),
+                    to_number(c, "rmsEps"),
+                    to_flag(c, "tied"),
+                    to_number(c, "initializerRange")};
   const Napi::Array shapes = o.Get("shapes").As<Napi::Array>();
   for (uint32_t i = 0; i < shapes.Length(); i++) {
     const Napi::Array pair = Napi::Value(shapes[i]).As<Napi::Array>();
@@ -180,7 +194,8 @@ std::vector<TensorPlace> to_places(const Napi::Value& value) {
   std::vector<TensorPlace> places;
   for (uint32_t i = 0; i < list.Length(); i++) {
     const Napi::Object o = Napi::Value(list[i]).As<Napi::Object>();
-    places.push_back({to_text(o, "name"), to_text(o, "file"), to_text(o, "dtype"), to_int(o, "offset"), to_int(o, "bytes")});
+    places.push_back({to_text(o, "name"), to_text(o, "file"), to_text(o, "dtype"), to_int(o, "offset"),
+                      to_int(o, "bytes")});
   }
   return places;
 }
@@ -206,11 +221,19 @@ Napi::Value from_tensor(Napi::Env env, const at::Tensor& tensor) {
 
 Napi::Object from_stats(Napi::Env env, const LossStats& s) {
   Napi::Object o = Napi::Object::New(env);
-  const std::pair<const char*, double> numbers[] = {
-      {"loss", s.loss},           {"pgLoss", s.pg_loss},     {"klLoss", s.kl_loss},     {"kl", s.kl},
-      {"entropy", s.entropy},     {"approxKl", s.approx_kl}, {"ratio", s.ratio},        {"clipLow", s.clip_low},
-      {"clipHigh", s.clip_high},  {"dualClip", s.dual_clip}, {"mismatch", s.mismatch},
-      {"tokens", static_cast<double>(s.tokens)}, {"lossTokens", static_cast<double>(s.loss_tokens)}};
+  const std::pair<const char*, double> numbers[] = {{"loss", s.loss},
+                                                    {"pgLoss", s.pg_loss},
+                                                    {"klLoss", s.kl_loss},
+                                                    {"kl", s.kl},
+                                                    {"entropy", s.entropy},
+                                                    {"approxKl", s.approx_kl},
+                                                    {"ratio", s.ratio},
+                                                    {"clipLow", s.clip_low},
+                                                    {"clipHigh", s.clip_high},
+                                                    {"dualClip", s.dual_clip},
+                                                    {"mismatch", s.mismatch},
+                                                    {"tokens", static_cast<double>(s.tokens)},
+                                                    {"lossTokens", static_cast<double>(s.loss_tokens)}};
   for (const auto& [name, value] : numbers) o.Set(name, Napi::Number::New(env, value));
   return o;
 }

@@ -3,7 +3,8 @@
 namespace tarl {
 
 Replies::Replies(Napi::Env env)
-    : function_(Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "tarl", 0, 1)) {
+    : function_(Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}),
+                                              "tarl", 0, 1)) {
   function_.Unref(env);
 }
 

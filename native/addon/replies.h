@@ -1,5 +1,5 @@
-// The way back from the engine's thread: closures that run on JavaScript's thread. While none is awaited the process may
-// end; after the environment began to close nothing is called any more.
+// The way back from the engine's thread: closures that run on JavaScript's thread. While none is awaited the
+// process may end; after the environment began to close nothing is called any more.
 
 #pragma once
 #include <napi.h>
@@ -30,7 +30,7 @@ class Replies {
     std::mutex mutex;
     bool released = false;  // the function may not be touched any more
     bool dropped = false;   // nothing is delivered any more
-    int awaited = 0;  // JavaScript's thread only
+    int awaited = 0;        // JavaScript's thread only
   };
   struct Packet {
     Reply reply;

@@ -26,7 +26,8 @@ Engine::Engine(const EngineOptions& options)
   const bool ours = options.kernels && device.is_cpu() && options.dtype == at::kFloat;
   at::set_num_threads(ours ? 1 : options.threads);  // two pools of threads would fight over the cores
   const ModelConfig& c = options.config;
-  model_ = std::make_unique<Model>(c, options.shapes, device, options.dtype, options.vocab_limit, options.trained);
+  model_ =
+      std::make_unique<Model>(c, options.shapes, device, options.dtype, options.vocab_limit, options.trained);
   kv_ = std::make_unique<KvPool>(c.layers, c.kv_heads, c.channels, model_->options(), options.kv_tokens);
   trainer_ = std::make_unique<Trainer>(*model_, context_, options.round_tokens);
   stats_.pages_limit = kv_->capacity();
@@ -82,7 +83,8 @@ void Engine::loop() {
 
 Engine::Conversation& Engine::at(int64_t id) {
   const auto it = conversations_.find(id);
-  if (it == conversations_.end()) throw Error("DISPOSED", "conversation " + std::to_string(id) + " is closed");
+  if (it == conversations_.end())
+    throw Error("DISPOSED", "conversation " + std::to_string(id) + " is closed");
   return it->second;
 }
 
@@ -168,13 +170,15 @@ void Engine::round() {
   try {
     compute(slices);
   } catch (const c10::OutOfMemoryError& e) {
-    for (const Slice& s : slices) finish(*s.conversation, "stop", error("OUT_OF_MEMORY", e.what_without_backtrace()));
+    for (const Slice& s : slices)
+      finish(*s.conversation, "stop", error("OUT_OF_MEMORY", e.what_without_backtrace()));
   } catch (...) {
     for (const Slice& s : slices) finish(*s.conversation, "stop", std::current_exception());
   }
 }
 
-/// Which conversations compute how many of their tokens in this round, within the round's tokens and the free pages.
+/// Which conversations compute how many of their tokens in this round, within the round's tokens and the free
+/// pages.
 std::vector<Engine::Slice> Engine::schedule() {
   std::vector<Slice> slices;
   int64_t left = options_.round_tokens;
@@ -201,17 +205,20 @@ std::vector<Engine::Slice> Engine::schedule() {
         return schedule();
       }
     drop_pages(*largest);
-    finish(*largest, "stop", error("OUT_OF_MEMORY", "the KV pool of " + std::to_string(options_.kv_tokens) +
-                                                        " tokens is full; raise kvTokens or run fewer conversations"));
+    finish(*largest, "stop",
+           error("OUT_OF_MEMORY", "the KV pool of " + std::to_string(options_.kv_tokens) +
+                                      " tokens is full; raise kvTokens or run fewer conversations"));
   }
   return slices;
 }
 
-/// Takes over pages that another conversation has already computed, or computes in this round, for the same tokens.
+/// Takes over pages that another conversation has already computed, or computes in this round, for the same
+/// tokens.
 void Engine::adopt(Conversation& c) {
   while (c.computed % kPage == 0 && c.computed + kPage < static_cast<int64_t>(c.ids.size())) {
     const int64_t index = c.computed / kPage;
-    const int64_t page = kv_->find(index == 0 ? -1 : c.pages[static_cast<size_t>(index - 1)], page_ids(c.ids, index));
+    const int64_t page =
+        kv_->find(index == 0 ? -1 : c.pages[static_cast<size_t>(index - 1)], page_ids(c.ids, index));
     if (page < 0) return;
     c.pages.resize(static_cast<size_t>(index));
     c.pages.push_back(page);
@@ -231,11 +238,12 @@ bool Engine::reserve(Conversation& c, int64_t tokens) {
 
 void Engine::publish(Conversation& c, int64_t from, int64_t to) {
   for (int64_t index = from / kPage; (index + 1) * kPage <= to; index++)
-    kv_->publish(c.pages[static_cast<size_t>(index)], index == 0 ? -1 : c.pages[static_cast<size_t>(index - 1)],
-                 page_ids(c.ids, index));
+    kv_->publish(c.pages[static_cast<size_t>(index)],
+                 index == 0 ? -1 : c.pages[static_cast<size_t>(index - 1)], page_ids(c.ids, index));
 }
 
-/// The slices' next tokens through the model, their keys and values into the pool. -> hidden states of all of them
+/// The slices' next tokens through the model, their keys and values into the pool. -> hidden states of all of
+/// them
 at::Tensor Engine::forward(const std::vector<Slice>& slices) {
   const at::Device device = model_->options().device();
   std::vector<Segment> segments;
@@ -248,9 +256,11 @@ at::Tensor Engine::forward(const std::vector<Slice>& slices) {
       positions.push_back(static_cast<int32_t>(t));
     }
   }
-  const at::Tensor hidden = model_->forward(
-      context_, at::tensor(ids, at::kInt).to(device), at::tensor(positions, at::kInt).to(device),
-      [&](int64_t layer, const Heads& heads) { return attend_cached(context_, heads, segments, *kv_, layer); });
+  const at::Tensor hidden =
+      model_->forward(context_, at::tensor(ids, at::kInt).to(device),
+                      at::tensor(positions, at::kInt).to(device), [&](int64_t layer, const Heads& heads) {
+                        return attend_cached(context_, heads, segments, *kv_, layer);
+                      });
   for (const Slice& s : slices) s.conversation->computed += s.length;
   stats_.rounds++;
   stats_.computed += static_cast<int64_t>(ids.size());
@@ -278,8 +288,8 @@ void Engine::compute(const std::vector<Slice>& slices) {
   std::vector<Draw> draws(sampling.size());
   pool_.run(static_cast<int64_t>(sampling.size()), [&](int64_t i) {
     const Conversation& c = *sampling[static_cast<size_t>(i)];
-    draws[static_cast<size_t>(i)] = draw({z + i * vocab, static_cast<size_t>(vocab)}, c.active->sampling,
-                                         uniform(c.seed, c.ids.size()));
+    draws[static_cast<size_t>(i)] =
+        draw({z + i * vocab, static_cast<size_t>(vocab)}, c.active->sampling, uniform(c.seed, c.ids.size()));
   });
   for (size_t i = 0; i < sampling.size(); i++) {
     Conversation& c = *sampling[i];
@@ -301,10 +311,12 @@ Trace Engine::trace_cached(const std::vector<int32_t>& ids, const std::vector<in
   const at::NoGradGuard guard;
   Conversation c;
   c.ids = ids;
-  require(!ids.empty() && reserve(c, static_cast<int64_t>(ids.size())), "ids: none, or more than the KV pool holds");
+  require(!ids.empty() && reserve(c, static_cast<int64_t>(ids.size())),
+          "ids: none, or more than the KV pool holds");
   std::vector<at::Tensor> hidden;
   for (const int32_t part : parts) {
-    require(part > 0 && c.computed + part <= static_cast<int64_t>(ids.size()), "parts: expected a split of the ids");
+    require(part > 0 && c.computed + part <= static_cast<int64_t>(ids.size()),
+            "parts: expected a split of the ids");
     hidden.push_back(forward({{&c, part}}));
   }
   drop_pages(c);

@@ -1,10 +1,11 @@
-// The thread that owns a model. It runs conversations with continuous batching: in every round each conversation that
-// is generating contributes its not yet computed tokens (a prompt, a tool's answer, or the token sampled last), and
-// all of them go through the model together. Between rounds it runs jobs: learning, loading, saving.
+// The thread that owns a model. It runs conversations with continuous batching: in every round each
+// conversation that is generating contributes its not yet computed tokens (a prompt, a tool's answer, or the
+// token sampled last), and all of them go through the model together. Between rounds it runs jobs: learning,
+// loading, saving.
 //
 // Keys and values stay between turns. Conversations that start alike share the pages of their common start.
-// Results do not depend on timing: random numbers are counted per conversation, and on the CPU kernels a row's bits do
-// not depend on its company. Knows nothing of text and of JavaScript.
+// Results do not depend on timing: random numbers are counted per conversation, and on the CPU kernels a
+// row's bits do not depend on its company. Knows nothing of text and of JavaScript.
 
 #pragma once
 #include <condition_variable>

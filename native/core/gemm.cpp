@@ -69,12 +69,14 @@ void gemm(Pool& pool, int64_t m, Left a, const Packed& b, float* c, int64_t ldc,
       const int64_t deep = std::min(kDepthBlock, depth - k0);
       const auto own = [&](int64_t t) { return turned.data() + (t - tile0) * tile * deep; };
       if (a.col != 1)
-        for (int64_t t = tile0; t < tile1; t++) turn_tile(a, t * tile, std::min(tile, m - t * tile), k0, deep, own(t));
+        for (int64_t t = tile0; t < tile1; t++)
+          turn_tile(a, t * tile, std::min(tile, m - t * tile), k0, deep, own(t));
       for (int64_t p = panel0; p < panel1; p++)
         for (int64_t t = tile0; t < tile1; t++) {
           const float* left = a.col == 1 ? a.data + t * tile * a.row + k0 : own(t);
-          kernel.gemm(std::min(tile, m - t * tile), deep, left, a.col == 1 ? a.row : deep, b.panel(p) + k0 * width,
-                      c + t * tile * ldc + p * width, ldc, std::min(width, n - p * width), accumulate || k0 > 0);
+          kernel.gemm(std::min(tile, m - t * tile), deep, left, a.col == 1 ? a.row : deep,
+                      b.panel(p) + k0 * width, c + t * tile * ldc + p * width, ldc,
+                      std::min(width, n - p * width), accumulate || k0 > 0);
         }
     }
   });

@@ -9,7 +9,8 @@
 
 namespace tarl {
 
-/// The right operand of a product, K deep and N wide, in panels of kernels().panel columns, padded with zeros.
+/// The right operand of a product, K deep and N wide, in panels of kernels().panel columns, padded with
+/// zeros.
 class Packed {
  public:
   /// Element (k, n) of the operand is read from b[k * k_stride + n * n_stride].

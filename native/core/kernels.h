@@ -1,9 +1,10 @@
-// fp32 CPU kernels. One source (kernels.inc) is compiled once per instruction set; `kernels()` picks at run time.
-// Not here: threads (ops.cpp splits the work), tensors, anything that allocates.
+// fp32 CPU kernels. One source (kernels.inc) is compiled once per instruction set; `kernels()` picks at run
+// time. Not here: threads (ops.cpp splits the work), tensors, anything that allocates.
 //
-// Every kernel is row-wise: what it writes for a row depends on that row alone, bit for bit, whatever the number of
-// rows, their order and how they are split over threads. Sums run over sixteen fixed lanes or in index order, on every
-// instruction set. This is what makes the sampler's log-probs equal the trainer's to the bit.
+// Every kernel is row-wise: what it writes for a row depends on that row alone, bit for bit, whatever the
+// number of rows, their order and how they are split over threads. Sums run over sixteen fixed lanes or in
+// index order, on every instruction set. This is what makes the sampler's log-probs equal the trainer's to
+// the bit.
 //
 // M rows, N columns, K depth; T tokens, D width, C channels per head, V vocabulary; S keys, in pages of 16.
 
@@ -65,12 +66,13 @@ struct Kernels {
   int64_t panel, tile;
 
   /// c[rows, cols] (+)= a . b over `depth`; a is [rows][lda], b is packed [depth][panel].
-  void (*gemm)(int64_t rows, int64_t depth, const float* a, int64_t lda, const float* b, float* c, int64_t ldc,
-               int64_t cols, bool accumulate);
+  void (*gemm)(int64_t rows, int64_t depth, const float* a, int64_t lda, const float* b, float* c,
+               int64_t ldc, int64_t cols, bool accumulate);
 
-  /// One row of D: y = w * (x * rstd), rstd = 1/sqrt(mean(x^2) + eps), returned. With `add`: x = from + add first, and
-  /// x is written (the residual stream); else x is `from`.
-  float (*rms_norm)(int64_t d, const float* from, const float* add, float* x, const float* w, float eps, float* y);
+  /// One row of D: y = w * (x * rstd), rstd = 1/sqrt(mean(x^2) + eps), returned. With `add`: x = from + add
+  /// first, and x is written (the residual stream); else x is `from`.
+  float (*rms_norm)(int64_t d, const float* from, const float* add, float* x, const float* w, float eps,
+                    float* y);
   /// dx += gradient; dw += this row's share.
   void (*rms_norm_backward)(int64_t d, const float* x, const float* w, float rstd, const float* dy, float* dx,
                             float* dw);
@@ -86,9 +88,10 @@ struct Kernels {
   void (*attend_backward)(const AttendBackward&);
 
   SoftmaxStats (*softmax_stats)(int64_t v, const float* logits, float inv_temperature);
-  /// In place: logits -> d loss / d logits for loss gradients with respect to log-prob of `id` and to the entropy.
-  void (*logp_backward)(int64_t v, float* logits, float inv_temperature, SoftmaxStats, int64_t id, float dlogp,
-                        float dentropy);
+  /// In place: logits -> d loss / d logits for loss gradients with respect to log-prob of `id` and to the
+  /// entropy.
+  void (*logp_backward)(int64_t v, float* logits, float inv_temperature, SoftmaxStats, int64_t id,
+                        float dlogp, float dentropy);
 };
 
 const Kernels& kernels_generic();

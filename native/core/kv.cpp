@@ -2,7 +2,8 @@
 
 namespace tarl {
 
-KvPool::KvPool(int64_t layers, int64_t kv_heads, int64_t channels, at::TensorOptions options, int64_t max_tokens)
+KvPool::KvPool(int64_t layers, int64_t kv_heads, int64_t channels, at::TensorOptions options,
+               int64_t max_tokens)
     : kv_heads_(kv_heads),
       channels_(channels),
       limit_(max_tokens / kPage),

@@ -1,7 +1,8 @@
 // The keys and values of all conversations, in pages of kPage tokens that conversations can share.
 // Not here: which conversation computes what and when (engine.cpp).
 //
-// Layout per layer: keys [P, G, C, 16], values [P, G, 16, Cp] (Cp = round_up(C, 16)), as kernels.h reads them.
+// Layout per layer: keys [P, G, C, 16], values [P, G, 16, Cp] (Cp = round_up(C, 16)), as kernels.h reads
+// them.
 
 #pragma once
 #include <torch/torch.h>

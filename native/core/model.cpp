@@ -8,8 +8,8 @@ namespace tarl {
 
 using at::Tensor;
 
-Model::Model(const ModelConfig& config, const std::vector<Shape>& shapes, at::Device device, at::ScalarType dtype,
-             int64_t vocab_limit, bool trained)
+Model::Model(const ModelConfig& config, const std::vector<Shape>& shapes, at::Device device,
+             at::ScalarType dtype, int64_t vocab_limit, bool trained)
     : config_(config), options_(at::TensorOptions().device(device).dtype(dtype)) {
   for (const Shape& shape : shapes)
     parameters_.push_back({shape.name, at::zeros(shape.sizes, options_).requires_grad_(trained)});
@@ -31,7 +31,8 @@ Model::Model(const ModelConfig& config, const std::vector<Shape>& shapes, at::De
   for (int64_t i = 0; i < config.layers; i++) {
     const std::string at = "model.layers." + std::to_string(i) + ".";
     layers_.push_back({weight(at + "input_layernorm.weight"), parameter(at + "self_attn.q_norm.weight"),
-                       parameter(at + "self_attn.k_norm.weight"), weight(at + "post_attention_layernorm.weight"),
+                       parameter(at + "self_attn.k_norm.weight"),
+                       weight(at + "post_attention_layernorm.weight"),
                        linear(at, {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}),
                        linear(at, {"self_attn.o_proj"}), linear(at, {"mlp.gate_proj", "mlp.up_proj"}),
                        linear(at, {"mlp.down_proj"})});
@@ -48,7 +49,8 @@ Tensor Model::parameter(const std::string& name) const {
 
 void Model::changed() {
   for (Layer& layer : layers_)
-    for (Linear* linear : {layer.qkv.get(), layer.o.get(), layer.gate_up.get(), layer.down.get()}) linear->changed();
+    for (Linear* linear : {layer.qkv.get(), layer.o.get(), layer.gate_up.get(), layer.down.get()})
+      linear->changed();
   head_->changed();
 }
 
@@ -59,7 +61,8 @@ void Model::initialise(uint64_t seed) {
     const bool closes = p.name.ends_with("o_proj.weight") || p.name.ends_with("down_proj.weight");
     const double scale = closes ? 1 / std::sqrt(2.0 * static_cast<double>(config_.layers)) : 1;
     if (p.value.dim() == 2)
-      p.value.copy_(at::empty(p.value.sizes(), at::kFloat).normal_(0, config_.initializer_range * scale, random));
+      p.value.copy_(
+          at::empty(p.value.sizes(), at::kFloat).normal_(0, config_.initializer_range * scale, random));
     else
       p.value.fill_(p.name.ends_with(".bias") ? 0 : 1);
   }

@@ -28,13 +28,13 @@ struct Shape {
 
 class Model {
  public:
-  /// `shapes`: every parameter, in the order of src/policy/model.ts; a norm or bias that is not there is not used.
-  /// `vocab_limit`: ids from there on (padding rows of the embedding) get no logit; 0: none.
+  /// `shapes`: every parameter, in the order of src/policy/model.ts; a norm or bias that is not there is not
+  /// used. `vocab_limit`: ids from there on (padding rows of the embedding) get no logit; 0: none.
   Model(const ModelConfig&, const std::vector<Shape>& shapes, at::Device, at::ScalarType, int64_t vocab_limit,
         bool trained);
 
-  /// Matrices normal(0, initializer_range), those that end a residual branch divided by sqrt(2 layers) (GPT-2); norms 1,
-  /// biases 0.
+  /// Matrices normal(0, initializer_range), those that end a residual branch divided by sqrt(2 layers)
+  /// (GPT-2); norms 1, biases 0.
   void initialise(uint64_t seed);
 
   const ModelConfig& config() const { return config_; }
@@ -47,8 +47,8 @@ class Model {
   /// Hidden states after the final norm, [T, D]. `attend(layer, heads)` mixes positions.
   /// `residuals`: receives the residual stream after the embedding and after each layer.
   template <class Attend>
-  at::Tensor forward(const Context& c, const at::Tensor& ids, const at::Tensor& positions, const Attend& attend,
-                     std::vector<at::Tensor>* residuals = nullptr);
+  at::Tensor forward(const Context& c, const at::Tensor& ids, const at::Tensor& positions,
+                     const Attend& attend, std::vector<at::Tensor>* residuals = nullptr);
   Linear& head() { return *head_; }
 
  private:
@@ -66,16 +66,16 @@ class Model {
 };
 
 template <class Attend>
-at::Tensor Model::forward(const Context& c, const at::Tensor& ids, const at::Tensor& positions, const Attend& attend,
-                          std::vector<at::Tensor>* residuals) {
+at::Tensor Model::forward(const Context& c, const at::Tensor& ids, const at::Tensor& positions,
+                          const Attend& attend, std::vector<at::Tensor>* residuals) {
   const Rotation turn = rotation(positions, config_.channels, config_.theta);
   at::Tensor stream = at::embedding(embedding_, ids), delta;
   for (size_t i = 0; i < layers_.size(); i++) {
     Layer& layer = layers_[i];
     const Normed before = add_rms_norm(c, stream, delta, layer.input_norm, config_.eps);
     if (residuals) residuals->push_back(before.sum);
-    const Heads heads = split_heads(c, (*layer.qkv)(c, before.normed), config_.heads, config_.kv_heads, layer.q_norm,
-                                    layer.k_norm, config_.eps, turn);
+    const Heads heads = split_heads(c, (*layer.qkv)(c, before.normed), config_.heads, config_.kv_heads,
+                                    layer.q_norm, layer.k_norm, config_.eps, turn);
     const at::Tensor mixed = (*layer.o)(c, attend(static_cast<int64_t>(i), heads));
     const Normed between = add_rms_norm(c, before.sum, mixed, layer.post_norm, config_.eps);
     stream = between.sum;

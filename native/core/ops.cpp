@@ -18,7 +18,9 @@ constexpr int64_t kLogitRows = 256;  // rows of logits that exist at once
 
 const float* in(const Tensor& t) { return t.const_data_ptr<float>(); }
 float* out(const Tensor& t) { return t.mutable_data_ptr<float>(); }
-Tensor like(const Tensor& t, at::IntArrayRef shape) { return at::empty(shape, t.options().requires_grad(false)); }
+Tensor like(const Tensor& t, at::IntArrayRef shape) {
+  return at::empty(shape, t.options().requires_grad(false));
+}
 
 /// Runs f(first, last) over blocks of rows.
 template <class F>
@@ -34,7 +36,8 @@ Tensor& grad_of(const Tensor& parameter) {
   return g;
 }
 
-/// Adds per-block partial sums [blocks, D] to a gradient in the order of the blocks: the same bits for any threads.
+/// Adds per-block partial sums [blocks, D] to a gradient in the order of the blocks: the same bits for any
+/// threads.
 void add_partial(const Tensor& parameter, const std::vector<float>& partial, int64_t blocks) {
   float* g = out(grad_of(parameter));
   const int64_t d = parameter.numel();
@@ -127,7 +130,8 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const Tensor x = ctx->get_saved_variables()[0];
-    const Tensor dx = kept<Linear>(ctx, "layer").backward(kept<const Context>(ctx, "context"), x, grads[0].contiguous());
+    const Tensor dx =
+        kept<Linear>(ctx, "layer").backward(kept<const Context>(ctx, "context"), x, grads[0].contiguous());
     return {dx, Variable(), Variable()};
   }
 };
@@ -157,16 +161,16 @@ NormRows norm_rows(const Context& c, const Tensor& x, const Tensor& add, const T
   float *sum = plus ? out(r.sum) : nullptr, *y = out(r.normed), *rstd = out(r.rstd);
   over_rows(c, t, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; i++)
-      rstd[i] = kernels().rms_norm(d, from + i * d, plus ? plus + i * d : nullptr, plus ? sum + i * d : nullptr, weight,
-                                   static_cast<float>(eps), y + i * d);
+      rstd[i] = kernels().rms_norm(d, from + i * d, plus ? plus + i * d : nullptr,
+                                   plus ? sum + i * d : nullptr, weight, static_cast<float>(eps), y + i * d);
   });
   return r;
 }
 
 struct NormFunction : torch::autograd::Function<NormFunction> {
   /// autograd takes no undefined input: where there is nothing to add, `add` is x and `adds` false.
-  static variable_list forward(AutogradContext* ctx, const Tensor& x, const Tensor& add, bool adds, const Tensor& w,
-                               double eps, const Context* c) {
+  static variable_list forward(AutogradContext* ctx, const Tensor& x, const Tensor& add, bool adds,
+                               const Tensor& w, double eps, const Context* c) {
     const NormRows r = norm_rows(*c, x, adds ? add : Tensor(), w, eps);
     ctx->save_for_backward({r.sum, w, r.rstd});
     ctx->saved_data["adds"] = adds;
@@ -190,7 +194,8 @@ struct NormFunction : torch::autograd::Function<NormFunction> {
                                     partial.data() + first / kRowBlock * d);
     });
     if (w.requires_grad()) add_partial(w, partial, blocks);
-    return {dx, ctx->saved_data["adds"].toBool() ? dx : Variable(), Variable(), Variable(), Variable(), Variable()};
+    return {dx,        ctx->saved_data["adds"].toBool() ? dx : Variable(), Variable(), Variable(), Variable(),
+            Variable()};
   }
 };
 
@@ -238,8 +243,8 @@ struct SplitRows {
   Tensor rstd;  // [T, H + G]
 };
 
-SplitRows split_rows(const Context& c, const Tensor& qkv, SplitShape s, const Tensor& q_norm, const Tensor& k_norm,
-                     double eps, const Rotation& rotation) {
+SplitRows split_rows(const Context& c, const Tensor& qkv, SplitShape s, const Tensor& q_norm,
+                     const Tensor& k_norm, double eps, const Rotation& rotation) {
   const int64_t t = qkv.size(0), ch = s.channels;
   SplitRows r{{like(qkv, {t, s.heads, ch}), like(qkv, {t, s.kv_heads, ch}), like(qkv, {t, s.kv_heads, ch})},
               like(qkv, {t, s.heads + s.kv_heads})};
@@ -252,8 +257,8 @@ SplitRows split_rows(const Context& c, const Tensor& qkv, SplitShape s, const Te
       for (int64_t h = 0; h < s.heads + s.kv_heads; h++, row += ch) {
         float* to = h < s.heads ? q + (i * s.heads + h) * ch : k + (i * s.kv_heads + h - s.heads) * ch;
         if (wq)
-          rstd[i * (s.heads + s.kv_heads) + h] =
-              kernels().rms_norm(ch, row, nullptr, nullptr, h < s.heads ? wq : wk, static_cast<float>(eps), to);
+          rstd[i * (s.heads + s.kv_heads) + h] = kernels().rms_norm(
+              ch, row, nullptr, nullptr, h < s.heads ? wq : wk, static_cast<float>(eps), to);
         else
           std::copy(row, row + ch, to);
         kernels().rope(ch, to, cos + i * (ch / 2), sin + i * (ch / 2), 1.f);
@@ -266,9 +271,9 @@ SplitRows split_rows(const Context& c, const Tensor& qkv, SplitShape s, const Te
 
 struct SplitFunction : torch::autograd::Function<SplitFunction> {
   /// As in NormFunction: without norms, q_norm and k_norm are qkv and `norms` false.
-  static variable_list forward(AutogradContext* ctx, const Tensor& qkv, int64_t heads, int64_t kv_heads, bool norms,
-                               const Tensor& q_norm, const Tensor& k_norm, double eps, const Tensor& cos,
-                               const Tensor& sin, const Context* c) {
+  static variable_list forward(AutogradContext* ctx, const Tensor& qkv, int64_t heads, int64_t kv_heads,
+                               bool norms, const Tensor& q_norm, const Tensor& k_norm, double eps,
+                               const Tensor& cos, const Tensor& sin, const Context* c) {
     const SplitShape s{heads, kv_heads, qkv.size(1) / (heads + 2 * kv_heads)};
     const Tensor none, &wq = norms ? q_norm : none, &wk = norms ? k_norm : none;
     const SplitRows r = split_rows(*c, qkv, s, wq, wk, eps, {cos, sin});
@@ -287,7 +292,8 @@ struct SplitFunction : torch::autograd::Function<SplitFunction> {
     const int64_t t = qkv.size(0), ch = s.channels, blocks = (t + kRowBlock - 1) / kRowBlock;
     const Tensor dq = grads[0].contiguous(), dk = grads[1].contiguous(), dv = grads[2].contiguous();
     Tensor dqkv = at::zeros_like(qkv);
-    std::vector<float> q_partial(static_cast<size_t>(blocks * ch)), k_partial(static_cast<size_t>(blocks * ch));
+    std::vector<float> q_partial(static_cast<size_t>(blocks * ch)),
+        k_partial(static_cast<size_t>(blocks * ch));
     const float *x = in(qkv), *cos = in(saved[3]), *sin = in(saved[4]), *rstd = in(saved[5]);
     const float *wq = q_norm.defined() ? in(q_norm) : nullptr, *wk = wq ? in(k_norm) : nullptr;
     const float *pq = in(dq), *pk = in(dk), *pv = in(dv);
@@ -303,7 +309,8 @@ struct SplitFunction : torch::autograd::Function<SplitFunction> {
           std::copy(dy, dy + ch, turned.data());
           kernels().rope(ch, turned.data(), cos + i * (ch / 2), sin + i * (ch / 2), -1.f);
           if (wq)
-            kernels().rms_norm_backward(ch, row, query ? wq : wk, rstd[i * (heads + kv_heads) + h], turned.data(), dx,
+            kernels().rms_norm_backward(ch, row, query ? wq : wk, rstd[i * (heads + kv_heads) + h],
+                                        turned.data(), dx,
                                         (query ? q_partial : k_partial).data() + first / kRowBlock * ch);
           else
             std::copy(turned.begin(), turned.end(), dx);
@@ -381,7 +388,8 @@ struct SwigluFunction : torch::autograd::Function<SwigluFunction> {
     const float *from = in(gu), *d = in(dy);
     float* to = out(dgu);
     over_rows(kept<const Context>(ctx, "context"), t, [&](int64_t first, int64_t last) {
-      for (int64_t i = first; i < last; i++) kernels().swiglu_backward(f, from + i * 2 * f, d + i * f, to + i * 2 * f);
+      for (int64_t i = first; i < last; i++)
+        kernels().swiglu_backward(f, from + i * 2 * f, d + i * f, to + i * 2 * f);
     });
     return {dgu, Variable()};
   }
@@ -451,8 +459,8 @@ struct LogpFunction : torch::autograd::Function<LogpFunction> {
       const int64_t v = logits.size(1), rows = logits.size(0);
       c.pool.run(rows, [&](int64_t i) {
         const int64_t row = first + i;
-        kernels().logp_backward(v, z + i * v, inverse, {st[3 * row], st[3 * row + 1], st[3 * row + 2]}, id[row],
-                                gl[row], ge[row]);
+        kernels().logp_backward(v, z + i * v, inverse, {st[3 * row], st[3 * row + 1], st[3 * row + 2]},
+                                id[row], gl[row], ge[row]);
       });
       dh.narrow(0, first, rows).copy_(head.backward(c, h.narrow(0, first, rows), logits));
     });

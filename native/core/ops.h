@@ -1,6 +1,6 @@
-// The operations that a decoder is made of, each with its gradient. Two twins of every one: plain ATen, on any device
-// and dtype, and (fp32 on the CPU) the row-wise kernels of kernels.h. `Context` chooses; the plain one is the reference.
-// Not here: the order in which a model calls them (model.cpp).
+// The operations that a decoder is made of, each with its gradient. Two twins of every one: plain ATen, on
+// any device and dtype, and (fp32 on the CPU) the row-wise kernels of kernels.h. `Context` chooses; the plain
+// one is the reference. Not here: the order in which a model calls them (model.cpp).
 //
 // T tokens, D width, H query heads, G key-value heads, C channels per head, F feed-forward, V vocabulary.
 
@@ -31,8 +31,8 @@ struct Parameter {
 /// The packed copies for the kernels are made at first use, again after `changed`.
 class Linear {
  public:
-  /// weights: [N_i, K] each; biases: empty, or [N_i] each (undefined: none). `limit`: outputs that are computed, the
-  /// first ones of a single weight; 0: all.
+  /// weights: [N_i, K] each; biases: empty, or [N_i] each (undefined: none). `limit`: outputs that are
+  /// computed, the first ones of a single weight; 0: all.
   explicit Linear(std::vector<at::Tensor> weights, std::vector<at::Tensor> biases = {}, int64_t limit = 0);
   /// x [T, K] -> [T, sum N_i]
   at::Tensor operator()(const Context&, const at::Tensor& x);
@@ -46,7 +46,9 @@ class Linear {
   const Packed& packed_backward(const Context&);
   at::Tensor multiply(const Context&, const at::Tensor& x);
 
-  at::Tensor used(size_t i) const { return out_ < weights_[i].size(0) ? weights_[i].narrow(0, 0, out_) : weights_[i]; }
+  at::Tensor used(size_t i) const {
+    return out_ < weights_[i].size(0) ? weights_[i].narrow(0, 0, out_) : weights_[i];
+  }
   int64_t rows(size_t i) const { return std::min(out_, weights_[i].size(0)); }
 
   std::vector<at::Tensor> weights_, biases_;
@@ -59,7 +61,8 @@ class Linear {
 struct Normed {
   at::Tensor sum, normed;
 };
-Normed add_rms_norm(const Context&, const at::Tensor& x, const at::Tensor& add, const at::Tensor& w, double eps);
+Normed add_rms_norm(const Context&, const at::Tensor& x, const at::Tensor& add, const at::Tensor& w,
+                    double eps);
 
 /// cos and sin of positions, [T, C/2], fp32. Angles as transformers makes them: fp32, theta^(-2i/C).
 struct Rotation {
@@ -71,8 +74,8 @@ struct Heads {
   at::Tensor q, k, v;  // [T, H, C], [T, G, C], [T, G, C]
 };
 /// Splits qkv [T, (H + 2G) C], norms q and k per head (weights [C]; undefined: no norm), rotates them.
-Heads split_heads(const Context&, const at::Tensor& qkv, int64_t heads, int64_t kv_heads, const at::Tensor& q_norm,
-                  const at::Tensor& k_norm, double eps, const Rotation&);
+Heads split_heads(const Context&, const at::Tensor& qkv, int64_t heads, int64_t kv_heads,
+                  const at::Tensor& q_norm, const at::Tensor& k_norm, double eps, const Rotation&);
 
 /// silu(gate) * up; gate_up [T, 2F] -> [T, F]
 at::Tensor swiglu(const Context&, const at::Tensor& gate_up);
@@ -81,8 +84,8 @@ at::Tensor swiglu(const Context&, const at::Tensor& gate_up);
 struct TokenLogp {
   at::Tensor logp, entropy;  // [N] fp32, nats
 };
-/// log softmax(h W^T / temperature)[ids] and its entropy, on the kernels in chunks of rows: [N, V] is never whole.
-/// h [N, D], ids [N] on the host.
+/// log softmax(h W^T / temperature)[ids] and its entropy, on the kernels in chunks of rows: [N, V] is never
+/// whole. h [N, D], ids [N] on the host.
 TokenLogp token_logp(const Context&, const at::Tensor& h, Linear& head, const std::vector<int32_t>& ids,
                      double temperature);
 

@@ -14,7 +14,8 @@ namespace {
 Tensor product(const Context& c, const Tensor& a, const Tensor& b) {
   if (!on_kernels(c, a)) return at::mm(a, b);
   Packed packed;
-  packed.pack(c.pool, b.size(0), b.size(1), b.const_data_ptr<float>(), b.stride(0), b.stride(1), 0, b.size(1));
+  packed.pack(c.pool, b.size(0), b.size(1), b.const_data_ptr<float>(), b.stride(0), b.stride(1), 0,
+              b.size(1));
   Tensor y = at::empty({a.size(0), b.size(1)}, a.options());
   gemm(c.pool, a.size(0), {a.const_data_ptr<float>(), a.stride(0), a.stride(1)}, packed,
        y.mutable_data_ptr<float>(), b.size(1), false);
@@ -101,7 +102,8 @@ void Optimizer::adamw(Slot& s, const OptimizerOptions& o) {
   const Tensor g = s.parameter->value.grad().to(at::kFloat);
   Tensor steps = steps_.to(g.device()).clone();
   at::_fused_adamw_({s.master}, {g}, {s.m}, {s.v}, {}, {steps.squeeze()}, o.lr, o.beta1, o.beta2,
-                    o.decay_vectors || s.parameter->value.dim() == 2 ? o.weight_decay : 0.0, o.eps, false, false);
+                    o.decay_vectors || s.parameter->value.dim() == 2 ? o.weight_decay : 0.0, o.eps, false,
+                    false);
 }
 
 void Optimizer::muon(const Context& c, Slot& s, const OptimizerOptions& o) {

@@ -1,5 +1,6 @@
 // One update of the weights from their gradients: AdamW, or Muon for the matrices inside the layers.
-// State and master weights are fp32, whatever the weights are. Not here: learning-rate schedules (they are arguments).
+// State and master weights are fp32, whatever the weights are. Not here: learning-rate schedules (they are
+// arguments).
 
 #pragma once
 #include <map>
@@ -17,15 +18,15 @@ struct OptimizerOptions {
   double lr = 1e-6, beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
   double weight_decay = 0;
   bool decay_vectors = false;  // norms and biases too, not only matrices
-  double max_grad_norm = 1;  // 0: no clipping
+  double max_grad_norm = 1;    // 0: no clipping
 };
 
 class Optimizer {
  public:
   explicit Optimizer(std::vector<Parameter>& parameters);
 
-  /// Updates the weights and clears the gradients. Returns the gradient's L2 norm before clipping; where that is not
-  /// finite nothing is updated.
+  /// Updates the weights and clears the gradients. Returns the gradient's L2 norm before clipping; where that
+  /// is not finite nothing is updated.
   double step(const Context&, const OptimizerOptions&);
   double gradient_norm() const;
   void clear_gradients();

@@ -49,7 +49,8 @@ void Pool::run_raw(int64_t n, Work work, const void* data) {
   round_.notify_all();
   take();
   const uint32_t all = static_cast<uint32_t>(workers_.size());
-  for (uint32_t resting; (resting = resting_.load(std::memory_order_acquire)) != all;) wait_while(resting_, resting);
+  for (uint32_t resting; (resting = resting_.load(std::memory_order_acquire)) != all;)
+    wait_while(resting_, resting);
   if (failed_) std::rethrow_exception(error_);
 }
 

@@ -1,5 +1,5 @@
-// A few threads that share loops. Work is claimed piece by piece, so that a thread which the machine has taken away
-// delays one piece and not the loop. What a piece computes must not depend on who computes it.
+// A few threads that share loops. Work is claimed piece by piece, so that a thread which the machine has
+// taken away delays one piece and not the loop. What a piece computes must not depend on who computes it.
 
 #pragma once
 #include <atomic>
@@ -19,11 +19,12 @@ class Pool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Calls work(i) for every i in [0, n), in any order, on any thread; returns when all are done. Not reentrant.
-  /// The first exception thrown by a piece is rethrown here.
+  /// Calls work(i) for every i in [0, n), in any order, on any thread; returns when all are done. Not
+  /// reentrant. The first exception thrown by a piece is rethrown here.
   template <class F>
   void run(int64_t n, const F& work) {
-    run_raw(n, [](const void* f, int64_t i) { (*static_cast<const F*>(f))(i); }, &work);
+    run_raw(
+        n, [](const void* f, int64_t i) { (*static_cast<const F*>(f))(i); }, &work);
   }
 
  private:

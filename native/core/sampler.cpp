@@ -65,7 +65,8 @@ std::vector<double> distribution(std::span<const float> logits, const Sampling& 
     p[static_cast<size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin())] = 1;
     return p;
   }
-  for (size_t i = 0; i < p.size(); i++) p[i] = std::exp((static_cast<double>(logits[i]) - max) / s.temperature);
+  for (size_t i = 0; i < p.size(); i++)
+    p[i] = std::exp((static_cast<double>(logits[i]) - max) / s.temperature);
   normalise(p);
   keep_top_k(p, s.top_k);
   keep_top_p(p, s.top_p);
@@ -89,7 +90,8 @@ Draw draw(std::span<const float> logits, const Sampling& s, double u) {
   }
   // As token_logp computes it, so that sampler and trainer agree to the bit.
   const float inverse = static_cast<float>(1.0 / (s.temperature == 0 ? 1.0 : s.temperature));
-  const SoftmaxStats stats = kernels().softmax_stats(static_cast<int64_t>(logits.size()), logits.data(), inverse);
+  const SoftmaxStats stats =
+      kernels().softmax_stats(static_cast<int64_t>(logits.size()), logits.data(), inverse);
   return {static_cast<int32_t>(id), logits[id] * inverse - stats.max - std::log(stats.sum)};
 }
 

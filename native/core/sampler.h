@@ -1,5 +1,5 @@
-// From logits to a token. The random number of a token is a function of the conversation's seed and the token's
-// position, so that it does not depend on what else is in the batch.
+// From logits to a token. The random number of a token is a function of the conversation's seed and the
+// token's position, so that it does not depend on what else is in the batch.
 
 #pragma once
 #include <cstdint>
@@ -26,8 +26,8 @@ struct Draw {
 /// Uniform in [0, 1) from a seed and a counter (two rounds of SplitMix64, Steele et al. 2014).
 double uniform(uint64_t seed, uint64_t counter);
 
-/// Probabilities after temperature, top-k (keeps ties), top-p (keeps a token while the mass before it is below p) and
-/// min-p (relative to the likeliest), in this order, each over what the one before has left. [V]
+/// Probabilities after temperature, top-k (keeps ties), top-p (keeps a token while the mass before it is
+/// below p) and min-p (relative to the likeliest), in this order, each over what the one before has left. [V]
 std::vector<double> distribution(std::span<const float> logits, const Sampling&);
 
 Draw draw(std::span<const float> logits, const Sampling&, double uniform);

@@ -44,7 +44,8 @@ void Trainer::over_rows(std::span<const int32_t> rows, const F& f) const {
   }
 }
 
-Tensor Trainer::hidden(std::span<const int32_t> ids, std::span<const int32_t> rows, int64_t first, int64_t last) {
+Tensor Trainer::hidden(std::span<const int32_t> ids, std::span<const int32_t> rows, int64_t first,
+                       int64_t last) {
   const std::vector<int64_t> local = offsets(rows, first, last);
   std::vector<int32_t> positions;
   for (size_t r = 0; r + 1 < local.size(); r++)
@@ -58,7 +59,8 @@ Tensor Trainer::hidden(std::span<const int32_t> ids, std::span<const int32_t> ro
 Scores Trainer::score(std::span<const int32_t> ids, std::span<const int32_t> rows, double temperature) {
   check(ids, rows, model_.config().vocab);
   const at::NoGradGuard guard;
-  Scores scores{std::vector<float>(ids.size()), std::vector<float>(ids.size()), std::vector<int32_t>(ids.size(), -1)};
+  Scores scores{std::vector<float>(ids.size()), std::vector<float>(ids.size()),
+                std::vector<int32_t>(ids.size(), -1)};
   over_rows(rows, [&](int64_t first, int64_t last) {
     std::vector<int64_t> before;  // position whose output predicts the token, within the micro-batch
     std::vector<int32_t> target, place;
@@ -69,7 +71,8 @@ Scores Trainer::score(std::span<const int32_t> ids, std::span<const int32_t> row
         place.push_back(t);
       }
     if (place.empty()) return;
-    const Tensor h = hidden(ids, rows, first, last).index_select(0, at::tensor(before).to(model_.options().device()));
+    const Tensor h =
+        hidden(ids, rows, first, last).index_select(0, at::tensor(before).to(model_.options().device()));
     const TokenLogp known = token_logp(context_, h, model_.head(), target, temperature);
     const Tensor logp = known.logp.to(at::kCPU), entropy = known.entropy.to(at::kCPU);
     const std::vector<int32_t> top = top_ids(context_, h, model_.head());
@@ -82,7 +85,8 @@ Scores Trainer::score(std::span<const int32_t> ids, std::span<const int32_t> row
   return scores;
 }
 
-Trace Trainer::trace(std::span<const int32_t> ids, std::span<const int32_t> rows, std::span<const int32_t> positions) {
+Trace Trainer::trace(std::span<const int32_t> ids, std::span<const int32_t> rows,
+                     std::span<const int32_t> positions) {
   check(ids, rows, model_.config().vocab);
   const at::NoGradGuard guard;
   const int64_t count = static_cast<int64_t>(rows.size()) - 1;
@@ -108,8 +112,8 @@ LossStats Trainer::backward(const Batch& b, const LossOptions& options, double t
   require(b.old_logp.empty() || b.old_logp.size() == n, "oldLogp: expected one for each id, or none");
   require(b.ref_logp.empty() || b.ref_logp.size() == n, "refLogp: expected one for each id, or none");
   for (size_t r = 0; r + 1 < b.rows.size(); r++)
-    require(b.weight[b.rows[r]] == 0, "weight of the first token of row " + std::to_string(r) +
-                                          " is not 0: nothing predicts it");
+    require(b.weight[b.rows[r]] == 0,
+            "weight of the first token of row " + std::to_string(r) + " is not 0: nothing predicts it");
   LossSums total;
   over_rows(b.rows, [&](int64_t first, int64_t last) {
     // Tokens in the loss, gathered: rows of the loss are rows of the micro-batch with only those tokens.
@@ -130,14 +134,15 @@ LossStats Trainer::backward(const Batch& b, const LossOptions& options, double t
     }
     total.sum.tokens += b.rows[last] - b.rows[first];
     if (target.empty()) return;
-    const Tensor h = hidden(b.ids, b.rows, first, last).index_select(0, at::tensor(before).to(model_.options().device()));
+    const Tensor h =
+        hidden(b.ids, b.rows, first, last).index_select(0, at::tensor(before).to(model_.options().device()));
     const TokenLogp known = token_logp(context_, h, model_.head(), target, temperature);
     const Tensor logp = known.logp.detach().to(at::kCPU, at::kDouble);
     const Tensor entropy = known.entropy.detach().to(at::kCPU, at::kDouble);
     Tensor dlogp = at::zeros_like(logp), dentropy = at::zeros_like(entropy);
     const auto span = [&](const Tensor& t) { return std::span(t.const_data_ptr<double>(), target.size()); };
-    LossSums part = policy_loss({span(logp), span(entropy), old_logp, ref_logp, advantage, weight, loss_rows}, options,
-                                std::span(dlogp.mutable_data_ptr<double>(), target.size()),
+    LossSums part = policy_loss({span(logp), span(entropy), old_logp, ref_logp, advantage, weight, loss_rows},
+                                options, std::span(dlogp.mutable_data_ptr<double>(), target.size()),
                                 std::span(dentropy.mutable_data_ptr<double>(), target.size()));
     part.sum.tokens = 0;  // counted above, all tokens of the rows
     total.add(part);

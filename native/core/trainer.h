@@ -35,7 +35,8 @@ class Trainer {
 
   Scores score(std::span<const int32_t> ids, std::span<const int32_t> rows, double temperature);
   /// positions empty: each row counts from 0.
-  Trace trace(std::span<const int32_t> ids, std::span<const int32_t> rows, std::span<const int32_t> positions);
+  Trace trace(std::span<const int32_t> ids, std::span<const int32_t> rows,
+              std::span<const int32_t> positions);
 
   /// Adds the batch's gradients to those of the parameters. Returns the statistics, gradient norm excepted.
   LossStats backward(const Batch&, const LossOptions&, double temperature);

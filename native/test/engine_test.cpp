@@ -19,11 +19,19 @@ EngineOptions tiny(bool kernels) {
   o.shapes = {{"model.embed_tokens.weight", {61, 24}}, {"model.norm.weight", {24}}};
   for (int layer = 0; layer < 2; layer++) {
     const std::string at = "model.layers." + std::to_string(layer) + ".";
-    for (const auto& [name, sizes] : std::vector<std::pair<std::string, std::vector<int64_t>>>{
-             {"self_attn.q_proj.weight", {32, 24}}, {"self_attn.q_proj.bias", {32}},    {"self_attn.k_proj.weight", {16, 24}},
-             {"self_attn.v_proj.weight", {16, 24}}, {"self_attn.o_proj.weight", {24, 32}}, {"self_attn.q_norm.weight", {8}},
-             {"self_attn.k_norm.weight", {8}},      {"mlp.gate_proj.weight", {40, 24}},  {"mlp.up_proj.weight", {40, 24}},
-             {"mlp.down_proj.weight", {24, 40}},    {"input_layernorm.weight", {24}},    {"post_attention_layernorm.weight", {24}}})
+    for (const auto& [name, sizes] :
+         std::vector<std::pair<std::string, std::vector<int64_t>>>{{"self_attn.q_proj.weight", {32, 24}},
+                                                                   {"self_attn.q_proj.bias", {32}},
+                                                                   {"self_attn.k_proj.weight", {16, 24}},
+                                                                   {"self_attn.v_proj.weight", {16, 24}},
+                                                                   {"self_attn.o_proj.weight", {24, 32}},
+                                                                   {"self_attn.q_norm.weight", {8}},
+                                                                   {"self_attn.k_norm.weight", {8}},
+                                                                   {"mlp.gate_proj.weight", {40, 24}},
+                                                                   {"mlp.up_proj.weight", {40, 24}},
+                                                                   {"mlp.down_proj.weight", {24, 40}},
+                                                                   {"input_layernorm.weight", {24}},
+                                                                   {"post_attention_layernorm.weight", {24}}})
       o.shapes.push_back({at + name, sizes});
   }
   o.threads = 2;
@@ -96,7 +104,8 @@ TEST(conversations_learning_and_files) {
       optimizer.muon = muon;
       optimizer.lr = 0.01;
       on(engine, [&] {
-        const LossStats stats = engine.trainer().backward({ids, rows, weight, advantage, old_logp, {}}, loss, 0.9);
+        const LossStats stats =
+            engine.trainer().backward({ids, rows, weight, advantage, old_logp, {}}, loss, 0.9);
         EXPECT(stats.tokens == 90 && stats.loss_tokens == 87);
         EXPECT(engine.trainer().optimizer().step(engine.context(), optimizer) > 0);
         engine.weights_changed();

@@ -1,4 +1,5 @@
-// Every kernel of every instruction set that runs here, against the obvious loop, on sizes that do not fit the vectors.
+// Every kernel of every instruction set that runs here, against the obvious loop, on sizes that do not fit
+// the vectors.
 
 #include <vector>
 
@@ -14,7 +15,8 @@ std::vector<const Kernels*> every() {
   std::vector<const Kernels*> list{&kernels_generic()};
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) list.push_back(&kernels_avx2());
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) list.push_back(&kernels_avx512());
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"))
+    list.push_back(&kernels_avx512());
 #endif
   return list;
 }
@@ -24,8 +26,8 @@ struct Plain {
   std::vector<double> out, dq;
   std::vector<std::vector<double>> dk, dv;
 
-  Plain(const float* q, const std::vector<std::vector<float>>& k, const std::vector<std::vector<float>>& v, int64_t keys,
-        const float* dout, double scale) {
+  Plain(const float* q, const std::vector<std::vector<float>>& k, const std::vector<std::vector<float>>& v,
+        int64_t keys, const float* dout, double scale) {
     const size_t c = k[0].size();
     std::vector<double> p(keys);
     double sum = 0;
@@ -70,7 +72,8 @@ TEST(attention_and_its_gradient) {
       std::vector<std::vector<float>> k, v, q, dout, out(n, std::vector<float>(c)), dq = out;
       for (int64_t j = 0; j < s; j++) k.push_back(numbers(c, 100 + j)), v.push_back(numbers(c, 200 + j));
       for (int64_t i = 0; i < n; i++) q.push_back(numbers(c, 300 + i)), dout.push_back(numbers(c, 400 + i));
-      std::vector<std::vector<float>> kl(pages, std::vector<float>(16 * cp)), kr = kl, vl = kl, vr = kl, dk = kl, dv = kl;
+      std::vector<std::vector<float>> kl(pages, std::vector<float>(16 * cp)), kr = kl, vl = kl, vr = kl,
+                                                                              dk = kl, dv = kl;
       for (int64_t j = 0; j < s; j++)
         for (int64_t i = 0; i < c; i++) {
           kl[j / 16][i * 16 + j % 16] = kr[j / 16][j % 16 * padded + i] = k[j][i];
@@ -90,12 +93,15 @@ TEST(attention_and_its_gradient) {
       std::vector<float*> lse_at;
       for (float& x : lse) lse_at.push_back(&x);
       const float scale = 1.f / std::sqrt(static_cast<float>(c));
-      const auto pq = read(q), pdout = read(dout), pkl = read(kl), pkr = read(kr), pvl = read(vl), pvr = read(vr);
+      const auto pq = read(q), pdout = read(dout), pkl = read(kl), pkr = read(kr), pvl = read(vl),
+                 pvr = read(vr);
       const auto pout = write(out), pdq = write(dq), pdk = write(dk), pdv = write(dv);
-      kernel->attend({n, c, pq.data(), pout.data(), lse_at.data(), keys.data(), pkl.data(), pvr.data(), scale, scratch.data()});
+      kernel->attend({n, c, pq.data(), pout.data(), lse_at.data(), keys.data(), pkl.data(), pvr.data(), scale,
+                      scratch.data()});
       const auto read_out = read(out);
-      kernel->attend_backward({n, c, pq.data(), read_out.data(), pdout.data(), lse_at.data(), pdq.data(), keys.data(),
-                               pkl.data(), pkr.data(), pvl.data(), pdk.data(), pdv.data(), scale, scratch.data()});
+      kernel->attend_backward({n, c, pq.data(), read_out.data(), pdout.data(), lse_at.data(), pdq.data(),
+                               keys.data(), pkl.data(), pkr.data(), pvl.data(), pdk.data(), pdv.data(), scale,
+                               scratch.data()});
       std::vector<std::vector<double>> sum_dk(s, std::vector<double>(c)), sum_dv = sum_dk;
       for (int64_t i = 0; i < n; i++) {
         const Plain plain(q[i].data(), k, v, keys[i], dout[i].data(), scale);
@@ -115,7 +121,8 @@ TEST(attention_and_its_gradient) {
       for (int64_t i = 0; i < n; i++) {
         const float* one_q = q[i].data();
         float *one_out = alone.data(), *one_lse = &lse[0];
-        kernel->attend({1, c, &one_q, &one_out, &one_lse, &keys[i], pkl.data(), pvr.data(), scale, scratch.data()});
+        kernel->attend(
+            {1, c, &one_q, &one_out, &one_lse, &keys[i], pkl.data(), pvr.data(), scale, scratch.data()});
         EXPECT(alone == out[i]);
       }
     }

@@ -37,12 +37,13 @@ inline std::vector<float> numbers(size_t n, uint32_t seed) {
 
 }  // namespace tarl
 
-#define TEST(name) \
-  static void name(); \
+#define TEST(name)                                            \
+  static void name();                                         \
   static const ::tarl::Register register_##name(#name, name); \
   static void name()
 #define EXPECT(condition) \
   if (!(condition)) ::tarl::fail(__FILE__, __LINE__, #condition)
-#define EXPECT_NEAR(a, b, bound) \
+#define EXPECT_NEAR(a, b, bound)         \
   if (!(std::abs((a) - (b)) <= (bound))) \
-  ::tarl::fail(__FILE__, __LINE__, std::string(#a) + " is " + std::to_string(a) + ", expected " + std::to_string(b))
+  ::tarl::fail(__FILE__, __LINE__,       \
+               std::string(#a) + " is " + std::to_string(a) + ", expected " + std::to_string(b))

@@ -54,8 +54,8 @@ export class Store {
   }
 
   #table(table: string): Map<string, unknown> {
-    let own = this.#own.get(table);
-    if (!own) this.#own.set(table, (own = new Map()));
+    const own = this.#own.get(table) ?? new Map<string, unknown>();
+    this.#own.set(table, own);
     return own;
   }
 }
@@ -83,11 +83,16 @@ export function equal(a: unknown, b: unknown): boolean {
     return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((x, i) => equal(x, b[i]));
   if (a instanceof Map || b instanceof Map)
     return (
-      a instanceof Map && b instanceof Map && a.size === b.size && [...a].every(([k, v]) => b.has(k) && equal(v, b.get(k)))
+      a instanceof Map &&
+      b instanceof Map &&
+      a.size === b.size &&
+      [...a].every(([k, v]) => b.has(k) && equal(v, b.get(k)))
     );
   const keys = Object.keys(a);
   return (
     keys.length === Object.keys(b).length &&
-    keys.every((k) => Object.hasOwn(b, k) && equal((a as Record<string, unknown>)[k], (b as Record<string, unknown>)[k]))
+    keys.every(
+      (k) => Object.hasOwn(b, k) && equal((a as Record<string, unknown>)[k], (b as Record<string, unknown>)[k]),
+    )
   );
 }

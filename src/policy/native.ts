@@ -63,11 +63,7 @@ export interface NativeEngine {
     rows: Int32Array,
     temperature: number,
   ): Promise<{ logp: Float32Array; entropy: Float32Array; top1: Int32Array }>;
-  trace(
-    ids: Int32Array,
-    rows: Int32Array,
-    positions: Int32Array | null,
-  ): Promise<Trace>;
+  trace(ids: Int32Array, rows: Int32Array, positions: Int32Array | null): Promise<Trace>;
   traceCached(ids: Int32Array, parts: Int32Array): Promise<Trace>;
   backward(batch: Batch, loss: LossOptions): Promise<Omit<StepStats, "gradNorm">>;
   update(optimizer: OptimizerOptions): Promise<number>;

@@ -6,7 +6,16 @@ import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { availableParallelism, freemem } from "node:os";
 import { dirname, join } from "node:path";
 import { EngineError, type EngineErrorCode } from "../errors.ts";
-import type { Batch, Conversation, Generation, LossOptions, OptimizerOptions, Policy, Sampling, StepStats } from "../types.ts";
+import type {
+  Batch,
+  Conversation,
+  Generation,
+  LossOptions,
+  OptimizerOptions,
+  Policy,
+  Sampling,
+  StepStats,
+} from "../types.ts";
 import { readCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { type ModelConfig, parameterShapes } from "./model.ts";
 import { type EngineStats, type NativeEngine, type NativeOptions, native } from "./native.ts";
@@ -47,9 +56,7 @@ export async function openPolicy(options: PolicyOptions): Promise<EnginePolicy> 
   const checkpoint = random ? null : readCheckpoint(model);
   const config = random ? model.config : checkpoint!.config;
   for (const warning of checkpoint?.warnings ?? []) process.stderr.write(`warning: ${warning}\n`);
-  const engine = await call(
-    () => new native.Engine(engineOptions(config, options)),
-  );
+  const engine = await call(() => new native.Engine(engineOptions(config, options)));
   try {
     if (random) await call(() => engine.initialise(model.seed));
     else await call(() => engine.read(checkpoint!.tensors));

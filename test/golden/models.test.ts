@@ -7,7 +7,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Aggregation, pack } from "../../src/batch.ts";
 import { parseConfig } from "../../src/policy/checkpoint.ts";
-import { type Trace, native } from "../../src/policy/native.ts";
+import { native, type Trace } from "../../src/policy/native.ts";
 import { type EnginePolicy, openPolicy } from "../../src/policy/policy.ts";
 import { loadTokenizer } from "../../src/policy/tokenizer.ts";
 import type { Batch, Ledger, LossOptions, Sampling } from "../../src/types.ts";
@@ -142,8 +142,18 @@ const kinds: { [kind: string]: (one: Case, given: Given) => Promise<void> } = {
       while (parts.reduce((sum, part) => sum + part, 0) < ids.length) parts.push(1);
       traces.push(await policy.engine.traceCached(Int32Array.from(ids), Int32Array.from(parts)));
     }
-    expectNear(traces.flatMap(({ logits }) => [...logits]), output.logits, one.expect.logits, "logits");
-    expectNear(traces.flatMap(({ hidden }) => [...hidden]), output.hidden, one.expect.hidden, "hidden");
+    expectNear(
+      traces.flatMap(({ logits }) => [...logits]),
+      output.logits,
+      one.expect.logits,
+      "logits",
+    );
+    expectNear(
+      traces.flatMap(({ hidden }) => [...hidden]),
+      output.hidden,
+      one.expect.hidden,
+      "hidden",
+    );
   },
 
   async packed(one, { policy, input, output }) {
@@ -160,7 +170,12 @@ const kinds: { [kind: string]: (one: Case, given: Given) => Promise<void> } = {
     for (const temperature of one.params.temperatures) {
       const { logp, entropy } = await policy.score(rows.ids, rows.rows, temperature);
       expectNear(rows.spread(logp), output[`logp_t${temperature}`], one.expect[`logp_t${temperature}`], "logp");
-      expectNear(rows.spread(entropy), output[`entropy_t${temperature}`], one.expect[`entropy_t${temperature}`], "entropy");
+      expectNear(
+        rows.spread(entropy),
+        output[`entropy_t${temperature}`],
+        one.expect[`entropy_t${temperature}`],
+        "entropy",
+      );
     }
   },
 
@@ -195,7 +210,8 @@ const kinds: { [kind: string]: (one: Case, given: Given) => Promise<void> } = {
     const names: string[] = params.param_names;
     const read = () => Promise.all(names.map(async (name) => (await policy.engine.tensor(name)).data));
     const vectors = names.map((name) => !/(embed_tokens|lm_head|_proj)\.weight$/.test(name));
-    const decayOf = (vector: boolean) => new Set(params.weight_decay.filter((_: number, i: number) => vectors[i] === vector));
+    const decayOf = (vector: boolean) =>
+      new Set(params.weight_decay.filter((_: number, i: number) => vectors[i] === vector));
     const [matrixDecay] = decayOf(false);
     const [vectorDecay] = decayOf(true);
     const before = await read();
@@ -232,7 +248,15 @@ const kinds: { [kind: string]: (one: Case, given: Given) => Promise<void> } = {
   async greedy(one, { policy, model, kernels, input, output }) {
     const { new_tokens, stop_ids = [], pad_id = 0, banned_from = 0, step_logits = false } = one.params;
     const speaker = banned_from
-      ? await openPolicy({ model, device: "cpu", dtype: "fp32", threads: 2, role: "reference", kernels, vocabLimit: banned_from })
+      ? await openPolicy({
+          model,
+          device: "cpu",
+          dtype: "fp32",
+          threads: 2,
+          role: "reference",
+          kernels,
+          vocabLimit: banned_from,
+        })
       : policy;
     const rows = new Rows(input);
     const turns = await Promise.all(
@@ -264,7 +288,9 @@ const kinds: { [kind: string]: (one: Case, given: Given) => Promise<void> } = {
       const sampling = { ...greedy(1), temperature, topK: top_k, topP: top_p, minP: min_p };
       const got: number[] = [];
       for (let row = 0; row < output[`probs${i}`].shape[0]; row++)
-        got.push(...native.distribution(Float32Array.from(input.logits.data.slice(row * vocab, (row + 1) * vocab)), sampling));
+        got.push(
+          ...native.distribution(Float32Array.from(input.logits.data.slice(row * vocab, (row + 1) * vocab)), sampling),
+        );
       expectNear(got, output[`probs${i}`], one.expect[`probs${i}`], `probs${i}`);
     }
   },
@@ -277,7 +303,13 @@ const kinds: { [kind: string]: (one: Case, given: Given) => Promise<void> } = {
     const env = [...input.env_ids.data];
     assert.equal(tokenizer.encode(env_text), one.params.env_closes_turn ? env.slice(1) : env, "env_ids");
     const policy = await openPolicy({
-      model, device: "cpu", dtype: "fp32", threads: 2, role: "reference", kernels, vocabLimit: banned_from,
+      model,
+      device: "cpu",
+      dtype: "fp32",
+      threads: 2,
+      role: "reference",
+      kernels,
+      vocabLimit: banned_from,
     });
     const talk = policy.open(prompt, 0);
     const first = await talk.generate(greedy(new_tokens, stop_ids));
@@ -320,7 +352,12 @@ function lossOf(params: any, input: { [name: string]: Values }, at = 0): { batch
   const advantage = rows.pick(input.advantages.data, at);
   const advantages = slices.map(([from, to]) => Float64Array.from(advantage.subarray(from, to)));
   const aggregation = modes[agg];
-  const packed = pack(ledgers, advantages, { aggregation, normConst: constant ?? 1, excludeEmpty: false, dropZero: false });
+  const packed = pack(ledgers, advantages, {
+    aggregation,
+    normConst: constant ?? 1,
+    excludeEmpty: false,
+    dropZero: false,
+  });
   return {
     batch: { ...packed, oldLogp: oldLogp && packed.oldLogp, refLogp: some("ref_logp") },
     options: {
@@ -360,7 +397,9 @@ for (const set of readdirSync(join(folder, "cases")).sort()) {
     }
     const all = one.file ? readTensors(join(folder, "cases", set, one.file)) : {};
     const part = (prefix: string) =>
-      Object.fromEntries(Object.entries(all).flatMap(([name, v]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), v]] : [])));
+      Object.fromEntries(
+        Object.entries(all).flatMap(([name, v]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), v]] : [])),
+      );
     for (const kernels of ["on", "off"] as const)
       test(`${set}/${one.name}, kernels ${kernels}`, async () => {
         const policy = await openPolicy({ model, device: "cpu", dtype: "fp32", threads: 2, role: "policy", kernels });

@@ -119,7 +119,8 @@ function batchOf(talks: readonly Talk[]): Batch {
   };
 }
 
-const all = (policy: EnginePolicy, count: number) => Promise.all(Array.from({ length: count }, (_, n) => talk(policy, n)));
+const all = (policy: EnginePolicy, count: number) =>
+  Promise.all(Array.from({ length: count }, (_, n) => talk(policy, n)));
 
 async function refuses(code: string, work: () => unknown): Promise<void> {
   try {
@@ -189,12 +190,16 @@ test("the kernels and plain ATen agree", async () => {
     (["on", "off"] as const).map((kernels) =>
       using({ kernels }, async (policy) => {
         const random = new Random("twins");
-        const batch = batchOf([{ ids: ids(random, 90), logp: Array.from({ length: 90 }, (_, i) => (i % 3 ? -5 : null)) }]);
+        const batch = batchOf([
+          { ids: ids(random, 90), logp: Array.from({ length: 90 }, (_, i) => (i % 3 ? -5 : null)) },
+        ]);
         const stats = await policy.engine.backward(batch, loss);
         const grads = await Promise.all(
-          ["model.embed_tokens.weight", "model.layers.0.self_attn.k_proj.weight", "model.layers.1.mlp.up_proj.weight"].map(
-            async (name) => (await policy.engine.tensor(`grad/${name}`)).data,
-          ),
+          [
+            "model.embed_tokens.weight",
+            "model.layers.0.self_attn.k_proj.weight",
+            "model.layers.1.mlp.up_proj.weight",
+          ].map(async (name) => (await policy.engine.tensor(`grad/${name}`)).data),
         );
         return { stats, grads };
       }),
