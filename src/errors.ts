@@ -13,7 +13,6 @@ export type EngineErrorCode =
   | "DISPOSED"
   | "CHECKPOINT"
   | "DEADLINE"
-  | "ABORTED"
   | "INTERNAL";
 
 export class EngineError extends Error {

@@ -382,11 +382,15 @@ Napi::Value distribution_of(const Napi::CallbackInfo& info) {
 // isa(): the instruction set of the kernels in use
 Napi::Value isa(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), kernels().isa); }
 
+// cuda(): true when there is a GPU that libtorch can use
+Napi::Value cuda(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cuda_available()); }
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", EngineObject::define(env));
   exports.Set("policyLoss", Napi::Function::New<policy_loss_of>(env, "policyLoss"));
   exports.Set("distribution", Napi::Function::New<distribution_of>(env, "distribution"));
   exports.Set("isa", Napi::Function::New<isa>(env, "isa"));
+  exports.Set("cuda", Napi::Function::New<cuda>(env, "cuda"));
   return exports;
 }
 

@@ -54,7 +54,8 @@ Napi::Error to_error(Napi::Env env, std::exception_ptr failure) {
   } catch (const std::bad_alloc&) {
     return make_error(env, "OUT_OF_MEMORY", "out of memory");
   } catch (const c10::Error& e) {
-    return make_error(env, "INTERNAL", e.what_without_backtrace());
+    const std::string text = e.what_without_backtrace();
+    return make_error(env, "INTERNAL", text.substr(0, text.find('\n')));
   } catch (const std::invalid_argument& e) {
     return make_error(env, "INVALID_ARGUMENT", e.what());
   } catch (const std::exception& e) {

@@ -1,6 +1,8 @@
 #include "engine.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <dlfcn.h>
 
 #include "error.h"
 
@@ -20,9 +22,17 @@ PageIds page_ids(const std::vector<int32_t>& ids, int64_t page) {
 
 }  // namespace
 
+bool cuda_available() {
+  // The addon does not link it, so that it runs without any GPU driver; opened, it registers itself.
+  static const void* library = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
+  return library && at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
+}
+
 Engine::Engine(const EngineOptions& options)
     : options_(options), pool_(options.threads), context_{pool_, options.kernels} {
   const at::Device device(options.device);
+  require(device.is_cpu() || (device.is_cuda() && cuda_available()),
+          "device: " + options.device + ", but libtorch finds no such GPU; expected cpu");
   const bool ours = options.kernels && device.is_cpu() && options.dtype == at::kFloat;
   at::set_num_threads(ours ? 1 : options.threads);  // two pools of threads would fight over the cores
   const ModelConfig& c = options.config;
@@ -167,14 +177,17 @@ void Engine::finish(Conversation& c, const char* ended, std::exception_ptr failu
 void Engine::round() {
   const std::vector<Slice> slices = schedule();
   if (slices.empty()) return;
+  std::exception_ptr failure;
   try {
     compute(slices);
   } catch (const c10::OutOfMemoryError& e) {
-    for (const Slice& s : slices)
-      finish(*s.conversation, "stop", error("OUT_OF_MEMORY", e.what_without_backtrace()));
+    failure = error("OUT_OF_MEMORY", e.what_without_backtrace());
   } catch (...) {
-    for (const Slice& s : slices) finish(*s.conversation, "stop", std::current_exception());
+    failure = std::current_exception();
   }
+  if (!failure) return;
+  for (const Slice& s : slices)
+    if (s.conversation->active) finish(*s.conversation, "stop", failure);
 }
 
 /// Which conversations compute how many of their tokens in this round, within the round's tokens and the free

@@ -37,6 +37,9 @@ struct EngineOptions {
   int64_t round_tokens = 0;    // most tokens of one round, and of a training micro-batch
 };
 
+/// True when libtorch has its CUDA part and finds a GPU. Opens that part at the first call.
+bool cuda_available();
+
 struct Generation {
   std::vector<int32_t> ids;
   std::vector<float> logp;

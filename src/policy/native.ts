@@ -94,6 +94,8 @@ interface Native {
   distribution(logits: Float32Array, sampling: Sampling): Float64Array;
   /** Instruction set of the kernels in use: generic, avx2 or avx512. */
   isa(): string;
+  /** True when there is a GPU that libtorch can use. */
+  cuda(): boolean;
 }
 
 const file = join(root, "build", "Release", "tarl.node");

@@ -41,7 +41,7 @@ export interface PolicyOptions {
   readonly kvTokens?: number;
   /** Most tokens that go through the model at once. */
   readonly roundTokens?: number;
-  /** A generation that takes longer ends with a DEADLINE error. */
+  /** A call that takes longer ends with a DEADLINE error. */
   readonly deadlineMs?: number;
 }
 
@@ -74,7 +74,7 @@ function engineOptions(config: ModelConfig, options: PolicyOptions): NativeOptio
   return {
     config,
     shapes: parameterShapes(config),
-    device: options.device === "auto" ? "cpu" : options.device,
+    device: options.device === "auto" ? (native.cuda() ? "cuda" : "cpu") : options.device,
     dtype: options.dtype,
     threads: options.threads || availableParallelism(),
     kernels: options.kernels !== "off",
@@ -118,23 +118,24 @@ export class EnginePolicy implements Policy {
   }
 
   async score(ids: Int32Array, rows: Int32Array, temperature: number) {
-    return call(() => this.engine.score(this.ids(ids), rows, temperature));
+    const tokens = this.ids(ids);
+    return this.#within("score", () => this.engine.score(tokens, rows, temperature));
   }
 
   async step(batch: Batch, loss: LossOptions, optimizer: OptimizerOptions): Promise<StepStats> {
     if (this.options.role !== "policy") throw invalid("a reference does not learn");
-    const stats = await call(() => this.engine.backward(batch, loss));
-    return { ...stats, gradNorm: await call(() => this.engine.update(optimizer)) };
+    const stats = await this.#within("step", () => this.engine.backward(batch, loss));
+    return { ...stats, gradNorm: await this.#within("step", () => this.engine.update(optimizer)) };
   }
 
   stats(): Promise<EngineStats> {
-    return call(() => this.engine.stats());
+    return this.#within("stats", () => this.engine.stats());
   }
 
   async save(dir: string, { optimizer = false } = {}): Promise<void> {
     const dtype = this.options.dtype === "bf16" ? "BF16" : "F32";
     await saveCheckpoint(dir, this.config, { dtype, companions: this.folder }, async (tensors) => {
-      await call(() => this.engine.write(tensors));
+      await this.#within("save", () => this.engine.write(tensors));
       if (optimizer) await this.#saveOptimizer(dirname(tensors[0].file));
     });
   }
@@ -159,7 +160,7 @@ export class EnginePolicy implements Policy {
       offset: offsets[i],
       bytes: bytes(tensor.shape),
     }));
-    await call(() => this.engine.write(places));
+    await this.#within("save", () => this.engine.write(places));
     renameSync(partial, file);
   }
 
@@ -173,6 +174,20 @@ export class EnginePolicy implements Policy {
       if (!Number.isInteger(ids[i]) || ids[i] < 0 || ids[i] >= this.vocabSize)
         throw invalid(`ids[${i}]: ${ids[i]}, expected an integer from 0 to ${this.vocabSize - 1}`);
     return Int32Array.from(ids);
+  }
+
+  /** The engine's answer; a named error where it takes too long (the work itself goes on to its end). */
+  async #within<T>(what: string, work: () => Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const fail = () => reject(new EngineError("DEADLINE", `${what} took longer than ${this.deadlineMs} ms`));
+      timer = setTimeout(fail, this.deadlineMs);
+    });
+    try {
+      return await Promise.race([call(work), late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   get deadlineMs(): number {
