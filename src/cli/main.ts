@@ -37,7 +37,7 @@ export async function main(args: readonly string[]): Promise<number> {
       .showHelpOnFail(false)
       .exitProcess(true)
       .fail((message, error) => {
-        throw error && error.name !== "YError" ? error : new UsageError(message);
+        throw error && error.name !== "YError" ? error : new UsageError(named(message));
       })
       .parseAsync();
     return Number(process.exitCode ?? 0);
@@ -48,4 +48,13 @@ export async function main(args: readonly string[]): Promise<number> {
     if (!bad && process.env.TARL_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     return bad ? 2 : 1;
   }
+}
+
+/** yargs names an unknown option as typed and once more in camel case: the first is enough. */
+function named(message: string): string {
+  const [, names] = /^Unknown arguments: (.*)$/.exec(message) ?? [];
+  if (names === undefined) return message;
+  const dashed = names.split(", ").map((name) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));
+  const unknown = [...new Set(dashed)];
+  return `Unknown argument${unknown.length > 1 ? "s" : ""}: ${unknown.join(", ")}`;
 }

@@ -256,6 +256,17 @@ test("learning, saving and going on equals learning straight on, byte for byte",
   }
 });
 
+test("gradients and updates do not depend on the number of threads", async () => {
+  const learn = (threads: number) =>
+    using({ threads }, async (policy) => {
+      const talks = await all(policy, 6);
+      for (const kind of ["adamw", "muon"] as const) await policy.step(batchOf(talks), loss, { ...adamw, kind });
+      const names = ["model.embed_tokens.weight", "model.layers.1.mlp.down_proj.weight"];
+      return Promise.all(names.map((name) => policy.engine.tensor(name)));
+    });
+  assert.equal(await learn(1), await learn(3));
+});
+
 test("weights that changed are used at once, by conversations that go on too", async () => {
   await using({}, async (policy) => {
     const prompt = ids(new Random("stale"), 40);
