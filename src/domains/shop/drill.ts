@@ -61,7 +61,7 @@ function goods(goods: Product): Lookup {
 /** Cuts a line so that the words behind `#` are what is learned. */
 function mark(line: string): Segment[] {
   return line
-    .split(/(#[a-z]+)/)
+    .split(/(?<=#)([a-z]+)/)
     .map((text, i) => ({ text, learn: i % 2 === 1 }))
     .filter(({ text }) => text !== "");
 }
