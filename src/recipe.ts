@@ -23,8 +23,10 @@ const phase = z.strictObject({
   tokens: z.int().positive(),
   /** Learning rate. */
   lr: ramp(z.number().min(0)),
-  /** Share of the batches that are drills. */
-  drill: ramp(rate).default(0),
+  /** Tokens of one optimizer step. */
+  batchTokens: z.int().positive().default(4096),
+  /** Shares of the batches that are drills, by the drill's name; the others are demonstrations. */
+  drills: z.record(z.string(), ramp(rate)).default({}),
   /** Conversations are cut to this many tokens. */
   length: ramp(z.int().min(2)),
   /** Share of the demonstrations whose expert has the `habits` below; the others are clean. */
@@ -35,8 +37,6 @@ const phase = z.strictObject({
 const recipe = z.strictObject({
   domain: z.string().min(1),
   seed: z.int().min(0).default(1),
-  /** Tokens of one optimizer step. */
-  batchTokens: z.int().positive().default(4096),
   /** Weight of environment tokens in the loss; the expert's own have 1. */
   environmentWeight: rate.default(0.1),
   /** Weight of what a drill only shows; what it asks for has 1. */
@@ -75,7 +75,7 @@ export type Phase = Recipe["phases"][number];
 export interface Moment {
   readonly phase: Phase;
   readonly lr: number;
-  readonly drill: number;
+  readonly drills: readonly (readonly [name: string, share: number])[];
   readonly length: number;
   readonly imperfect: number;
 }
@@ -113,7 +113,7 @@ export function momentOf(recipe: Recipe, seen: number): Moment | null {
       return {
         phase,
         lr: at(phase.lr),
-        drill: at(phase.drill),
+        drills: Object.entries(phase.drills).map(([name, share]) => [name, at(share)] as const),
         length: Math.round(at(phase.length)),
         imperfect: at(phase.imperfect),
       };

@@ -10,7 +10,7 @@ import { type Moment, momentOf, type Recipe } from "./recipe.ts";
 import { type Attempt, faulty } from "./rollout/collect.ts";
 import type { SamplingSettings } from "./settings.ts";
 import { heldOutDatabases, sampleTasks, trainDatabases } from "./tasks/sampler.ts";
-import type { Batch, Habits, LossOptions } from "./types.ts";
+import type { Batch, Domain, Habits, LossOptions } from "./types.ts";
 
 /** One line of metrics.jsonl. */
 export interface SftLine {
@@ -19,7 +19,8 @@ export interface SftLine {
   readonly phase: string;
   /** Tokens seen, this update's included. */
   readonly tokens: number;
-  readonly kind: "drill" | "demonstrations";
+  /** Name of the drill, or "demonstrations". */
+  readonly kind: string;
   readonly lr: number;
   /** Weighted mean of -log p (nats). */
   readonly loss: number;
@@ -49,7 +50,7 @@ interface Row {
 interface Lesson {
   readonly batch: Batch;
   readonly moment: Moment;
-  readonly kind: SftLine["kind"];
+  readonly kind: string;
 }
 
 export const CLEAN: Habits = { skipsLookup: 0, skipsConfirmation: 0, wrongChoice: 0, ignoresRules: 0, recovers: 0 };
@@ -68,6 +69,7 @@ const loss: LossOptions = {
 
 /** Follows the recipe to its end, or until `run.stopped()`; true when it came to its end. */
 export async function sft(recipe: Recipe, table: Table, sampling: SamplingSettings, run: SftRun): Promise<boolean> {
+  checkDrills(recipe, table.domain);
   const check = await heldOutCheck(recipe, table, sampling);
   let { step, tokens } = run;
   let lesson = await nextLesson(recipe, table, step, tokens);
@@ -98,25 +100,49 @@ export async function sft(recipe: Recipe, table: Table, sampling: SamplingSettin
   return true;
 }
 
+function checkDrills({ phases }: Recipe, { name: domain, drills = {} }: Domain): void {
+  const known = Object.keys(drills).join(", ") || "none";
+  for (const [i, phase] of phases.entries())
+    for (const name of Object.keys(phase.drills))
+      if (!Object.hasOwn(drills, name))
+        throw new UsageError(
+          `recipe: phases.${i}.drills.${name}: the domain ${domain} has no such drill; expected: ${known}`,
+        );
+}
+
 /** The batch of an update: a function of the recipe, the step and the tokens seen. Null when the recipe is finished. */
 async function nextLesson(recipe: Recipe, table: Table, step: number, tokens: number): Promise<Lesson | null> {
   const moment = momentOf(recipe, tokens);
   if (!moment) return null;
   const random = new Random("sft", recipe.seed, step);
-  const kind = random.chance(moment.drill) ? "drill" : "demonstrations";
+  const kind = pickKind(moment, random);
   const rows: Row[] = [];
-  for (let size = 0; size < recipe.batchTokens; size += rows.at(-1)!.ids.length) {
+  for (let size = 0; size < moment.phase.batchTokens; size += rows.at(-1)!.ids.length) {
     const seed = random.int(2 ** 32);
-    rows.push(kind === "drill" ? drillRow(recipe, table, seed) : await demonstrationRow(recipe, table, moment, seed));
+    rows.push(
+      kind === DEMONSTRATIONS
+        ? await demonstrationRow(recipe, table, moment, seed)
+        : drillRow(recipe, table, kind, seed),
+    );
   }
   return { batch: weighted(rows), moment, kind };
 }
 
-function drillRow(recipe: Recipe, { domain, tokenizer }: Table, seed: number): Row {
-  if (!domain.drill) throw new UsageError(`the recipe asks for drills, but the domain ${domain.name} has none`);
+const DEMONSTRATIONS = "demonstrations";
+
+function pickKind({ drills }: Moment, random: Random): string {
+  let left = random.float();
+  for (const [name, share] of drills) {
+    left -= share;
+    if (left < 0) return name;
+  }
+  return DEMONSTRATIONS;
+}
+
+function drillRow(recipe: Recipe, { domain, tokenizer }: Table, name: string, seed: number): Row {
   const ids: number[] = [];
   const weights: number[] = [];
-  for (const { text, learn } of domain.drill(seed))
+  for (const { text, learn } of domain.drills![name](seed))
     for (const id of tokenizer.encodePlain(text)) {
       ids.push(id);
       weights.push(learn ? 1 : recipe.drillContextWeight);

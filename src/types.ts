@@ -90,8 +90,14 @@ export interface Domain<Args = any> {
   answered?(task: Task, transcript: readonly Entry[]): boolean;
   /** The scripted expert: what the agent says next, given the talk so far. Demonstrations and the oracle use it. */
   expert?(task: Task, habits: Habits, seed: number): (transcript: readonly Entry[]) => AgentTurn;
-  /** One text of look-ups in the domain's own shapes, for a policy that starts from nothing (see `tarl sft`). */
-  drill?(seed: number): readonly { readonly text: string; readonly learn: boolean }[];
+  /** Texts of look-ups by name, each a function of its seed, for a policy that starts from nothing (see `tarl sft`). */
+  readonly drills?: Readonly<Record<string, (seed: number) => readonly Segment[]>>;
+}
+
+/** A piece of a drill. */
+export interface Segment {
+  readonly text: string;
+  readonly learn: boolean;
 }
 
 /** How the scripted expert works: the rate (0 to 1) at which it makes each kind of mistake. All 0: the oracle. */

@@ -50,7 +50,7 @@ const LIMITS = {
   concurrent: 1,
 };
 
-/** A tokenizer.json of at most `size` ids, learnt from `count` demonstrations and as many drills. A function of its arguments. */
+/** A tokenizer.json of at most `size` ids, learnt from `count` demonstrations and as many of each drill. A function of its arguments. */
 export async function makeTokenizer(domain: Domain, size: number, count: number, seed: number): Promise<TokenizerJson> {
   if (!domain.expert)
     throw new UsageError(`the domain ${domain.name} has no scripted expert to learn a tokenizer from`);
@@ -70,10 +70,9 @@ export async function makeTokenizer(domain: Domain, size: number, count: number,
     for (const attempt of attempts(tasks, 1, seed, "tokenizer")) {
       const { ledger } = await demonstrateAs(domain, attempt, CLEAN, format, LIMITS);
       texts.push(format.decode(ledger.ids));
-      if (domain.drill)
+      for (const drill of Object.values(domain.drills ?? {}))
         texts.push(
-          domain
-            .drill(attempt.seed)
+          drill(attempt.seed)
             .map(({ text }) => text)
             .join(""),
         );

@@ -18,7 +18,7 @@ const SIZES = {
   "head-dim": [64, 2, "channels of one head; even", "channels"],
   ffn: [768, 1, "width of the feed-forward", "channels"],
   positions: [2048, 2, "longest conversation", "tokens"],
-  vocab: [1280, 1, "most ids that are learnt, or rows of the embedding with --tokenizer", "ids"],
+  vocab: [1408, 1, "most ids that are learnt, or rows of the embedding with --tokenizer", "ids"],
   demonstrations: [4000, 1, "conversations that a tokenizer is learnt from", "conversations"],
   seed: [1, 0, "decides weights and demonstrations", "seed"],
 } as const;
@@ -27,7 +27,7 @@ const SIZES = {
 const NUMBERS = {
   "rope-theta": [1e4, "base of the rotary angles", "number"],
   "norm-eps": [1e-6, "epsilon of the norms", "mean square"],
-  std: [0.02, "standard deviation of the matrices", "weight"],
+  std: [0.005, "standard deviation of the matrices", "weight"],
 } as const;
 
 interface Options {

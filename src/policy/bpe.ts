@@ -12,8 +12,8 @@
 import { BYTE_SYMBOLS, toSymbols } from "./bytes.ts";
 import { splitNode, splitter, type TokenizerJson } from "./tokenizer.ts";
 
-/** snake_case names and words whole, single digits, "#" alone, newlines, runs of everything else. */
-export const WORD_SPLIT = "\\p{L}+(?:_\\p{L}+)*|\\p{N}|#|\\n+|[^\\p{L}\\p{N}#\\n]+";
+/** snake_case names and words whole, with a "#" before them if there is one, single digits, newlines, runs of everything else. */
+export const WORD_SPLIT = "#?\\p{L}+(?:_\\p{L}+)*|\\p{N}|#|\\n+|[^\\p{L}\\p{N}#\\n]+";
 
 export interface BpeOptions {
   /** Most ids, added tokens included; fewer when no pair is left that occurs twice. */

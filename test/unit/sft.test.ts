@@ -14,33 +14,43 @@ import { mix } from "../../src/tasks/sampler.ts";
 import { makeTokenizer } from "../../src/vocabulary.ts";
 import { FakePolicy } from "../fake-policy.ts";
 
-const phase = { name: "a", tokens: 1000, lr: [0, 1], length: [100, 200] };
+const phase = { name: "a", tokens: 1000, batchTokens: 500, lr: [0, 1], length: [100, 200] };
 const recipe = parseRecipe(
   {
     domain: "shop",
-    batchTokens: 500,
     optimizer: { kind: "muon" },
     heldOut: { every: 3, demonstrations: 4, tasks: 0 },
     saveEvery: 2,
     phases: [
       phase,
-      { name: "b", tokens: 2000, lr: 0.5, length: 4000, drill: 0.5, imperfect: 1, habits: { wrongChoice: 1 } },
+      {
+        ...phase,
+        name: "b",
+        tokens: 2000,
+        lr: 0.5,
+        length: 4000,
+        drills: { pairs: [0.2, 0.4], objects: 0.3 },
+        imperfect: 1,
+        habits: { wrongChoice: 1 },
+      },
     ],
   },
   "test",
 );
 const tokenizer = new Tokenizer(await makeTokenizer(shop, 1000, 100, 1));
 
-async function run(from: { step: number; tokens: number } = { step: 0, tokens: 0 }, until = Infinity) {
-  const policy = new FakePolicy();
-  const table = new Table(shop, mix(shop, [], 0.15), policy, tokenizer, chatFormat(tokenizer), {
+const table = (policy: FakePolicy) =>
+  new Table(shop, mix(shop, [], 0.15), policy, tokenizer, chatFormat(tokenizer), {
     ...presets.embedded,
     turns: 30,
     contextTokens: 4096,
   });
+
+async function run(from: { step: number; tokens: number } = { step: 0, tokens: 0 }, until = Infinity) {
+  const policy = new FakePolicy();
   const lines: SftLine[] = [];
   const saved: number[] = [];
-  const finished = await sft(recipe, table, evalSampling(presets.embedded), {
+  const finished = await sft(recipe, table(policy), evalSampling(presets.embedded), {
     ...from,
     report: (line) => lines.push(line),
     save: async (step) => void saved.push(step),
@@ -55,7 +65,12 @@ test("values run linearly through a phase, phases follow each other by tokens", 
   assert.is(momentOf(recipe, 250)!.lr, 0.25);
   assert.is(momentOf(recipe, 250)!.length, 125);
   assert.is(momentOf(recipe, 999)!.phase.name, "a");
-  assert.equal({ ...momentOf(recipe, 1000)!, phase: 0 }, { phase: 0, lr: 0.5, drill: 0.5, length: 4000, imperfect: 1 });
+  const { drills, lr, length, imperfect } = momentOf(recipe, 2000)!;
+  assert.equal({ lr, length, imperfect }, { lr: 0.5, length: 4000, imperfect: 1 });
+  assert.equal(drills, [
+    ["pairs", 0.2 + 0.2 * 0.5],
+    ["objects", 0.3],
+  ]);
   assert.is(momentOf(recipe, 3000), null);
 });
 
@@ -64,7 +79,10 @@ test("a wrong recipe is one line with its place", () => {
     [{}, /^r\.json: domain: /],
     [{ domain: "shop", optimizer: { kind: "sgd" }, phases: [phase] }, /^r\.json: optimizer\.kind: /],
     [{ domain: "shop", optimizer: { kind: "muon" }, phases: [] }, /^r\.json: phases: /],
-    [{ domain: "shop", optimizer: { kind: "muon" }, phases: [{ ...phase, drill: 2 }] }, /^r\.json: phases\.0\.drill: /],
+    [
+      { domain: "shop", optimizer: { kind: "muon" }, phases: [{ ...phase, drills: { pairs: 2 } }] },
+      /^r\.json: phases\.0\.drills\.pairs: /,
+    ],
     [
       { domain: "shop", optimizer: { kind: "muon" }, phases: [{ ...phase, minutes: 2 }] },
       /^r\.json: phases\.0: .*minutes/,
@@ -77,10 +95,18 @@ test("the tokenizer has one token for a name and for a word, wherever it stands"
   const split = (text: string) => tokenizer.encodePlain(text).map((id) => tokenizer.decode([id]));
   assert.equal(split("exchange_item"), ["exchange_item"]);
   const [alone] = tokenizer.encodePlain("order");
-  for (const text of [" order", "#order", '"order"', "\norder"])
-    assert.ok(tokenizer.encodePlain(text).includes(alone), text);
+  for (const text of [" order", '"order"', "\norder"]) assert.ok(tokenizer.encodePlain(text).includes(alone), text);
   assert.ok(
     ["<|im_start|>", "<|im_end|>", "<|endoftext|>", "<tool_call>"].every((token) => tokenizer.id(token) !== undefined),
+  );
+});
+
+test("a drill that the domain does not have is one line", async () => {
+  const wrong = { ...recipe, phases: [{ ...recipe.phases[0], drills: { chess: 1 } }] };
+  const never = { step: 0, tokens: 0, report: () => {}, save: async () => {}, stopped: () => false };
+  await sft(wrong, table(new FakePolicy()), evalSampling(presets.embedded), never).then(
+    () => assert.unreachable(),
+    (error) => assert.match(error.message, /^recipe: phases\.0\.drills\.chess: .*shop.*objects, pairs$/),
   );
 });
 
@@ -99,13 +125,13 @@ test("every batch has the size, the weights and the learning rate of the recipe"
     assert.ok(Math.abs(batch.weight.reduce((sum, weight) => sum + weight, 0) - 1) < 1e-5);
     for (const start of batch.rows.subarray(0, -1)) assert.is(batch.weight[start], 0, "nothing stands before a row");
     const levels = [...new Set(batch.weight)].filter((weight) => weight > 0).sort((a, b) => b - a);
-    if (lines[i].kind === "drill") assert.is(levels.length, 1);
+    if (lines[i].kind !== "demonstrations") assert.is(levels.length, 1);
     else assert.ok(Math.abs(levels[1] / levels[0] - 0.1) < 1e-6, "environment tokens weigh a tenth");
     tokens += batch.ids.length;
     assert.is(lines[i].tokens, tokens);
   }
   assert.ok(tokens >= 3000);
-  assert.equal([...new Set(lines.map(({ kind }) => kind))].sort(), ["demonstrations", "drill"]);
+  assert.equal([...new Set(lines.map(({ kind }) => kind))].sort(), ["demonstrations", "objects", "pairs"]);
 });
 
 test("held-out checks and checkpoints come when they are due, and at the end", async () => {

@@ -1,25 +1,37 @@
-// Dense look-ups for a policy that starts from nothing: one profile, order or product as the tools show it, then the
-// agent's own words that take an id from it, again and again. What is learned is the word behind each `#`.
-// One object at a time: with three, and whole sentences between the ids, copying is learned several times more slowly
-// (docs/log.md). What takes more than one object is left to the demonstrations.
+// Look-ups for a policy that starts from nothing: something is shown, then ids are asked of it, again and again; the ids
+// asked for are what is learned. First `pairs`, where an id stands right behind its name: one token to match, one to copy.
+// Once that is learned, ids in the shop's own shapes (`objects`) follow within a few updates; without it they stay out of
+// reach for hundreds (docs/log.md). One object at a time; what takes several is left to the demonstrations.
 
 import { Random } from "../../random.ts";
+import type { Segment } from "../../types.ts";
 import { nextOrder, product } from "./phrases.ts";
 import { world } from "./tasks.ts";
 import { show } from "./tools.ts";
+import { GOODS, IDS, PAYMENTS } from "./words.ts";
 import type { Order, Product, User } from "./world.ts";
 
-export interface Segment {
-  readonly text: string;
-  readonly learn: boolean;
-}
-
+const NAMES = [...new Set([...PAYMENTS, ...GOODS.flatMap(({ name, options }) => [name, ...options])])];
+const LEAST_PAIRS = 3;
+const MOST_PAIRS = 5;
 const LEAST_QUERIES = 5;
 const MOST_QUERIES = 9;
 
-/** One object and 5 to 9 queries. */
-export function drill(seed: number): Segment[] {
-  const random = new Random("shop drill", seed);
+/** 3 to 5 names with ids behind them (`visa#light`), then 5 to 9 of them again. */
+export function pairs(seed: number): Segment[] {
+  const random = new Random("shop pairs", seed);
+  const count = LEAST_PAIRS + random.int(MOST_PAIRS - LEAST_PAIRS + 1);
+  const ids = random.shuffle(IDS);
+  const pairs = random
+    .shuffle(NAMES)
+    .slice(0, count)
+    .map((name, i) => `${name}#${ids[i]}`);
+  return ask(random, pairs.join(", "), pairs);
+}
+
+/** A profile, an order or a product as the tools show it, then 5 to 9 times the agent's words that take an id from it. */
+export function objects(seed: number): Segment[] {
+  const random = new Random("shop objects", seed);
   const { database } = world(seed);
   const any = <T>(table: string) => random.pick([...(database.get(table) as ReadonlyMap<string, T>).values()]);
   const kinds = [
@@ -28,6 +40,10 @@ export function drill(seed: number): Segment[] {
     () => goods(any<Product>("products")),
   ];
   const { shown, queries } = random.pick(kinds)();
+  return ask(random, shown, queries);
+}
+
+function ask(random: Random, shown: string, queries: readonly string[]): Segment[] {
   const count = LEAST_QUERIES + random.int(MOST_QUERIES - LEAST_QUERIES + 1);
   return [
     { text: `${shown}\n`, learn: false },
@@ -58,10 +74,10 @@ function goods(goods: Product): Lookup {
   return { shown: show.product(goods), queries };
 }
 
-/** Cuts a line so that the words behind `#` are what is learned. */
+/** Cuts a line so that the ids are what is learned. */
 function mark(line: string): Segment[] {
   return line
-    .split(/(?<=#)([a-z]+)/)
+    .split(/(#[a-z]+)/)
     .map((text, i) => ({ text, learn: i % 2 === 1 }))
     .filter(({ text }) => text !== "");
 }
