@@ -4,7 +4,6 @@
 
 import {
   closeSync,
-  copyFileSync,
   existsSync,
   fsyncSync,
   ftruncateSync,
@@ -130,7 +129,9 @@ function sameBytes(a: TensorEntry, b: TensorEntry): boolean {
 /** Largest file of weights; what more there is goes to the next shard. */
 const MAX_SHARD_BYTES = 5e9;
 
-/** Tokenizer and generation files that travel with the weights. */
+/** Tokenizer and generation files that travel with the weights: name -> bytes. */
+export type Companions = ReadonlyMap<string, Uint8Array>;
+
 const COMPANIONS = [
   "tokenizer.json",
   "tokenizer_config.json",
@@ -142,25 +143,28 @@ const COMPANIONS = [
   "generation_config.json",
 ];
 
+/** Those of a checkpoint folder, read at once: a run may have deleted that folder by the time it saves the next one. */
+export function readCompanions(dir: string): Companions {
+  const present = COMPANIONS.filter((name) => existsSync(join(dir, name)));
+  return new Map(present.map((name) => [name, readFileSync(join(dir, name))]));
+}
+
 /**
  * Saves a checkpoint that appears whole or not at all: everything is written beside `dir`, then renamed; a folder
- * that stood there is replaced. `companions` is the folder that tokenizer and generation files are copied from.
+ * that stood there is replaced.
  * `write` fills in the bytes: every file exists in full length already, and each entry says where its tensor goes.
  */
 export async function saveCheckpoint(
   dir: string,
   config: ModelConfig,
-  options: { readonly dtype: StoredType; readonly companions: string | null; readonly maxShardBytes?: number },
+  options: { readonly dtype: StoredType; readonly companions: Companions; readonly maxShardBytes?: number },
   write: (tensors: readonly TensorEntry[]) => Promise<void> | void,
 ): Promise<void> {
   const partial = `${dir}.partial`;
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(partial, { recursive: true });
   writeJson(join(partial, "config.json"), toJson(config, options.dtype));
-  for (const name of options.companions === null ? [] : COMPANIONS) {
-    const from = join(options.companions as string, name);
-    if (existsSync(from)) copyFileSync(from, join(partial, name));
-  }
+  for (const [name, bytes] of options.companions) writeFileSync(join(partial, name), bytes);
 
   const shards = splitShards(config, options.dtype, options.maxShardBytes ?? MAX_SHARD_BYTES);
   const tensors = shards.flatMap((shard, i) => {

@@ -16,7 +16,7 @@ import type {
   Sampling,
   StepStats,
 } from "../types.ts";
-import { readCheckpoint, saveCheckpoint } from "./checkpoint.ts";
+import { type Companions, readCheckpoint, readCompanions, saveCheckpoint } from "./checkpoint.ts";
 import { type ModelConfig, parameterShapes } from "./model.ts";
 import { type EngineStats, type NativeEngine, type NativeOptions, native } from "./native.ts";
 import { makeHeader, readHeader, type TensorEntry } from "./safetensors.ts";
@@ -66,7 +66,7 @@ export async function openPolicy(options: PolicyOptions): Promise<EnginePolicy> 
     await engine.dispose();
     throw error;
   }
-  return new EnginePolicy(engine, config, random ? null : model, options);
+  return new EnginePolicy(engine, config, random ? new Map() : readCompanions(model), options);
 }
 
 function engineOptions(config: ModelConfig, options: PolicyOptions): NativeOptions {
@@ -95,7 +95,7 @@ export class EnginePolicy implements Policy {
   constructor(
     readonly engine: NativeEngine,
     readonly config: ModelConfig,
-    private readonly folder: string | null,
+    private readonly companions: Companions,
     private readonly options: PolicyOptions,
   ) {
     this.vocabSize = config.vocabSize;
@@ -134,7 +134,7 @@ export class EnginePolicy implements Policy {
 
   async save(dir: string, { optimizer = false } = {}): Promise<void> {
     const dtype = this.options.dtype === "bf16" ? "BF16" : "F32";
-    await saveCheckpoint(dir, this.config, { dtype, companions: this.folder }, async (tensors) => {
+    await saveCheckpoint(dir, this.config, { dtype, companions: this.companions }, async (tensors) => {
       await this.#within("save", () => this.engine.write(tensors));
       if (optimizer) await this.#saveOptimizer(dirname(tensors[0].file));
     });

@@ -13,6 +13,7 @@ import {
   parameterShapes,
   parseConfig,
   readCheckpoint,
+  readCompanions,
   type StoredType,
   saveCheckpoint,
   type TensorEntry,
@@ -137,8 +138,11 @@ for (const name of models) {
     try {
       for (const maxShardBytes of [5e9, 100_000]) {
         const target = join(scratch, "saved");
-        await saveCheckpoint(target, source.config, { dtype, companions: dir, maxShardBytes }, (tensors) =>
-          copyTensors(source.tensors, tensors),
+        await saveCheckpoint(
+          target,
+          source.config,
+          { dtype, companions: readCompanions(dir), maxShardBytes },
+          (tensors) => copyTensors(source.tensors, tensors),
         );
         const saved = readCheckpoint(target);
         assert.equal(saved.warnings, []);
