@@ -3,16 +3,16 @@
 // Tests: test/unit/bpe.test.ts
 //
 // The default split is made for copying. A policy of a few million parameters repeats an id by looking for the token
-// that it has seen before, so a word must be the SAME token after "#", after a space, after a quote and at the start
-// of a line. The usual pattern glues the space to the word (" light" against "light") and breaks exactly that; gluing
-// it to the word before does the same to the other side. Here spaces belong to the runs between words (" ", ", ",
-// "\": \""), which BPE merges into one token each: a sentence costs one more token a word, JSON and ids cost nothing.
-// "#" stands alone, so that what follows it is always a whole word; digits stand alone, so that numbers are spelled.
+// that it has seen before, so an id must be the SAME token after a name, a space, a quote and at the start of a line.
+// The usual pattern glues the space to the word (" light" against "light") and breaks exactly that; gluing it to the
+// word before does the same to the other side. Here spaces belong to the runs between words (" ", ", ", "\": \""), which
+// BPE merges into one token each: a sentence costs one more token a word, JSON and ids cost nothing. The mark of an id
+// belongs to it: "#light" is one token, and never the word "light". Digits stand alone, so that numbers are spelled.
 
 import { BYTE_SYMBOLS, toSymbols } from "./bytes.ts";
 import { splitNode, splitter, type TokenizerJson } from "./tokenizer.ts";
 
-/** snake_case names and words whole, with a "#" before them if there is one, single digits, newlines, runs of everything else. */
+/** snake_case names and words, with a "#" right before them where there is one; single digits; newlines; runs of the rest. */
 export const WORD_SPLIT = "#?\\p{L}+(?:_\\p{L}+)*|\\p{N}|#|\\n+|[^\\p{L}\\p{N}#\\n]+";
 
 export interface BpeOptions {

@@ -37,22 +37,27 @@ test("the default split is that of the shop_words case", () => {
   assert.equal(train(shop.texts, { size: shop.size, added: [] }).model.merges, shop.merges);
 });
 
-test("a word is the same token after #, a space, a quote, and at the start", () => {
+test("a word, and an id with its mark, is the same token wherever it stands", () => {
   const tokenizer = new Tokenizer(train(shop.texts, { size: 2000, added: CHAT_TOKENS }));
-  const [id, ...more] = tokenizer.encodePlain("light");
-  assert.equal(more, []);
-  for (const text of ["#light", " light", '"light"', "light,", '{"light": 1}', "a light.", "\nlight\n", "#light#light"])
-    assert.ok(tokenizer.encodePlain(text).includes(id), text);
-  assert.equal(tokenizer.decode(tokenizer.encodePlain('"#light"').slice(1, 3)), "#light");
+  const token = (word: string) => {
+    const [id, ...more] = tokenizer.encodePlain(word);
+    assert.equal(more, [], word);
+    return id;
+  };
+  for (const word of ["order", "#light"])
+    for (const text of [` ${word}`, `"${word}"`, `${word},`, `{"${word}": 1}`, `a ${word}.`, `\n${word}\n`])
+      assert.ok(tokenizer.encodePlain(text).includes(token(word)), text);
+  assert.equal(tokenizer.encodePlain("lamp#light#crane"), ["lamp", "#light", "#crane"].map(token));
+  assert.not.ok(tokenizer.encodePlain("light").includes(token("#light")), "the word is not the id");
 });
 
-test("names, # and runs of punctuation are one token each, digits stand alone", () => {
+test("names, ids and runs of punctuation are one token each, digits and a # without a word stand alone", () => {
   const tokenizer = new Tokenizer(train(shop.texts, { size: 2000, added: CHAT_TOKENS }));
   const pieces = (text: string) => tokenizer.encodePlain(text).map((id) => tokenizer.decode([id]));
   assert.equal(pieces('{"name": "get_order"'), ['{"', "name", '": "', "get_order", '"']);
-  assert.equal(pieces('"item_id": "#crane", "'), ['"', "item_id", '": "', "#", "crane", '", "']);
+  assert.equal(pieces('"item_id": "#crane", "'), ['"', "item_id", '": "', "#crane", '", "']);
   assert.equal(pieces("12"), ["1", "2"]);
-  assert.equal(pieces("##"), ["#", "#"]);
+  assert.equal(pieces("##1"), ["#", "#", "1"]);
 });
 
 test("added tokens come after the vocabulary and are never learned", () => {
