@@ -10,7 +10,7 @@ import type { Agent } from "./eval/evaluate.ts";
 import { openPolicy } from "./policy/policy.ts";
 import { loadTokenizer, type Tokenizer } from "./policy/tokenizer.ts";
 import { derive } from "./random.ts";
-import { type Attempt, collect, converse, demonstrate, type Sandbox } from "./rollout/collect.ts";
+import { type Attempt, collect, converse, demonstrate, faulty, type Sandbox } from "./rollout/collect.ts";
 import { chatFormat } from "./rollout/format.ts";
 import { root } from "./root.ts";
 import { Session } from "./sandbox/session.ts";
@@ -82,7 +82,7 @@ export function openReference({ model, device, dtype, threads }: Config): Promis
   return openPolicy({ model: dir, device, dtype, threads, vocabLimit, role: "reference" });
 }
 
-/** One conversation of a domain's scripted expert, as tokens of any format. */
+/** One conversation of a domain's scripted expert, as tokens of any format. Rejects where it was spoiled. */
 export async function demonstrateAs(
   domain: Domain,
   attempt: Attempt,
@@ -92,7 +92,10 @@ export async function demonstrateAs(
 ): Promise<Rollout> {
   const agent = domain.expert?.(attempt.task, habits, derive(attempt.seed, "expert"));
   if (!agent) throw new UsageError(`the domain ${domain.name} has no scripted expert`);
-  return demonstrate(attempt, sandboxFor(domain, attempt, limits), agent, format, limits);
+  const shown = await demonstrate(attempt, sandboxFor(domain, attempt, limits), agent, format, limits);
+  if (faulty(shown.ending))
+    throw new Error(`the demonstration of ${attempt.task.id} failed: ${shown.error ?? shown.ending}`);
+  return shown;
 }
 
 /** One conversation of an agent without a policy; nothing is written as tokens. */

@@ -5,9 +5,21 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { UsageError } from "./errors.ts";
+import type { Domain } from "./types.ts";
+
+/** The kind of a batch that is no drill. */
+export const DEMONSTRATIONS = "demonstrations";
 
 const rate = z.number().min(0).max(1);
+/** Share kept by a moment of Adam; at 1 its correction would divide by 0. */
+const kept = rate.max(0.999999);
 const ramp = <T extends z.ZodType<number>>(value: T) => z.union([value, z.tuple([value, value])]);
+
+/** What the shares sum to at the start (0) or the end (1) of their ramps. */
+const sumAt = (shares: Readonly<Record<string, number | [number, number]>>, end: number) =>
+  Object.values(shares).reduce<number>((sum, share) => sum + (typeof share === "number" ? share : share[end]), 0);
+/** Ten tenths may sum to a little more than 1. */
+const ROUNDING = 1e-9;
 
 const habits = z.strictObject({
   skipsLookup: rate.default(0),
@@ -26,7 +38,10 @@ const phase = z.strictObject({
   /** Tokens of one optimizer step. */
   batchTokens: z.int().positive().default(4096),
   /** Shares of the batches that are drills, by the drill's name; the others are demonstrations. */
-  drills: z.record(z.string(), ramp(rate)).default({}),
+  drills: z
+    .record(z.string(), ramp(rate))
+    .refine((shares) => [0, 1].every((end) => sumAt(shares, end) <= 1 + ROUNDING), "the shares sum to more than 1")
+    .default({}),
   /** Conversations are cut to this many tokens. */
   length: ramp(z.int().min(2)),
   /** Share of the demonstrations whose expert has the `habits` below; the others are clean. */
@@ -48,8 +63,8 @@ const recipe = z.strictObject({
     kind: z.enum(["adamw", "muon"]),
     /** Learning rate of Muon's matrices as a share of the phase's. */
     muonScale: z.number().positive().default(1),
-    beta1: z.number().min(0).max(1).default(0.9),
-    beta2: z.number().min(0).max(1).default(0.95),
+    beta1: kept.default(0.9),
+    beta2: kept.default(0.95),
     eps: z.number().positive().default(1e-8),
     weightDecay: z.number().min(0).default(0),
     decayVectors: z.boolean().default(false),
@@ -96,6 +111,17 @@ export function parseRecipe(json: unknown, source: string): Recipe {
   if (result.success) return result.data;
   const { path, message } = result.error.issues[0];
   throw new UsageError(`${source}: ${path.length ? `${path.join(".")}: ` : ""}${message}`);
+}
+
+/** Refuses a recipe with drills that its domain does not have. */
+export function checkDrills({ phases }: Recipe, { name: domain, drills = {} }: Domain, source: string): void {
+  const known = Object.keys(drills).filter((name) => name !== DEMONSTRATIONS);
+  for (const [i, phase] of phases.entries())
+    for (const name of Object.keys(phase.drills))
+      if (!known.includes(name))
+        throw new UsageError(
+          `${source}: phases.${i}.drills.${name}: expected a drill of the domain ${domain}: ${known.join(", ") || "it has none"}`,
+        );
 }
 
 /** Tokens of the whole recipe. */

@@ -6,11 +6,11 @@
 import { UsageError } from "./errors.ts";
 import type { Table } from "./play.ts";
 import { Random } from "./random.ts";
-import { type Moment, momentOf, type Recipe } from "./recipe.ts";
-import { type Attempt, faulty } from "./rollout/collect.ts";
+import { checkDrills, DEMONSTRATIONS, type Moment, momentOf, type Recipe } from "./recipe.ts";
+import type { Attempt } from "./rollout/collect.ts";
 import type { SamplingSettings } from "./settings.ts";
 import { heldOutDatabases, sampleTasks, trainDatabases } from "./tasks/sampler.ts";
-import type { Batch, Domain, Habits, LossOptions } from "./types.ts";
+import type { Batch, Habits, LossOptions } from "./types.ts";
 
 /** One line of metrics.jsonl. */
 export interface SftLine {
@@ -69,7 +69,7 @@ const loss: LossOptions = {
 
 /** Follows the recipe to its end, or until `run.stopped()`; true when it came to its end. */
 export async function sft(recipe: Recipe, table: Table, sampling: SamplingSettings, run: SftRun): Promise<boolean> {
-  checkDrills(recipe, table.domain);
+  checkDrills(recipe, table.domain, "--recipe");
   const check = await heldOutCheck(recipe, table, sampling);
   let { step, tokens } = run;
   let lesson = await nextLesson(recipe, table, step, tokens);
@@ -100,16 +100,6 @@ export async function sft(recipe: Recipe, table: Table, sampling: SamplingSettin
   return true;
 }
 
-function checkDrills({ phases }: Recipe, { name: domain, drills = {} }: Domain): void {
-  const known = Object.keys(drills).join(", ") || "none";
-  for (const [i, phase] of phases.entries())
-    for (const name of Object.keys(phase.drills))
-      if (!Object.hasOwn(drills, name))
-        throw new UsageError(
-          `recipe: phases.${i}.drills.${name}: the domain ${domain} has no such drill; expected: ${known}`,
-        );
-}
-
 /** The batch of an update: a function of the recipe, the step and the tokens seen. Null when the recipe is finished. */
 async function nextLesson(recipe: Recipe, table: Table, step: number, tokens: number): Promise<Lesson | null> {
   const moment = momentOf(recipe, tokens);
@@ -125,10 +115,8 @@ async function nextLesson(recipe: Recipe, table: Table, step: number, tokens: nu
         : drillRow(recipe, table, kind, seed),
     );
   }
-  return { batch: weighted(rows), moment, kind };
+  return { batch: weighted(rows, `phase ${moment.phase.name}: ${kind}`), moment, kind };
 }
-
-const DEMONSTRATIONS = "demonstrations";
 
 function pickKind({ drills }: Moment, random: Random): string {
   let left = random.float();
@@ -154,16 +142,15 @@ async function demonstrationRow(recipe: Recipe, table: Table, moment: Moment, se
   const random = new Random(seed);
   const [task] = sampleTasks(table.domain, table.families, trainDatabases(recipe.trainDatabases), 1, seed);
   const habits = random.chance(moment.imperfect) ? moment.phase.habits : CLEAN;
-  const { ledger, ending, error } = await table.demonstrate({ task, sample: 0, seed }, habits);
-  if (faulty(ending)) throw new Error(`the demonstration of ${task.id} failed: ${error ?? ending}`);
+  const { ledger } = await table.demonstrate({ task, sample: 0, seed }, habits);
   return {
     ids: ledger.ids.subarray(0, moment.length),
     weight: (t) => (ledger.mask[t] ? 1 : recipe.environmentWeight),
   };
 }
 
-/** Rows with weights that sum to 1; the first token of a row has none before it and no weight. */
-function weighted(rows: readonly Row[]): Batch {
+/** Rows with weights that sum to 1; the first token of a row has none before it and no weight. `what` they are. */
+function weighted(rows: readonly Row[], what: string): Batch {
   const starts = new Int32Array(rows.length + 1);
   for (const [i, { ids }] of rows.entries()) starts[i + 1] = starts[i] + ids.length;
   const n = starts[rows.length];
@@ -174,6 +161,7 @@ function weighted(rows: readonly Row[]): Batch {
     ids.set(row.ids, starts[i]);
     for (let t = 1; t < row.ids.length; t++) sum += weight[starts[i] + t] = row.weight(t);
   }
+  if (sum === 0) throw new UsageError(`--recipe: ${what}: nothing to learn: no token of the batch has a weight`);
   for (let t = 0; t < n; t++) weight[t] /= sum;
   return { ids, rows: starts, weight, advantage: new Float32Array(n).fill(1), oldLogp: null, refLogp: null };
 }
@@ -194,7 +182,8 @@ async function heldOutCheck(
   const shown = await table.collect(draw(demonstrations, "demonstrations"), (attempt) =>
     table.demonstrate(attempt, CLEAN),
   );
-  const batch = weighted(shown.map(({ ledger: { ids, mask } }) => ({ ids, weight: (t) => mask[t] })));
+  const rows = shown.map(({ ledger: { ids, mask } }) => ({ ids, weight: (t: number) => mask[t] }));
+  const batch = weighted(rows, "heldOut: demonstrations");
   const played = draw(tasks, "tasks");
   return async () => {
     const { logp } = await table.policy.score(batch.ids, batch.rows, 1);

@@ -1,16 +1,20 @@
 // Recipes and supervised training: what is learnt from, with which weights, and that a run is a function of its recipe.
 
+import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { presets } from "../../src/config.ts";
+import { domain } from "../../src/domains/index.ts";
 import { shop } from "../../src/domains/shop/index.ts";
 import { Table } from "../../src/play.ts";
 import { Tokenizer } from "../../src/policy/tokenizer.ts";
-import { momentOf, parseRecipe, totalTokens } from "../../src/recipe.ts";
+import { checkDrills, momentOf, parseRecipe, type Recipe, readRecipe, totalTokens } from "../../src/recipe.ts";
 import { chatFormat } from "../../src/rollout/format.ts";
+import { root } from "../../src/root.ts";
 import { evalSampling } from "../../src/settings.ts";
 import { type SftLine, sft } from "../../src/sft.ts";
 import { mix } from "../../src/tasks/sampler.ts";
+import type { Domain } from "../../src/types.ts";
 import { makeTokenizer } from "../../src/vocabulary.ts";
 import { FakePolicy } from "../fake-policy.ts";
 
@@ -39,12 +43,23 @@ const recipe = parseRecipe(
 );
 const tokenizer = new Tokenizer(await makeTokenizer(shop, 1000, 100, 1));
 
-const table = (policy: FakePolicy) =>
-  new Table(shop, mix(shop, [], 0.15), policy, tokenizer, chatFormat(tokenizer), {
+const table = (policy: FakePolicy, domain: Domain = shop) =>
+  new Table(domain, mix(shop, [], 0.15), policy, tokenizer, chatFormat(tokenizer), {
     ...presets.embedded,
     turns: 30,
     contextTokens: 4096,
   });
+
+/** The message that a run ends with. */
+async function failure(recipe: Recipe, domain?: Domain): Promise<string> {
+  const job = { step: 0, tokens: 0, report: () => {}, save: async () => {}, stopped: () => false };
+  try {
+    await sft(recipe, table(new FakePolicy(), domain), evalSampling(presets.embedded), job);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return assert.unreachable() as never;
+}
 
 async function run(from: { step: number; tokens: number } = { step: 0, tokens: 0 }, until = Infinity) {
   const policy = new FakePolicy();
@@ -75,20 +90,23 @@ test("values run linearly through a phase, phases follow each other by tokens", 
 });
 
 test("a wrong recipe is one line with its place", () => {
+  const whole = { domain: "shop", optimizer: { kind: "muon" }, phases: [phase] };
+  const drilled = (drills: object) => ({ ...whole, phases: [{ ...phase, drills }] });
   const wrong: [object, RegExp][] = [
     [{}, /^r\.json: domain: /],
-    [{ domain: "shop", optimizer: { kind: "sgd" }, phases: [phase] }, /^r\.json: optimizer\.kind: /],
-    [{ domain: "shop", optimizer: { kind: "muon" }, phases: [] }, /^r\.json: phases: /],
-    [
-      { domain: "shop", optimizer: { kind: "muon" }, phases: [{ ...phase, drills: { pairs: 2 } }] },
-      /^r\.json: phases\.0\.drills\.pairs: /,
-    ],
-    [
-      { domain: "shop", optimizer: { kind: "muon" }, phases: [{ ...phase, minutes: 2 }] },
-      /^r\.json: phases\.0: .*minutes/,
-    ],
+    [{ ...whole, optimizer: { kind: "sgd" } }, /^r\.json: optimizer\.kind: /],
+    [{ ...whole, optimizer: { kind: "adamw", beta1: 1 } }, /^r\.json: optimizer\.beta1: /],
+    [{ ...whole, optimizer: { kind: "adamw", beta2: 1 } }, /^r\.json: optimizer\.beta2: /],
+    [{ ...whole, phases: [] }, /^r\.json: phases: /],
+    [drilled({ pairs: 2 }), /^r\.json: phases\.0\.drills\.pairs: /],
+    [drilled({ pairs: 0.7, objects: 0.4 }), /^r\.json: phases\.0\.drills: the shares sum to more than 1$/],
+    [drilled({ pairs: [0.1, 0.7], objects: [0.1, 0.4] }), /^r\.json: phases\.0\.drills: the shares sum/],
+    [drilled({ pairs: [0.7, 0.1], objects: [0.4, 0.1] }), /^r\.json: phases\.0\.drills: the shares sum/],
+    [{ ...whole, phases: [{ ...phase, minutes: 2 }] }, /^r\.json: phases\.0: .*minutes/],
   ];
   for (const [json, message] of wrong) assert.throws(() => parseRecipe(json, "r.json"), message);
+  const ramps = { pairs: [1, 0], objects: [0, 0.6], a: [0, 0.3], b: [0, 0.1] };
+  assert.equal(parseRecipe(drilled(ramps), "r.json").phases[0].drills, ramps, "the sums are 1 at both ends");
 });
 
 test("the tokenizer has one token for a name and for a word, wherever it stands", () => {
@@ -101,13 +119,47 @@ test("the tokenizer has one token for a name and for a word, wherever it stands"
   );
 });
 
-test("a drill that the domain does not have is one line", async () => {
-  const wrong = { ...recipe, phases: [{ ...recipe.phases[0], drills: { chess: 1 } }] };
-  const never = { step: 0, tokens: 0, report: () => {}, save: async () => {}, stopped: () => false };
-  await sft(wrong, table(new FakePolicy()), evalSampling(presets.embedded), never).then(
-    () => assert.unreachable(),
-    (error) => assert.match(error.message, /^recipe: phases\.0\.drills\.chess: .*shop.*objects, pairs$/),
+test("the recipe of the embedded policy can be read, and its domain has its drills", async () => {
+  const file = join(root, "assets", "recipe.json");
+  const own = readRecipe(file);
+  checkDrills(own, await domain(own.domain), file);
+});
+
+test("a drill that the domain does not have, or that is named like what is no drill, is one line", async () => {
+  const asking = (name: string) => ({ ...recipe, phases: [{ ...recipe.phases[0], drills: { [name]: 1 } }] });
+  const shadowed = { ...shop, drills: { ...shop.drills, demonstrations: shop.drills!.pairs } };
+  const refusal = (name: string) => `phases.0.drills.${name}: expected a drill of the domain shop: pairs, objects`;
+  assert.throws(
+    () => checkDrills(asking("chess"), shop, "r.json"),
+    (error: Error) => error.message === `r.json: ${refusal("chess")}`,
   );
+  assert.is(await failure(asking("chess")), `--recipe: ${refusal("chess")}`);
+  assert.is(await failure(asking("demonstrations"), shadowed), `--recipe: ${refusal("demonstrations")}`);
+});
+
+test("a batch in which nothing can be learned is refused by the name of its phase", async () => {
+  const phases = [{ ...recipe.phases[0], length: 20 }];
+  const message = "--recipe: phase a: demonstrations: nothing to learn: no token of the batch has a weight";
+  assert.is(await failure({ ...recipe, phases, environmentWeight: 0 }), message);
+});
+
+test("a demonstration that fails ends the run with its task, held out or while a step is computed", async () => {
+  let shown = 0;
+  const lost = (after: number): Domain => ({
+    ...shop,
+    expert: (...of) => {
+      if (shown++ < after) return shop.expert!(...of);
+      return () => {
+        throw new Error("lost the thread");
+      };
+    },
+  });
+  const { demonstrations } = recipe.heldOut;
+  for (const after of [0, demonstrations, demonstrations + 10]) {
+    shown = 0;
+    const message = await failure(recipe, lost(after));
+    assert.match(message, /^the demonstration of shop\/\d+\/\w+\/\d+ failed: lost the thread$/);
+  }
 });
 
 test("every batch has the size, the weights and the learning rate of the recipe", async () => {

@@ -2,7 +2,7 @@
 // is written (docs/domains.md).
 
 import type { Domain } from "../../types.ts";
-import * as drills from "./drills.ts";
+import { objects, pairs } from "./drills.ts";
 import { expert } from "./expert.ts";
 import { answered, asks, hears, policy, violates } from "./rules.ts";
 import { makeTask, world } from "./tasks.ts";
@@ -22,5 +22,5 @@ export const shop: Domain<Arguments> = {
   violates,
   answered,
   expert,
-  drills,
+  drills: { pairs, objects },
 };
