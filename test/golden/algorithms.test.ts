@@ -393,9 +393,10 @@ for (const [file, content] of contents) {
     test(`${file} ${c.id}`, () => {
       let compared = 0;
       checks[c.kind](c, (got, expected, precision = "f64") => {
-        compared++;
         const bound = content.tolerances[c.tolerance][precision];
-        if (bound) compare(got, expected, bound, c.id);
+        if (!bound) return;
+        compared++;
+        compare(got, expected, bound, c.id);
       });
       assert.ok(compared > 0, "nothing was compared");
     });
