@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { pack } from "../src/batch.ts";
 import { main } from "../src/cli/main.ts";
 import { resolveConfig } from "../src/config.ts";
+import { oracleHabits } from "../src/eval/evaluate.ts";
 import { modelPath, Table } from "../src/play.ts";
 import { type ModelConfig, readConfig } from "../src/policy/checkpoint.ts";
 import { Random } from "../src/random.ts";
-import { CLEAN } from "../src/sft.ts";
 import { sampleTasks, trainDatabases } from "../src/tasks/sampler.ts";
 import type { Batch, Ledger, LossOptions, OptimizerOptions, Policy, Sampling } from "../src/types.ts";
 
@@ -103,7 +103,7 @@ export async function demonstrations(table: Table): Promise<Batch> {
   const ledgers: Ledger[] = [];
   let size = 0;
   for (const task of sampleTasks(table.domain, table.families, trainDatabases(1000), 40, "bench")) {
-    const { ledger } = await table.demonstrate({ task, sample: 0, seed: 0 }, CLEAN);
+    const { ledger } = await table.demonstrate({ task, sample: 0, seed: 0 }, oracleHabits);
     const { length } = ledger.ids;
     if (length < ROW.least || length > ROW.most || size + length > BATCH) continue;
     ledgers.push(ledger);

@@ -8,7 +8,7 @@ export interface AdvantageOptions {
   /** What the difference is divided by, plus `eps`: the group's deviation over n-1 or n, the batch's over n-1, or 1. */
   readonly std: "sample" | "population" | "batch" | "none";
   readonly eps: number;
-  /** A group of one: no advantage, or its own reward over a deviation of 1. */
+  /** A group of one: no advantage, or its own reward over a deviation of 1 (a convention that golden cases know). */
   readonly singleton: "zero" | "raw";
 }
 

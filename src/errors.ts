@@ -1,4 +1,6 @@
-// One class per boundary, each with a code that programs can test and a message that names the value.
+// One class per boundary, each with a message that names the value; and which endings of a conversation are faults.
+
+import type { Ending } from "./types.ts";
 
 /** Bad input from a person: an option, a file, an argument. The command line prints it as one line, exit code 2. */
 export class UsageError extends Error {
@@ -33,4 +35,9 @@ export class CheckpointError extends Error {
 /** A tool's own refusal; the agent reads `Error: <message>`. */
 export class ToolError extends Error {
   override readonly name = "ToolError";
+}
+
+/** Was a conversation spoiled by something that is not the policy's doing? It is counted and left out of learning. */
+export function faulty(ending: Ending): boolean {
+  return ending === "aborted" || ending === "user-fault" || ending === "error";
 }

@@ -5,12 +5,12 @@
 import type { Config } from "./config.ts";
 import { familyNames } from "./config.ts";
 import { domain as findDomain } from "./domains/index.ts";
-import { UsageError } from "./errors.ts";
+import { faulty, UsageError } from "./errors.ts";
 import { agents, type Evaluation, evaluate } from "./eval/evaluate.ts";
 import { ruleJudge } from "./judge/rules.ts";
 import { perform, Table } from "./play.ts";
 import { reward } from "./reward.ts";
-import { type Attempt, attempts, collect, faulty } from "./rollout/collect.ts";
+import { type Attempt, attempts, collect } from "./rollout/collect.ts";
 import { evalSampling, rewardOptions } from "./settings.ts";
 import { heldOutDatabases, type Mix, mix, sampleTasks } from "./tasks/sampler.ts";
 import type { Domain, Judge, Rollout } from "./types.ts";

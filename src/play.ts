@@ -5,12 +5,12 @@
 import { join } from "node:path";
 import { type Config, familyNames } from "./config.ts";
 import { domain as findDomain } from "./domains/index.ts";
-import { UsageError } from "./errors.ts";
+import { faulty, UsageError } from "./errors.ts";
 import type { Agent } from "./eval/evaluate.ts";
 import { openPolicy } from "./policy/policy.ts";
 import { loadTokenizer, type Tokenizer } from "./policy/tokenizer.ts";
 import { derive } from "./random.ts";
-import { type Attempt, collect, converse, demonstrate, faulty, type Sandbox } from "./rollout/collect.ts";
+import { type Attempt, collect, converse, demonstrate, type Sandbox } from "./rollout/collect.ts";
 import { chatFormat } from "./rollout/format.ts";
 import { root } from "./root.ts";
 import { Session } from "./sandbox/session.ts";

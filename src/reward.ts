@@ -51,7 +51,8 @@ export function reward(verdict: Verdict, turns: number, options: RewardOptions):
 
 /**
  * The reward of each token, [N]: "trajectory" puts all of it on the last policy token, "turn" each turn's share on that
- * turn's last token. An unjudged reward has no shares and is placed as a trajectory.
+ * turn's last token. An unjudged reward has no shares and is placed as a trajectory. A reference for tests alone: what is
+ * learned from is an advantage for each token (advantage.ts).
  */
 export function placeReward(
   reward: Reward,

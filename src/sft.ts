@@ -4,13 +4,14 @@
 // Not the recipe (recipe.ts) nor the command (cli/sft.ts). Test: test/unit/sft.test.ts
 
 import { UsageError } from "./errors.ts";
+import { oracleHabits } from "./eval/evaluate.ts";
 import type { Table } from "./play.ts";
 import { Random } from "./random.ts";
 import { checkDrills, DEMONSTRATIONS, type Moment, momentOf, type Recipe } from "./recipe.ts";
 import type { Attempt } from "./rollout/collect.ts";
 import type { SamplingSettings } from "./settings.ts";
 import { heldOutDatabases, sampleTasks, trainDatabases } from "./tasks/sampler.ts";
-import type { Batch, Habits, LossOptions } from "./types.ts";
+import type { Batch, LossOptions } from "./types.ts";
 
 /** One line of metrics.jsonl. */
 export interface SftLine {
@@ -52,8 +53,6 @@ interface Lesson {
   readonly moment: Moment;
   readonly kind: string;
 }
-
-export const CLEAN: Habits = { skipsLookup: 0, skipsConfirmation: 0, wrongChoice: 0, ignoresRules: 0, recovers: 0 };
 
 /** -log p of every weighted token. */
 const loss: LossOptions = {
@@ -141,7 +140,7 @@ function drillRow(recipe: Recipe, { domain, tokenizer }: Table, name: string, se
 async function demonstrationRow(recipe: Recipe, table: Table, moment: Moment, seed: number): Promise<Row> {
   const random = new Random(seed);
   const [task] = sampleTasks(table.domain, table.families, trainDatabases(recipe.trainDatabases), 1, seed);
-  const habits = random.chance(moment.imperfect) ? moment.phase.habits : CLEAN;
+  const habits = random.chance(moment.imperfect) ? moment.phase.habits : oracleHabits;
   const { ledger } = await table.demonstrate({ task, sample: 0, seed }, habits);
   return {
     ids: ledger.ids.subarray(0, moment.length),
@@ -180,7 +179,7 @@ async function heldOutCheck(
       seed: i,
     }));
   const shown = await table.collect(draw(demonstrations, "demonstrations"), (attempt) =>
-    table.demonstrate(attempt, CLEAN),
+    table.demonstrate(attempt, oracleHabits),
   );
   const rows = shown.map(({ ledger: { ids, mask } }) => ({ ids, weight: (t: number) => mask[t] }));
   const batch = weighted(rows, "heldOut: demonstrations");

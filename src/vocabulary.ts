@@ -2,25 +2,15 @@
 // written in the chat format. Not the BPE itself: policy/bpe.ts. Test: test/unit/sft.test.ts
 
 import { UsageError } from "./errors.ts";
+import { oracleHabits } from "./eval/evaluate.ts";
 import { demonstrateAs } from "./play.ts";
 import { train } from "./policy/bpe.ts";
 import type { TokenizerJson } from "./policy/tokenizer.ts";
 import { attempts } from "./rollout/collect.ts";
 import { chatFormat } from "./rollout/format.ts";
-import { CLEAN } from "./sft.ts";
+import { CHAT_TOKENS } from "./rollout/template.ts";
 import { mix, sampleTasks, trainDatabases } from "./tasks/sampler.ts";
 import type { Domain } from "./types.ts";
-
-/** The control tokens of the chat format; special ones are never part of what an agent says. */
-const CONTROLS = [
-  { content: "<|endoftext|>", special: true },
-  { content: "<|im_start|>", special: true },
-  { content: "<|im_end|>", special: true },
-  { content: "<tool_call>", special: false },
-  { content: "</tool_call>", special: false },
-  { content: "<tool_response>", special: false },
-  { content: "</tool_response>", special: false },
-] as const;
 
 /** Code points end here; the ids of the control tokens follow in `letters`. */
 const CODE_POINTS = 0x110000;
@@ -31,11 +21,11 @@ export const letters = {
   decode: (ids: ArrayLike<number>, { skipSpecial = false } = {}) =>
     Array.from(ids, (id) => {
       if (id < CODE_POINTS) return String.fromCodePoint(id);
-      const { content, special } = CONTROLS[id - CODE_POINTS];
+      const { content, special } = CHAT_TOKENS[id - CODE_POINTS];
       return special && skipSpecial ? "" : content;
     }).join(""),
   id: (token: string) => {
-    const index = CONTROLS.findIndex(({ content }) => content === token);
+    const index = CHAT_TOKENS.findIndex(({ content }) => content === token);
     return index < 0 ? undefined : CODE_POINTS + index;
   },
 };
@@ -68,7 +58,7 @@ export async function makeTokenizer(domain: Domain, size: number, count: number,
       from,
     );
     for (const attempt of attempts(tasks, 1, seed, "tokenizer")) {
-      const { ledger } = await demonstrateAs(domain, attempt, CLEAN, format, LIMITS);
+      const { ledger } = await demonstrateAs(domain, attempt, oracleHabits, format, LIMITS);
       texts.push(format.decode(ledger.ids));
       for (const drill of Object.values(domain.drills ?? {}))
         texts.push(
@@ -78,7 +68,7 @@ export async function makeTokenizer(domain: Domain, size: number, count: number,
         );
     }
   }
-  return train(texts, { size, added: CONTROLS });
+  return train(texts, { size, added: CHAT_TOKENS });
 }
 
 /** Tasks drawn at once: different within a block. */

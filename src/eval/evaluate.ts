@@ -2,6 +2,7 @@
 // endings. Baselines are agents that need no policy. Formulas are in metrics.ts, printing in run/progress.ts.
 // Test: test/unit/evaluate.test.ts
 
+import { faulty } from "../errors.ts";
 import type { AgentTurn, Domain, Ending, Entry, Habits, Rollout, Task } from "../types.ts";
 import { averages, families, type Interval, pairedDifference, passTable, type Tally, tally } from "./metrics.ts";
 
@@ -56,7 +57,7 @@ export async function evaluate(tasks: readonly Task[], options: EvaluateOptions)
     tarl: values.length ? values.reduce((sum, reward) => sum + reward, 0) / values.length : null,
     noWriteFailures: rollouts.filter(isNoWriteFailure).length / rollouts.length,
     endings,
-    faults: (endings["user-fault"] ?? 0) + (endings.error ?? 0) + (endings.aborted ?? 0),
+    faults: rollouts.filter(({ ending }) => faulty(ending)).length,
     tallies,
   };
 }
@@ -102,7 +103,14 @@ export function summarize(before: Evaluation, after: Evaluation, seed: number, s
 export type Agent = (transcript: readonly Entry[]) => AgentTurn;
 
 const say = (text: string): AgentTurn => ({ text, calls: [], invalid: null });
-const oracleHabits: Habits = { skipsLookup: 0, skipsConfirmation: 0, wrongChoice: 0, ignoresRules: 0, recovers: 0 };
+/** No mistakes. */
+export const oracleHabits: Habits = {
+  skipsLookup: 0,
+  skipsConfirmation: 0,
+  wrongChoice: 0,
+  ignoresRules: 0,
+  recovers: 0,
+};
 
 /** Agents to hold a policy against; null where the domain has no such agent. */
 export const agents: { readonly [name: string]: (domain: Domain, task: Task, seed: number) => Agent | null } = {

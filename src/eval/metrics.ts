@@ -2,6 +2,7 @@
 // Plays nothing and prints nothing (evaluate.ts does).
 // Test: test/unit/metrics.test.ts, test/golden/algorithms.test.ts
 
+import { faulty } from "../errors.ts";
 import type { Ledger, Rollout } from "../types.ts";
 
 /** Attempts at one task. */
@@ -22,12 +23,11 @@ export function tally(rollouts: readonly Pick<Rollout, "task" | "ending" | "outc
   const tallies = new Map<string, Tally>();
   for (const { task, ending, outcome } of rollouts) {
     const { trials, successes } = tallies.get(task.id) ?? { trials: 0, successes: 0 };
-    const broken = ending === "aborted" || ending === "user-fault" || ending === "error";
     tallies.set(task.id, {
       task: task.id,
       family: task.family,
       trials: trials + 1,
-      successes: successes + (broken ? 0 : outcome.success),
+      successes: successes + (faulty(ending) ? 0 : outcome.success),
     });
   }
   return [...tallies.values()];

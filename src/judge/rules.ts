@@ -4,6 +4,7 @@
 
 import { equal, Store, sameState } from "../domains/store.ts";
 import { callTool } from "../domains/tool.ts";
+import { faulty } from "../errors.ts";
 import type { Call, Domain, Entry, Judge, Judgement, Rollout, Speech, Task, TurnScore } from "../types.ts";
 
 /** What is known of one turn. A turn is a call, a message, or could not be acted on. */
@@ -89,8 +90,7 @@ export function ruleJudge(domain: Domain): Judge {
   return {
     name: "rules",
     async judge(rollout) {
-      const { ending } = rollout;
-      if (ending === "aborted" || ending === "user-fault" || ending === "error") return { scores: null, reasons: [] };
+      if (faulty(rollout.ending)) return { scores: null, reasons: [] };
       return score(study(domain, rollout), rollout);
     },
   };

@@ -81,7 +81,6 @@ export class Tokenizer {
   readonly #split: { pre_tokenize_text(text: string): string[] };
   readonly #bpe: { encode(pieces: string[]): string[] };
   readonly #everyAdded: RegExp | null;
-  readonly #ordinaryAdded: RegExp | null;
   readonly #cache = new Map<string, readonly number[]>();
 
   constructor(json: TokenizerJson, source = "tokenizer.json") {
@@ -97,19 +96,19 @@ export class Tokenizer {
       this.#tokens[id] = token;
     }
     this.#everyAdded = anyOf([...this.#added.values()]);
-    this.#ordinaryAdded = anyOf([...this.#added.values()].filter((token) => !token.special));
     this.size = this.#tokens.length;
   }
 
   /**
-   * Ids of a text that is trusted: added tokens written in it become their ids.
-   * `splitSpecial`: special ones are encoded as plain text, the other added tokens are still recognised.
+   * Ids of a text that is trusted: added tokens written in it become their ids. A reference for tests alone, which
+   * compare the chat format with it.
    */
-  encode(text: string, options: { readonly splitSpecial?: boolean } = {}): number[] {
-    const added = options.splitSpecial ? this.#ordinaryAdded : this.#everyAdded;
-    if (!added) return this.encodePlain(text);
+  encode(text: string): number[] {
+    if (!this.#everyAdded) return this.encodePlain(text);
     // The pattern has one group, so every second part is an added token.
-    return text.split(added).flatMap((part, i) => (i % 2 ? this.#added.get(part)!.id : this.encodePlain(part)));
+    return text
+      .split(this.#everyAdded)
+      .flatMap((part, i) => (i % 2 ? this.#added.get(part)!.id : this.encodePlain(part)));
   }
 
   /** Ids of a text from outside: no added token is recognised, so none of its ids can come out. */

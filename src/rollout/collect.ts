@@ -3,6 +3,7 @@
 // Nothing depends on timing: every seed is derived from (run seed, label, task, sample), results keep their order.
 // Test: test/unit/collect.test.ts
 
+import { faulty } from "../errors.ts";
 import { derive } from "../random.ts";
 import type {
   AgentTurn,
@@ -19,6 +20,8 @@ import type {
   Tool,
 } from "../types.ts";
 import { LedgerWriter } from "./ledger.ts";
+
+export { faulty };
 
 /** What a rollout needs of a sandbox; src/sandbox/session.ts is one. */
 export interface Sandbox {
@@ -152,11 +155,6 @@ export async function demonstrate(
   } catch (error) {
     return finish(attempt, sandbox, ledger, failure(sandbox), error);
   }
-}
-
-/** Was it spoiled by something that is not the policy's doing? Such rollouts are counted and left out of learning. */
-export function faulty(ending: Ending): boolean {
-  return ending === "aborted" || ending === "user-fault" || ending === "error";
 }
 
 function finish(attempt: Attempt, sandbox: Sandbox, ledger: LedgerWriter, ending: Ending, thrown?: unknown): Rollout {

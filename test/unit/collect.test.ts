@@ -3,13 +3,14 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { shop } from "../../src/domains/shop/index.ts";
+import { faulty } from "../../src/errors.ts";
+import { oracleHabits } from "../../src/eval/evaluate.ts";
 import { demonstrateAs } from "../../src/play.ts";
 import { derive } from "../../src/random.ts";
-import { type Attempt, attempts, collect, converse, faulty, type Sandbox } from "../../src/rollout/collect.ts";
+import { type Attempt, attempts, collect, converse, type Sandbox } from "../../src/rollout/collect.ts";
 import { chatFormat } from "../../src/rollout/format.ts";
 import { LedgerWriter } from "../../src/rollout/ledger.ts";
 import { Session } from "../../src/sandbox/session.ts";
-import { CLEAN } from "../../src/sft.ts";
 import type { Rollout } from "../../src/types.ts";
 import { ScriptedUser } from "../../src/user/scripted.ts";
 import { letters } from "../../src/vocabulary.ts";
@@ -32,7 +33,7 @@ const sandboxOf = ({ task, seed }: Attempt): Sandbox =>
   new Session(shop, task, new ScriptedUser(shop, task, derive(seed, "user")), limits);
 
 async function taught(attempt: Attempt, contextLength?: number): Promise<[FakePolicy, Rollout]> {
-  const shown = await demonstrateAs(shop, attempt, CLEAN, format, limits);
+  const shown = await demonstrateAs(shop, attempt, oracleHabits, format, limits);
   const policy = new FakePolicy(contextLength);
   policy.learn(attempt, shown.ledger);
   return [policy, shown];
@@ -128,7 +129,8 @@ test("many at once: results keep the order of the attempts, and no more than all
   const tasks = [0, 1, 2].map((index) => shop.task("return", 5, index)!).filter(Boolean);
   const list = attempts(tasks, 4, 1, "test");
   const policy = new FakePolicy();
-  for (const attempt of list) policy.learn(attempt, (await demonstrateAs(shop, attempt, CLEAN, format, limits)).ledger);
+  for (const attempt of list)
+    policy.learn(attempt, (await demonstrateAs(shop, attempt, oracleHabits, format, limits)).ledger);
   const order: number[] = [];
   const rollouts = await collect(
     list,

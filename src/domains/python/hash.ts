@@ -17,7 +17,7 @@ export function hashableText(value: unknown): string {
   return tuple([...dict.keys()].sort(byCodePoint).map((key) => pair(key, hashableText(dict.get(key)))));
 }
 
-/** Lower-case hex SHA-256 of `hashableText(value)`. */
+/** Lower-case hex SHA-256 of `hashableText(value)`: the reference that tests compare `hashStore` with. */
 export function hash(value: unknown): string {
   return createHash("sha256").update(hashableText(value)).digest("hex");
 }
