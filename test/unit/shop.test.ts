@@ -2,14 +2,16 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { presets } from "../../src/config.ts";
 import { shop } from "../../src/domains/shop/index.ts";
 import { makeTask, wishOf } from "../../src/domains/shop/tasks.ts";
 import type { Arguments } from "../../src/domains/shop/tools.ts";
 import { IDS } from "../../src/domains/shop/words.ts";
 import { makeDatabase, type Order, type User } from "../../src/domains/shop/world.ts";
 import { Store } from "../../src/domains/store.ts";
+import { mix } from "../../src/tasks/sampler.ts";
 import type { Database, Entry, Task } from "../../src/types.ts";
-import { type Agent, always, call, oracle, playTalk, say, someTasks } from "../talk.ts";
+import { type Agent, always, call, first, oracle, playTalk, say, someTasks } from "../talk.ts";
 
 /** A shop written by hand: one customer, a pending order #light of two items and a delivered one #moon. */
 const byHand = (): Database =>
@@ -77,14 +79,14 @@ function manyTasks(databases: number, places: number, from = 1): Task[] {
   return tasks;
 }
 
-/** Success over the default mix: 15% of requests that have to be refused, the other families alike. */
+/** Success over the default mix. */
 async function mixedScore(agent: (task: Task) => Agent): Promise<number> {
   let score = 0;
-  for (const family of shop.families) {
-    const tasks = someTasks({ ...shop, families: [family] }, 40);
+  for (const { name, weight } of mix(shop, [], presets.embedded.refuseShare).families) {
+    const tasks = someTasks({ ...shop, families: [name] }, 40);
     let passed = 0;
     for (const task of tasks) passed += (await playTalk(shop, task, agent(task), 3)).outcome.success;
-    score += ((family === "refuse" ? 0.15 : 0.85 / 4) * passed) / tasks.length;
+    score += (weight * passed) / tasks.length;
   }
   return score;
 }
@@ -397,6 +399,17 @@ test("agents that need no skill stay below .15: do nothing, chat, refuse, claim,
   assert.is(await mixedScore(agents["says nothing"]), 0);
   assert.is(await mixedScore(agents.refuses), 0);
   assert.ok((await mixedScore((task) => shop.expert!(task, oracle, 1))) > 0.999);
+});
+
+test("an agent that looks up the order and refuses whatever is asked wins the refusals of the mix, and nothing else", async () => {
+  const score = await mixedScore((task) => {
+    const { user, order } = wishOf(task);
+    const { email } = shop.database(task.database).get("users")!.get(user) as User;
+    const { status } = shop.database(task.database).get("orders")!.get(order) as Order;
+    const refusal = say(`Sorry, order ${order} is ${status}, so I cannot do that.`);
+    return first([call("find_user", { email }), call("get_order", { order_id: order })], always(refusal));
+  });
+  assert.ok(Math.abs(score - presets.embedded.refuseShare) < 1e-9, `${score}`);
 });
 
 for (const [name, drill] of Object.entries(shop.drills!)) {
