@@ -20,7 +20,7 @@ export interface RewardOptions {
 /**
  * TARL reward (arXiv:2509.14480): 10 R + 5 n+/T - 5 [a -1 exists], with R the outcome, T = `turns` the number of the
  * agent's turns and n+ of those scored +1. Without a judgement, or without turns, 10 R and class "unjudged".
- * Throws a RangeError on scores that `checkScores` finds fault with: whoever judges asks again or abstains.
+ * Throws a RangeError on scores that `checkScores` finds fault with: a judge that may err checks first, and abstains.
  */
 export function reward(verdict: Verdict, turns: number, options: RewardOptions): Reward {
   const success = verdict.outcome.success;
@@ -51,8 +51,8 @@ export function reward(verdict: Verdict, turns: number, options: RewardOptions):
 
 /**
  * The reward of each token, [N]: "trajectory" puts all of it on the last policy token, "turn" each turn's share on that
- * turn's last token. An unjudged reward has no shares and is placed as a trajectory. A reference for tests alone: what is
- * learned from is an advantage for each token (advantage.ts).
+ * turn's last token. An unjudged reward has no shares and is placed as a trajectory. A reference for tests alone: what
+ * is learned from is an advantage for each token (advantage.ts).
  */
 export function placeReward(
   reward: Reward,

@@ -33,7 +33,7 @@ export interface Call<Args = any> {
 
 /** What a conversation is about. Everything in it is JSON (retail's arguments too: see Domain.parse). */
 export interface Task {
-  /** Unique in its set, for instance "shop/train/3/return/12". */
+  /** Unique in its set, "domain/database/family/index", for instance "shop/3/return/12". */
   readonly id: string;
   readonly domain: string;
   /** The template that it was made from: results are broken down by it. */

@@ -21,7 +21,7 @@ export interface StepLine extends StepStats {
   readonly step: number;
   readonly lr: number;
   readonly rollouts: number;
-  /** Rollouts that were not learned from, by what spoiled them. */
+  /** Rollouts that were not learned from. */
   readonly excluded: number;
   readonly reward: number;
   readonly rewardStd: number;

@@ -1,4 +1,4 @@
-// What the shop's agent says: the sentences of the expert, which are also the contexts of the drill (drill.ts).
+// What the shop's agent says: the sentences of the expert, which are also the contexts of the drills (drills.ts).
 // Each id stands right behind the word that it belongs to, and in the order of the arguments of the call that follows,
 // so that writing an id is one look-up and the call only copies. Customers' words are repeated as they were.
 
