@@ -45,7 +45,7 @@ const choice = <const T extends string>(...names: T[]): Kind<T> & { readonly uni
   expects: names.join(" or "),
   written: "text",
 });
-const flag = { schema: z.boolean(), expects: "true or false", written: "flag", unit: "yes/no" } as const;
+const flag = { schema: z.boolean(), expects: "true or false", written: "flag", unit: "true/false" } as const;
 const text = (expects: string): Kind<string> => ({ schema: z.string().min(1), expects, written: "text" });
 
 /** Kind, default, unit, what it does, source, and the paper's value where it is another one. */

@@ -38,11 +38,11 @@ export default {
         ...described("most new tokens of a line", "tokens", "none, it is required"),
         demandOption: true,
       })
-      .option("greedy", { type: "boolean", describe: "always the likeliest token [yes/no] (default false; ours)" })
+      .option("greedy", { type: "boolean", describe: "always the likeliest token [true/false] (default false; ours)" })
       .option("stop", described("ids, separated by commas, that end a line and are kept", "ids", "none"))
       .option("json", {
         type: "boolean",
-        describe: "for symmetry: the output is JSON anyway [yes/no] (default true; ours)",
+        describe: "for symmetry: the output is JSON anyway [true/false] (default true; ours)",
       }) as unknown as Argv<Options>,
   handler,
 } satisfies CommandModule<object, Options>;

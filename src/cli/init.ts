@@ -57,7 +57,7 @@ export default {
     return yargs
       .option("tied", {
         type: "boolean",
-        describe: "the output matrix is the embedding [yes/no] (default true; measured)",
+        describe: "the output matrix is the embedding [true/false] (default true; measured)",
       })
       .option("json", jsonOption) as unknown as Argv<Options>;
   },

@@ -60,7 +60,7 @@ export function described(help: string, unit: string, value: string, source = "o
 }
 
 export const jsonOption = {
-  describe: "the result as JSON on stdout, everything else on stderr [yes/no] (default false; ours)",
+  describe: "the result as JSON on stdout, everything else on stderr [true/false] (default false; ours)",
   type: "boolean",
 } as const;
 

@@ -23,7 +23,7 @@ export default {
       })
       .option("json", {
         type: "boolean",
-        describe: "for symmetry: the output is JSON anyway [yes/no] (default true; ours)",
+        describe: "for symmetry: the output is JSON anyway [true/false] (default true; ours)",
       }) as unknown as Argv<Options>,
   handler,
 } satisfies CommandModule<object, Options>;
