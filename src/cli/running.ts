@@ -1,7 +1,7 @@
 // What the commands that make a run share: a new run or one to go on with, its policy, Ctrl-C, and leaving it in order.
 
 import { setMaxListeners } from "node:events";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { type Config, flagName } from "../config.ts";
 import { UsageError } from "../errors.ts";
 import type { Table } from "../play.ts";
@@ -49,12 +49,13 @@ export async function withRun<C>(
   const runs = argv.runs ?? RUNS;
   const resumed = argv.resume === undefined ? null : resume(argv, runs, argv.resume);
   if (argv.run !== undefined) RunDirectory.checkName(runs, argv.run);
+  const config = resumed
+    ? kind.read(resumed.readJson("config.json")!, join(resumed.dir, "config.json"))
+    : kind.config();
+  resumed?.open();
   let opened = resumed;
   let table: Table | undefined;
   try {
-    const config = resumed
-      ? kind.read(resumed.readJson("config.json")!, join(resumed.dir, "config.json"))
-      : kind.config();
     const step = resumed?.checkpoints().at(-1) ?? 0;
     table = await Table.open(kind.options(config), resumed && step ? resumed.checkpointPath(step) : null);
     opened ??= RunDirectory.create(runs, argv.run ?? RunDirectory.freeName(runs, kind.name(config)), config);
@@ -78,7 +79,7 @@ function resume(argv: RunOptions, runs: string, name: string): RunDirectory {
   for (const [other, value] of Object.entries(argv))
     if (OWN.includes(other) && value !== undefined)
       throw new UsageError(`--resume ${name} with --${other} ${value}: leave one of them out`);
-  return RunDirectory.open(runs, name);
+  return RunDirectory.find(runs, name);
 }
 
 /** The first Ctrl-C (or SIGTERM) asks to stop after the step, the second one stops at once. */
@@ -100,8 +101,9 @@ function onInterrupt(display: Display): Stop {
 /** Exit code of a run that a person stopped: 128 + SIGINT, as shells have it. */
 const STOPPED = 130;
 
-/** Says how to go on with a run that was stopped. */
-export function stopped(display: Display, how: string): void {
-  display.line(`stopped; to go on: node train.js ${how}`);
+/** Says how to go on with a run that was stopped; `command` is what stands before the options. */
+export function stopped(display: Display, run: RunDirectory, command = "node train.js"): void {
+  const name = run.dir === resolve(RUNS, run.name) ? run.name : run.dir;
+  display.line(`stopped; to go on: ${command} --resume ${name}`);
   process.exitCode = STOPPED;
 }

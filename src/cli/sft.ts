@@ -74,7 +74,7 @@ async function handler(argv: Options): Promise<void> {
       stopped: () => stop.requested,
     });
     const checkpoint = run.checkpointPath(last);
-    if (!finished) return stopped(display, `sft --resume ${run.name}`);
+    if (!finished) return stopped(display, run, "node train.js sft");
     display.line(`done; the policy is in ${checkpoint}`);
     if (argv.json) process.stdout.write(`${JSON.stringify({ run: run.dir, checkpoint })}\n`);
   });

@@ -33,7 +33,7 @@ async function handler(argv: Options): Promise<void> {
   await withRun(argv, kind(argv), async ({ config, run, step, table, display, stop }) => {
     const observer = new Observer(run, display, config.steps, step);
     const finished = await train({ config, table, run, observer, stop }, step);
-    if (!finished) return stopped(display, `--resume ${run.name}`);
+    if (!finished) return stopped(display, run);
     const summary = closing(config, run, display, observer.seconds());
     if (argv.json) process.stdout.write(`${JSON.stringify(summary ?? { run: run.dir })}\n`);
   });

@@ -141,13 +141,13 @@ test("Ctrl-C finishes the step, saves, says how to go on, and going on gives the
 
 test("Ctrl-C in an evaluation in between saves the updates before it", async () => {
   let asked = false;
-  const more = "--save-every 3 --eval-every 1 --eval-tasks 20 --run measured".split(" ");
+  const more = "--save-every 3 --eval-every 1 --eval-tasks 20 --runs other --run measured".split(" ");
   const { code, out } = await tarl([...tiny.slice(0, -4), "--steps", "3", ...more], (out, child) => {
     if (!asked && /step 1\/3/.test(out)) asked = child.kill("SIGINT");
   });
   assert.is(code, 130, out);
-  assert.equal(fs.readdirSync(join(dir, "runs/measured/checkpoints")), ["step-1"]);
-  assert.is(metrics("measured").length, 1);
+  assert.match(out, `to go on: node train.js --resume ${join(dir, "other/measured")}`);
+  assert.equal(fs.readdirSync(join(dir, "other/measured/checkpoints")), ["step-1"]);
 });
 
 test.run();

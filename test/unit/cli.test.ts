@@ -7,12 +7,14 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { main } from "../../src/cli/main.ts";
 import { options } from "../../src/config.ts";
+import { root } from "../../src/root.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "tarl-cli-"));
 const file = (name: string, text: string) => {
   fs.writeFileSync(join(dir, name), text);
   return join(dir, name);
 };
+const files = () => fs.readdirSync(dir, { recursive: true, encoding: "utf8" }).sort();
 test.after(() => fs.rmSync(dir, { recursive: true }));
 
 /** Runs a command in this process, with what it prints. */
@@ -46,6 +48,8 @@ async function run(...args: string[]): Promise<{ code: number; out: string; err:
 const recipe = file("recipe.json", '{"domain":"shop","optimizer":{"kind":"sgd"},"phases":[]}');
 const unknown = file("unknown.json", '{"lr":0.1,"learning_rate":1}');
 const broken = file("broken.json", "{");
+fs.mkdirSync(join(dir, "model"));
+fs.copyFileSync(join(root, "assets/policy/config.json"), join(dir, "model/config.json"));
 const list = file("list.json", "[1]");
 
 const bad: [line: string, message: RegExp][] = [
@@ -72,6 +76,8 @@ const bad: [line: string, message: RegExp][] = [
   [`--config ${list}`, /expected a JSON object of options$/],
   [`--config ${unknown}`, /unknown\.json: learning_rate: no such option$/],
   ["--run a/b", /^--run a\/b: expected letters/],
+  ["--resume model", /model\/config\.json: architectures: no such option$/],
+  ["sft --resume model", /model\/config\.json is not one of supervised training$/],
   ["--resume nothing", /^--resume nothing: no run/],
   ["--resume nothing --lr 1", /^--resume nothing takes its options from the run: leave --lr out$/],
   ["--resume nothing --run other", /^--resume nothing with --run other: leave one of them out$/],
@@ -107,21 +113,13 @@ const bad: [line: string, message: RegExp][] = [
 ];
 for (const [line, message] of bad)
   test(`exit code 2: ${line.replaceAll(dir, "")}`, async () => {
-    const before = fs.readdirSync(dir).sort();
+    const before = files();
     const { code, out, err } = await run(...line.split(" "));
     assert.is(code, 2, err);
     assert.is(out, "");
     assert.match(err, /^tarl: .*\n$/);
     assert.match(err.slice("tarl: ".length, -1), message);
-    const runs = fs.existsSync(join(dir, "runs")) ? fs.readdirSync(join(dir, "runs")) : [];
-    assert.equal(runs, [], "no run is left behind");
-    assert.equal(
-      fs
-        .readdirSync(dir)
-        .filter((name) => name !== "runs")
-        .sort(),
-      before.filter((name) => name !== "runs"),
-    );
+    assert.equal(files(), before, "nothing is left behind");
   });
 
 test("tasks are listed and shown, for people and for programs", async () => {
