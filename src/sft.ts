@@ -100,7 +100,8 @@ export async function sft(recipe: Recipe, table: Table, sampling: SamplingSettin
   return true;
 }
 
-function checkDrills({ phases }: Recipe, { name: domain, drills = {} }: Domain): void {
+/** Throws a UsageError where a recipe names a drill that its domain lacks. */
+export function checkDrills({ phases }: Recipe, { name: domain, drills = {} }: Domain): void {
   const known = Object.keys(drills).join(", ") || "none";
   for (const [i, phase] of phases.entries())
     for (const name of Object.keys(phase.drills))

@@ -17,6 +17,8 @@ export interface RunKind<C> {
   /** From the config.json of a run to go on with; `file` is its path. */
   readonly read: (json: object, file: string) => C;
   readonly options: (config: C) => Config;
+  /** Rejects with a UsageError where the domain has not what the config asks for. */
+  readonly check: (config: C, table: Table) => Promise<void>;
   /** What a run is called when nobody names it. */
   readonly name: (config: C) => string;
   /** One line for the start. */
@@ -58,6 +60,7 @@ export async function withRun<C>(
   try {
     const step = resumed?.checkpoints().at(-1) ?? 0;
     table = await Table.open(kind.options(config), resumed && step ? resumed.checkpointPath(step) : null);
+    await kind.check(config, table);
     opened ??= RunDirectory.create(runs, argv.run ?? RunDirectory.freeName(runs, kind.name(config)), config);
     const run = opened;
     run.rewind(step);

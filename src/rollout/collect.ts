@@ -3,6 +3,7 @@
 // Nothing depends on timing: every seed is derived from (run seed, label, task, sample), results keep their order.
 // Test: test/unit/collect.test.ts
 
+import { UsageError } from "../errors.ts";
 import { derive } from "../random.ts";
 import type {
   AgentTurn,
@@ -180,7 +181,8 @@ function failure(sandbox: Sandbox, signal?: AbortSignal): Ending {
   return sandbox.error === undefined ? "error" : "user-fault";
 }
 
-function checkPrompt(prompt: readonly number[], limits: TokenLimits): void {
-  if (prompt.length > limits.promptTokens)
-    throw new Error(`the prompt has ${prompt.length} tokens, more than the ${limits.promptTokens} of --prompt-tokens`);
+/** Throws a UsageError where a prompt is too long. */
+export function checkPrompt(prompt: readonly number[], { promptTokens }: Pick<TokenLimits, "promptTokens">): void {
+  if (prompt.length > promptTokens)
+    throw new UsageError(`--prompt-tokens ${promptTokens}: the prompt has ${prompt.length} tokens`);
 }

@@ -50,6 +50,23 @@ const unknown = file("unknown.json", '{"lr":0.1,"learning_rate":1}');
 const broken = file("broken.json", "{");
 fs.mkdirSync(join(dir, "model"));
 fs.copyFileSync(join(root, "assets/policy/config.json"), join(dir, "model/config.json"));
+const tokenizer = fs.readFileSync(join(root, "assets/policy/tokenizer.json"), "utf8");
+const copied = (name: string, change: (tokenizer: string) => string) => {
+  fs.cpSync(join(dir, "model"), join(dir, name), { recursive: true });
+  return file(`${name}/tokenizer.json`, change(tokenizer));
+};
+copied("narrow", String);
+const narrow = fs.readFileSync(join(dir, "narrow/config.json"), "utf8");
+file("narrow/config.json", narrow.replace(/("max_position_embeddings": )\d+/, "$120"));
+copied("silent", (json) => json.replaceAll("<|im_start|>", "<|start|>"));
+copied("large", (json) =>
+  json.replace('"added_tokens":[', '"added_tokens":[{"id":5000,"content":"<|x|>","special":true},'),
+);
+const phase = '"phases":[{"name":"a","tokens":9,"lr":1,"length":9,"drills":{"fly":1}}]';
+const drill = file("drill.json", `{"domain":"shop","optimizer":{"kind":"muon"},${phase}}`);
+const bank = file("bank.json", `{"domain":"bank","optimizer":{"kind":"muon"},${phase}}`);
+const rate = file("rate.json", '{"lr":0.1}');
+const domain = file("domain.json", '{"domain":"retail"}');
 const list = file("list.json", "[1]");
 
 const bad: [line: string, message: RegExp][] = [
@@ -82,6 +99,17 @@ const bad: [line: string, message: RegExp][] = [
   ["--resume nothing --lr 1", /^--resume nothing takes its options from the run: leave --lr out$/],
   ["--resume nothing --run other", /^--resume nothing with --run other: leave one of them out$/],
   ["--model nowhere", /nowhere.*does not exist$/],
+  ["--model silent", /^.*silent: the tokenizer has no <\|im_start\|>, which the chat format needs$/],
+  ["eval --model large", /^.*large: the tokenizer has 5001 ids, the policy \d+$/],
+  ["--model narrow", /^.*narrow: the prompt has \d+ tokens, the policy's context 20$/],
+  ["--train-databases 1 --tasks 50", /^--train-databases 1 with --tasks 50: shop has too few /],
+  ["--prompt-tokens 20 --eval-tasks 0", /^--prompt-tokens 20: the prompt has \d+ tokens$/],
+  ["eval --domain retail --families cancel", /^--prompt-tokens 256: the prompt has \d+ tokens$/],
+  [`eval --config ${rate}`, /rate\.json: lr: not an option of this command$/],
+  [`tasks list --config ${rate}`, /rate\.json: lr: not an option of this command$/],
+  [`sft --config ${domain}`, /domain\.json: domain: not an option of this command$/],
+  [`sft --recipe ${drill}`, /^recipe: phases\.0\.drills\.fly: the domain shop has no such drill/],
+  [`sft --recipe ${bank}`, /bank\.json: domain bank: expected one of retail, shop$/],
   ["--domain bank", /^--domain bank: expected one of /],
   ["--families steal", /^--families steal: shop has /],
   ["fly", /^Unknown argument: fly$/],
@@ -99,11 +127,15 @@ const bad: [line: string, message: RegExp][] = [
   ["tasks list --count 1 --count 2", /^--count 1 2: expected one value$/],
   ["tasks list --split test", /^--split test: expected train or held-out$/],
   ["tasks show shop/1/cancel/999", /^shop\/1\/cancel\/999: no such task/],
+  ["tasks show shop//cancel/", /no such task/],
+  ["tasks show shop/1/cancel/0/9", /no such task/],
+  ["tasks list --count 999 --train-databases 1", /^--count 999: shop has too few /],
   ["tasks show bank/1/cancel/0", /^--domain bank: expected/],
   ["score --model embedded", /^Missing required argument: ids$/],
   ["score --ids missing.jsonl --dtype fp16", /^--dtype fp16: expected fp32 or bf16$/],
   ["generate --ids x --new 0", /^--new 0: expected a whole number/],
   ["generate --ids x --new 5 --greedy --temperature 1", /^--greedy with --temperature/],
+  ["generate --ids x --new 5 --stop 99999999", /^--stop 99999999: expected whole numbers from 0 to \d+$/],
   ["generate --ids x --new 5 --stop 1 --stop 2", /^--stop 1 2: expected one value$/],
   ["init --out a --out b --domain shop", /^--out a b: expected one value$/],
   ["init --out here", /^init takes a tokenizer from/],
@@ -111,6 +143,8 @@ const bad: [line: string, message: RegExp][] = [
   ["init --out here --domain shop --std -1", /^--std -1: expected a number above 0$/],
   ["init --out . --domain shop", /^--out \.: it exists$/],
 ];
+const { native } = await import("../../src/policy/native.ts");
+if (!native.cuda()) bad.push(["score --ids x --device cuda", /^--device cuda: no GPU is found; expected cpu or auto$/]);
 for (const [line, message] of bad)
   test(`exit code 2: ${line.replaceAll(dir, "")}`, async () => {
     const before = files();
