@@ -80,7 +80,8 @@ test("a run trains, and says what it did", async () => {
   assert.equal(Object.keys(summary), ["before", "after", "difference", "tasks", "trials", "seed", "wall_s"]);
   assert.is(summary.before.pass.length, 4);
   assert.equal([summary.tasks, summary.trials, summary.seed], [2, 4, 3]);
-  assert.equal(JSON.parse(out.trim().split("\n").at(-1)!), summary, "--json prints it");
+  const printed = JSON.parse(out.trim().split("\n").at(-1)!);
+  assert.equal(printed, { run: join(dir, "runs/straight"), ...summary }, "--json prints it");
   const names = fs.readdirSync(join(dir, "runs/straight", `checkpoints/step-${STEPS}`));
   for (const name of ["config.json", "model.safetensors", "tokenizer.json", "optimizer.safetensors"])
     assert.ok(names.includes(name), name);
