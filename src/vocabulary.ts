@@ -4,6 +4,7 @@
 import { UsageError } from "./errors.ts";
 import { demonstrateAs } from "./play.ts";
 import { train } from "./policy/bpe.ts";
+import { BYTE_SYMBOLS } from "./policy/bytes.ts";
 import type { TokenizerJson } from "./policy/tokenizer.ts";
 import { attempts } from "./rollout/collect.ts";
 import { chatFormat } from "./rollout/format.ts";
@@ -21,6 +22,9 @@ const CONTROLS = [
   { content: "<tool_response>", special: false },
   { content: "</tool_response>", special: false },
 ] as const;
+
+/** Every byte and every control token has an id. */
+export const LEAST_IDS = BYTE_SYMBOLS.length + CONTROLS.length;
 
 /** Code points end here; the ids of the control tokens follow in `letters`. */
 const CODE_POINTS = 0x110000;

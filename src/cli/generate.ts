@@ -4,7 +4,7 @@ import type { Argv, CommandModule } from "yargs";
 import { UsageError } from "../errors.ts";
 import { derive } from "../random.ts";
 import { readIds } from "./ids.ts";
-import { addOptions, configOf, described, typedOptions, wholeNumber } from "./options.ts";
+import { addOptions, alwaysJson, configOf, described, typedOptions, wholeNumber } from "./options.ts";
 
 interface Options {
   readonly ids: string;
@@ -40,10 +40,7 @@ export default {
       })
       .option("greedy", { type: "boolean", describe: "always the likeliest token [true/false] (default false; ours)" })
       .option("stop", described("ids, separated by commas, that end a line and are kept", "ids", "none"))
-      .option("json", {
-        type: "boolean",
-        describe: "for symmetry: the output is JSON anyway [true/false] (default true; ours)",
-      }) as unknown as Argv<Options>,
+      .option("json", alwaysJson) as unknown as Argv<Options>,
   handler,
 } satisfies CommandModule<object, Options>;
 

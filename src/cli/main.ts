@@ -8,12 +8,20 @@ import doctor from "./doctor.ts";
 import evaluate from "./eval.ts";
 import generate from "./generate.ts";
 import init from "./init.ts";
+import { isRunning } from "./running.ts";
 import sandbox from "./sandbox.ts";
 import score from "./score.ts";
 import setup from "./setup.ts";
 import sft from "./sft.ts";
 import tasks from "./tasks.ts";
 import train from "./train.ts";
+
+/** Where nobody reads any more (`| head`), a command has done what was wanted; a run goes on, its log is a file. */
+for (const out of [process.stdout, process.stderr])
+  out.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    if (!isRunning()) process.exit();
+  });
 
 /** Runs one command line (without node and script) and returns the exit code. Prints nothing but what a command prints. */
 export async function main(args: readonly string[]): Promise<number> {

@@ -63,6 +63,13 @@ export const jsonOption = {
   type: "boolean",
 } as const;
 
+/** Of a command that prints nothing else. */
+export const alwaysJson = {
+  describe: "the output is JSON with and without it [true] (default true; ours)",
+  type: "boolean",
+  choices: [true],
+} as const;
+
 /** Adds --preset and --config. */
 export function addSources<T>(yargs: Argv<T>): Argv<T & Sources> {
   return yargs

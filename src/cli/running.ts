@@ -35,6 +35,13 @@ export interface Job<C> {
   readonly stop: Stop;
 }
 
+let running = false;
+
+/** Is this process here for a run? */
+export function isRunning(): boolean {
+  return running;
+}
+
 /** Options of a run that --resume takes from the run itself. */
 const OWN = ["run", "config", "preset", "recipe"];
 
@@ -47,6 +54,7 @@ export async function withRun<C>(
   kind: RunKind<C>,
   work: (job: Job<C>) => Promise<void>,
 ): Promise<void> {
+  running = true;
   const { Table } = await import("../play.ts");
   const runs = argv.runs ?? RUNS;
   const resumed = argv.resume === undefined ? null : resume(argv, runs, argv.resume);

@@ -2,7 +2,7 @@
 
 import type { Argv, CommandModule } from "yargs";
 import { readIds } from "./ids.ts";
-import { addOptions, configOf, described } from "./options.ts";
+import { addOptions, alwaysJson, configOf, described } from "./options.ts";
 
 interface Options {
   readonly ids: string;
@@ -21,10 +21,7 @@ export default {
         ...described("one JSON array of token ids per line", "file", "none, it is required"),
         demandOption: true,
       })
-      .option("json", {
-        type: "boolean",
-        describe: "for symmetry: the output is JSON anyway [true/false] (default true; ours)",
-      }) as unknown as Argv<Options>,
+      .option("json", alwaysJson) as unknown as Argv<Options>,
   handler,
 } satisfies CommandModule<object, Options>;
 

@@ -1,5 +1,6 @@
 // The command line: bad input is one line and exit code 2, and nothing is left behind.
 
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -135,8 +136,11 @@ const bad: [line: string, message: RegExp][] = [
   ["score --ids missing.jsonl --dtype fp16", /^--dtype fp16: expected fp32 or bf16$/],
   ["generate --ids x --new 0", /^--new 0: expected a whole number/],
   ["generate --ids x --new 5 --greedy --temperature 1", /^--greedy with --temperature/],
+  ["generate --ids x --new 5 --no-json", /json, Given: false, Choices: true/],
+  ["score --ids x --no-json", /json, Given: false, Choices: true/],
   ["generate --ids x --new 5 --stop 99999999", /^--stop 99999999: expected whole numbers from 0 to \d+$/],
   ["generate --ids x --new 5 --stop 1 --stop 2", /^--stop 1 2: expected one value$/],
+  ["init --out here --domain shop --vocab 262", /^--vocab 262: expected at least 263 /],
   ["init --out a --out b --domain shop", /^--out a b: expected one value$/],
   ["init --out here", /^init takes a tokenizer from/],
   ["init --out here --domain shop --heads 3 --kv-heads 2", /^--kv-heads 2 with --heads 3/],
@@ -167,6 +171,14 @@ test("tasks are listed and shown, for people and for programs", async () => {
   const shown = await run("tasks", "show", tasks[0].id, "--json");
   assert.equal(JSON.parse(shown.out), tasks[0]);
   assert.match((await run("tasks", "show", tasks[0].id)).out, tasks[0].scenario.opening);
+});
+
+test("a reader that goes away ends a command without a word", () => {
+  const url = new URL("../../src/cli/main.js", import.meta.url);
+  const script = `const { main } = await import("${url}"); process.exitCode = await main(process.argv.slice(1));`;
+  const line = `"${process.execPath}" --input-type=module -e '${script}' -- tasks list --json --count 3000 | head -c 1`;
+  const { stdout, stderr } = spawnSync("bash", ["-c", line], { encoding: "utf8" });
+  assert.equal([stdout, stderr], ["{", ""]);
 });
 
 test("an evaluation for programs is one JSON object", async () => {
