@@ -45,7 +45,7 @@ const choice = <const T extends string>(...names: T[]): Kind<T> & { readonly uni
   expects: names.join(" or "),
   written: "text",
 });
-const flag = { schema: z.boolean(), expects: "true or false", written: "flag", unit: "yes/no" } as const;
+const flag = { schema: z.boolean(), expects: "true or false", written: "flag", unit: "true/false" } as const;
 const text = (expects: string): Kind<string> => ({ schema: z.string().min(1), expects, written: "text" });
 
 /** Kind, default, unit, what it does, source, and the paper's value where it is another one. */
@@ -111,7 +111,8 @@ export const optionGroups = {
   Conversations: {
     turns: option(whole(1, 1000), 14, "turns", "most turns of the agent", "measured", 30),
     turnTokens: option(whole(1), 96, "tokens", "most tokens of one turn", "measured", 1024),
-    promptTokens: option(whole(1), 256, "tokens", "longest prompt", "measured", 4096),
+    // The paper has 4096; retail's prompt is longer in small vocabularies.
+    promptTokens: option(whole(1), 256, "tokens", "longest prompt", "measured", 8192),
     contextTokens: option(whole(2), 768, "tokens", "most tokens of one conversation", "measured", 32_768),
     invalidInRow: option(whole(1), 3, "turns", "unusable turns in a row that end a conversation", "ours"),
     concurrent: option(whole(1, 65_536), 128, "conversations", "most conversations at once", "ours"),
@@ -276,6 +277,10 @@ const contradictions: readonly [(c: Config) => boolean, (c: Config) => string][]
     (c) => c.promptTokens >= c.contextTokens,
     (c) =>
       `--prompt-tokens ${c.promptTokens} with --context-tokens ${c.contextTokens}: a conversation needs room after its prompt`,
+  ],
+  [
+    (c) => c.evalEvery > 0 && c.evalTasks === 0,
+    (c) => `--eval-every ${c.evalEvery} with --eval-tasks 0: nothing to measure`,
   ],
   [(c) => c.warmup >= c.steps, (c) => `--warmup ${c.warmup} with --steps ${c.steps}: the rise must end before the run`],
 ];

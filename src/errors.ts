@@ -7,6 +7,15 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+/** Does `work`; a UsageError of it begins with `option` afterwards, what somebody typed that led to it. */
+export function blame<T>(option: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof UsageError ? new UsageError(`${option}: ${error.message}`) : error;
+  }
+}
+
 /** What the native addon reports. */
 export type EngineErrorCode =
   | "INVALID_ARGUMENT"

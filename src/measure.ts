@@ -5,7 +5,7 @@
 import type { Config } from "./config.ts";
 import { familyNames } from "./config.ts";
 import { domain as findDomain } from "./domains/index.ts";
-import { faulty, UsageError } from "./errors.ts";
+import { blame, faulty, UsageError } from "./errors.ts";
 import { agents, type Evaluation, evaluate } from "./eval/evaluate.ts";
 import { ruleJudge } from "./judge/rules.ts";
 import { perform, Table } from "./play.ts";
@@ -13,7 +13,7 @@ import { reward } from "./reward.ts";
 import { type Attempt, attempts, collect } from "./rollout/collect.ts";
 import { evalSampling, rewardOptions } from "./settings.ts";
 import { heldOutDatabases, type Mix, mix, sampleTasks } from "./tasks/sampler.ts";
-import type { Domain, Judge, Rollout } from "./types.ts";
+import type { Domain, Judge, Rollout, Task } from "./types.ts";
 
 /** Plays a plan of conversations and reports every finished one. */
 type Play = (plan: readonly Attempt[]) => Promise<readonly Rollout[]>;
@@ -24,8 +24,8 @@ export function measure(
   judge: Judge,
   play: Play,
 ): Promise<Evaluation> {
-  const { evalTasks, evalTrials, evalSeed } = config;
-  return evaluate(sampleTasks(domain, families, heldOutDatabases(), evalTasks, "held-out", evalSeed), {
+  const { evalTrials, evalSeed } = config;
+  return evaluate(heldOutTasks(config, domain, families), {
     trials: evalTrials,
     play: (tasks, trials) => play(attempts(tasks, trials, evalSeed, "held-out")),
     decode,
@@ -35,6 +35,13 @@ export function measure(
       return verdict.judgement.scores && reward(verdict, rollout.turns, rewardOptions(config, true)).total;
     },
   });
+}
+
+/** The tasks of every measurement; a UsageError where there are not so many. */
+export function heldOutTasks({ evalTasks, evalSeed }: Config, domain: Domain, families: Mix): Task[] {
+  return blame(`--eval-tasks ${evalTasks}`, () =>
+    sampleTasks(domain, families, heldOutDatabases(), evalTasks, "held-out", evalSeed),
+  );
 }
 
 /** A measurement by itself: of the policy of a config, or of one of `agents`. */

@@ -5,17 +5,19 @@
 import { join } from "node:path";
 import { type Config, familyNames } from "./config.ts";
 import { domain as findDomain } from "./domains/index.ts";
-import { faulty, UsageError } from "./errors.ts";
+import { blame, faulty, UsageError } from "./errors.ts";
 import type { Agent } from "./eval/evaluate.ts";
+import { readConfig } from "./policy/checkpoint.ts";
+import { native } from "./policy/native.ts";
 import { openPolicy } from "./policy/policy.ts";
 import { loadTokenizer, type Tokenizer } from "./policy/tokenizer.ts";
 import { derive } from "./random.ts";
-import { type Attempt, collect, converse, demonstrate, type Sandbox } from "./rollout/collect.ts";
+import { type Attempt, checkPrompt, collect, converse, demonstrate, type Sandbox } from "./rollout/collect.ts";
 import { chatFormat } from "./rollout/format.ts";
 import { root } from "./root.ts";
 import { Session } from "./sandbox/session.ts";
 import type { SamplingSettings } from "./settings.ts";
-import { type Mix, mix } from "./tasks/sampler.ts";
+import { heldOutDatabases, type Mix, mix, sampleTasks } from "./tasks/sampler.ts";
 import type { Domain, Format, Habits, Policy, Rollout } from "./types.ts";
 import { ScriptedUser } from "./user/scripted.ts";
 
@@ -27,6 +29,12 @@ export type Conversing = Pick<
 /** The folder of a model that an option names. */
 export function modelPath(model: string): string {
   return model === "embedded" ? join(root, "assets", "policy") : model;
+}
+
+/** How a config opens an engine; a GPU that is not there is a UsageError. */
+export function engineOf({ model, device, dtype, threads }: Pick<Config, "model" | "device" | "dtype" | "threads">) {
+  if (device === "cuda" && !native.cuda()) throw new UsageError("--device cuda: no GPU is found; expected cpu or auto");
+  return { model: modelPath(model), device, dtype, threads };
 }
 
 export class Table {
@@ -45,11 +53,18 @@ export class Table {
     const families = mix(domain, familyNames(config), config.refuseShare);
     const model = checkpoint ?? modelPath(config.model);
     const tokenizer = loadTokenizer(model);
-    const { device, dtype, threads } = config;
+    const format = blame(model, () => chatFormat(tokenizer));
+    const { vocabSize, maxPositions } = readConfig(model);
+    if (tokenizer.size > vocabSize)
+      throw new UsageError(`${model}: the tokenizer has ${tokenizer.size} ids, the policy ${vocabSize}`);
+    const prompt = await onePrompt(domain, families, format, config);
+    checkPrompt(prompt, config);
+    if (prompt.length >= maxPositions)
+      throw new UsageError(`${model}: the prompt has ${prompt.length} tokens, the policy's context ${maxPositions}`);
     const vocabLimit = tokenizer.size; // rows of the embedding beyond the tokenizer are padding
-    const engine = { device, dtype, threads, vocabLimit, role: "policy", fresh: checkpoint === null } as const;
-    const policy = await openPolicy({ model, ...engine });
-    return new Table(domain, families, policy, tokenizer, chatFormat(tokenizer), config);
+    const role = { role: "policy", fresh: checkpoint === null } as const;
+    const policy = await openPolicy({ ...engineOf(config), model, vocabLimit, ...role });
+    return new Table(domain, families, policy, tokenizer, format, config);
   }
 
   /** One conversation of the policy. */
@@ -75,11 +90,17 @@ export class Table {
   decode = (ids: ArrayLike<number>): string => this.format.decode(ids);
 }
 
+/** A prompt to look at: where one is too long, every conversation breaks off. */
+async function onePrompt(domain: Domain, families: Mix, format: Format, limits: Conversing): Promise<number[]> {
+  const [task] = sampleTasks(domain, families, heldOutDatabases(), 1, "prompt");
+  const { system, tools, user } = await sandboxFor(domain, { task, sample: 0, seed: 0 }, limits).start();
+  return format.prompt(system, tools, user);
+}
+
 /** The policy that a run started from, for the KL to it. */
-export function openReference({ model, device, dtype, threads }: Config): Promise<Policy> {
-  const dir = modelPath(model);
-  const vocabLimit = loadTokenizer(dir).size;
-  return openPolicy({ model: dir, device, dtype, threads, vocabLimit, role: "reference" });
+export function openReference(config: Config): Promise<Policy> {
+  const engine = engineOf(config);
+  return openPolicy({ ...engine, vocabLimit: loadTokenizer(engine.model).size, role: "reference" });
 }
 
 /** One conversation of a domain's scripted expert, as tokens of any format. Rejects where it was spoiled. */

@@ -7,7 +7,7 @@ import { UsageError } from "./errors.ts";
 import { oracleHabits } from "./eval/evaluate.ts";
 import type { Table } from "./play.ts";
 import { Random } from "./random.ts";
-import { checkDrills, DEMONSTRATIONS, type Moment, momentOf, type Recipe } from "./recipe.ts";
+import { DEMONSTRATIONS, type Moment, momentOf, type Recipe } from "./recipe.ts";
 import type { Attempt } from "./rollout/collect.ts";
 import type { SamplingSettings } from "./settings.ts";
 import { heldOutDatabases, sampleTasks, trainDatabases } from "./tasks/sampler.ts";
@@ -68,7 +68,6 @@ const loss: LossOptions = {
 
 /** Follows the recipe to its end, or until `run.stopped()`; true when it came to its end. */
 export async function sft(recipe: Recipe, table: Table, sampling: SamplingSettings, run: SftRun): Promise<boolean> {
-  checkDrills(recipe, table.domain, "--recipe");
   const check = await heldOutCheck(recipe, table, sampling);
   let { step, tokens } = run;
   let lesson = await nextLesson(recipe, table, step, tokens);

@@ -6,11 +6,12 @@
 import { advantages, spreadTurns, turnAdvantages } from "./advantage.ts";
 import { pack } from "./batch.ts";
 import type { Config } from "./config.ts";
+import { faulty } from "./errors.ts";
 import { ruleJudge } from "./judge/rules.ts";
 import { measure } from "./measure.ts";
 import { openReference, type Table } from "./play.ts";
 import { reward } from "./reward.ts";
-import { attempts, faulty } from "./rollout/collect.ts";
+import { attempts } from "./rollout/collect.ts";
 import { evaluationFile } from "./run/closing.ts";
 import type { RunDirectory } from "./run/directory.ts";
 import { type Graded, rolloutLine, type StepLine, stepLine } from "./run/metrics.ts";
@@ -47,17 +48,25 @@ export async function train(training: Training, start: number): Promise<boolean>
   const { config, table, run, observer, stop } = training;
   const judge = ruleJudge(table.domain);
   const reference = config.klCoef > 0 ? await openReference(config) : null;
+  let saved = start;
+  const save = async (step: number) => {
+    if (step === saved) return;
+    await run.checkpoint(step, config.keep, (dir) => table.policy.save(dir, { optimizer: true }));
+    saved = step;
+  };
   try {
     for (let step = start; ; step++) {
       await measureWhereDue(training, judge, step);
-      if (stop.requested) return false;
+      if (stop.requested) {
+        await save(step);
+        return false;
+      }
       if (step === config.steps) return true;
 
       const line = await update(training, judge, reference, step);
       run.append("metrics.jsonl", line);
       observer.updated(line);
-      if (line.step % config.saveEvery === 0 || line.step === config.steps || stop.requested)
-        await run.checkpoint(line.step, config.keep, (dir) => table.policy.save(dir, { optimizer: true }));
+      if (line.step % config.saveEvery === 0 || line.step === config.steps || stop.requested) await save(line.step);
     }
   } finally {
     await reference?.dispose();

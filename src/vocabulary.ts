@@ -5,12 +5,16 @@ import { UsageError } from "./errors.ts";
 import { oracleHabits } from "./eval/evaluate.ts";
 import { demonstrateAs } from "./play.ts";
 import { train } from "./policy/bpe.ts";
+import { BYTE_SYMBOLS } from "./policy/bytes.ts";
 import type { TokenizerJson } from "./policy/tokenizer.ts";
 import { attempts } from "./rollout/collect.ts";
 import { chatFormat } from "./rollout/format.ts";
 import { CHAT_TOKENS } from "./rollout/template.ts";
 import { mix, sampleTasks, trainDatabases } from "./tasks/sampler.ts";
 import type { Domain } from "./types.ts";
+
+/** Every byte and every control token has an id. */
+export const LEAST_IDS = BYTE_SYMBOLS.length + CHAT_TOKENS.length;
 
 /** Code points end here; the ids of the control tokens follow in `letters`. */
 const CODE_POINTS = 0x110000;

@@ -29,7 +29,7 @@ async function handler(argv: Options): Promise<void> {
   const agent = argv.agent ?? "policy";
   if (agent !== "policy" && !Object.hasOwn(agents, agent))
     throw new UsageError(`--agent ${agent}: expected policy, ${Object.keys(agents).join(" or ")}`);
-  const config = configOf(argv);
+  const config = configOf(argv, KEYS);
   const engine = ["model", "device", "dtype", "threads", "evalTemperature"].find((key) =>
     Object.hasOwn(typedOptions(argv), key),
   );

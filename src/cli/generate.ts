@@ -4,7 +4,7 @@ import type { Argv, CommandModule } from "yargs";
 import { UsageError } from "../errors.ts";
 import { derive } from "../random.ts";
 import { readIds } from "./ids.ts";
-import { addOptions, configOf, described, typedOptions, wholeNumber } from "./options.ts";
+import { addOptions, alwaysJson, configOf, described, typedOptions, wholeNumber } from "./options.ts";
 
 interface Options {
   readonly ids: string;
@@ -38,18 +38,15 @@ export default {
         ...described("most new tokens of a line", "tokens", "none, it is required"),
         demandOption: true,
       })
-      .option("greedy", { type: "boolean", describe: "always the likeliest token [yes/no] (default false; ours)" })
+      .option("greedy", { type: "boolean", describe: "always the likeliest token [true/false] (default false; ours)" })
       .option("stop", described("ids, separated by commas, that end a line and are kept", "ids", "none"))
-      .option("json", {
-        type: "boolean",
-        describe: "for symmetry: the output is JSON anyway [yes/no] (default true; ours)",
-      }) as unknown as Argv<Options>,
+      .option("json", alwaysJson) as unknown as Argv<Options>,
   handler,
 } satisfies CommandModule<object, Options>;
 
 async function handler(argv: Options): Promise<void> {
   const { openPolicy } = await import("../policy/policy.ts");
-  const { modelPath } = await import("../play.ts");
+  const { engineOf } = await import("../play.ts");
   if (argv.greedy && Object.hasOwn(typedOptions(argv), "temperature"))
     throw new UsageError("--greedy with --temperature: leave one of them out");
   const config = configOf({ preset: undefined, config: undefined, ...argv });
@@ -57,8 +54,11 @@ async function handler(argv: Options): Promise<void> {
   const stopIds = argv.stop === undefined ? [] : argv.stop.split(",").map((id) => wholeNumber("stop", id, 0));
   const { topP, topK, minP } = config;
   const sampling = { temperature: argv.greedy ? 0 : config.temperature, topP, topK, minP, stopIds, maxTokens };
-  const policy = await openPolicy({ ...config, model: modelPath(config.model), role: "reference" });
+  const policy = await openPolicy({ ...engineOf(config), role: "reference" });
   try {
+    const strange = stopIds.find((id) => id >= policy.vocabSize);
+    if (strange !== undefined)
+      throw new UsageError(`--stop ${strange}: expected whole numbers from 0 to ${policy.vocabSize - 1}`);
     const lines = readIds(argv.ids, policy.vocabSize, policy.contextLength - 1);
     for (let from = 0; from < lines.length; from += config.concurrent) {
       const results = await Promise.all(

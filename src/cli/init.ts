@@ -57,7 +57,7 @@ export default {
     return yargs
       .option("tied", {
         type: "boolean",
-        describe: "the output matrix is the embedding [yes/no] (default true; measured)",
+        describe: "the output matrix is the embedding [true/false] (default true; measured)",
       })
       .option("json", jsonOption) as unknown as Argv<Options>;
   },
@@ -111,7 +111,9 @@ function readSizes(argv: Options): Sizes {
 type Given = [Tokenizer, (dir: string) => void];
 
 async function learnTokenizer(name: string, { vocab, demonstrations, seed }: Sizes): Promise<Given> {
-  const { makeTokenizer } = await import("../vocabulary.ts");
+  const { LEAST_IDS, makeTokenizer } = await import("../vocabulary.ts");
+  if (vocab < LEAST_IDS)
+    throw new UsageError(`--vocab ${vocab}: expected at least ${LEAST_IDS} for a tokenizer to learn`);
   const { Tokenizer } = await import("../policy/tokenizer.ts");
   const json = await makeTokenizer(await findDomain(name), vocab, demonstrations, seed);
   return [new Tokenizer(json), (dir) => writeFileSync(join(dir, "tokenizer.json"), `${JSON.stringify(json)}\n`)];

@@ -2,17 +2,26 @@
 // Exit codes: 0 done, 1 something broke, 2 bad input, 130 stopped. Test: test/unit/cli.test.ts
 
 import yargs from "yargs";
+import { flagName } from "../config.ts";
 import { CheckpointError, UsageError } from "../errors.ts";
 import doctor from "./doctor.ts";
 import evaluate from "./eval.ts";
 import generate from "./generate.ts";
 import init from "./init.ts";
+import { isRunning } from "./running.ts";
 import sandbox from "./sandbox.ts";
 import score from "./score.ts";
 import setup from "./setup.ts";
 import sft from "./sft.ts";
 import tasks from "./tasks.ts";
 import train from "./train.ts";
+
+/** Where nobody reads any more (`| head`), a command has done what was wanted; a run goes on, its log is a file. */
+for (const out of [process.stdout, process.stderr])
+  out.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    if (!isRunning()) process.exit();
+  });
 
 /** Runs one command line (without node and script) and returns the exit code. Prints nothing but what a command prints. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -31,6 +40,7 @@ export async function main(args: readonly string[]): Promise<number> {
       .command(setup)
       .command(doctor)
       .parserConfiguration({ "parse-numbers": false })
+      .middleware((argv) => checkTyped(args, argv), true)
       .strict()
       .locale("en")
       .wrap(110)
@@ -50,11 +60,23 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+/** Refuses what yargs would make something of: an option given twice (a list), a flag with any text (false). */
+function checkTyped(args: readonly string[], argv: { readonly [name: string]: unknown }): void {
+  for (const [name, value] of Object.entries(argv))
+    if (name !== "_" && Array.isArray(value))
+      throw new UsageError(`${flagName(name)} ${value.join(" ")}: expected one value`);
+  for (const arg of args) {
+    const [, name, text] = /^--([^=]+)=(.*)$/s.exec(arg) ?? [];
+    if (name && typeof argv[name] === "boolean" && text !== "true" && text !== "false")
+      throw new UsageError(`${arg}: expected true or false`);
+  }
+}
+
 /** yargs names an unknown option as typed and once more in camel case: the first is enough. */
 function named(message: string): string {
   const [, names] = /^Unknown arguments: (.*)$/.exec(message) ?? [];
   if (names === undefined) return message;
-  const dashed = names.split(", ").map((name) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));
-  const unknown = [...new Set(dashed)];
+  const all = names.split(", ");
+  const unknown = all.filter((name) => !all.includes(flagName(name).slice(2)) || flagName(name) === `--${name}`);
   return `Unknown argument${unknown.length > 1 ? "s" : ""}: ${unknown.join(", ")}`;
 }

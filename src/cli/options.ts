@@ -16,11 +16,10 @@ import {
 } from "../config.ts";
 import { UsageError } from "../errors.ts";
 
+const ALL = Object.keys(options) as (keyof Config)[];
+
 /** Adds every training option, in the groups of the table; `keys` picks some of them. */
-export function addOptions<T>(
-  yargs: Argv<T>,
-  keys: readonly (keyof Config)[] = Object.keys(options) as never[],
-): Argv<T> {
+export function addOptions<T>(yargs: Argv<T>, keys: readonly (keyof Config)[] = ALL): Argv<T> {
   for (const [group, rows] of Object.entries(optionGroups))
     for (const [key, row] of Object.entries(rows)) {
       if (!keys.includes(key as keyof Config)) continue;
@@ -60,8 +59,15 @@ export function described(help: string, unit: string, value: string, source = "o
 }
 
 export const jsonOption = {
-  describe: "the result as JSON on stdout, everything else on stderr [yes/no] (default false; ours)",
+  describe: "the result as JSON on stdout, everything else on stderr [true/false] (default false; ours)",
   type: "boolean",
+} as const;
+
+/** Of a command that prints nothing else. */
+export const alwaysJson = {
+  describe: "the output is JSON with and without it [true] (default true; ours)",
+  type: "boolean",
+  choices: [true],
 } as const;
 
 /** Adds --preset and --config. */
@@ -83,19 +89,24 @@ export function typedOptions(argv: object): { [key: string]: unknown } {
   return Object.fromEntries(typed.map(([key, value]) => [key, fromText(key, value)]));
 }
 
-/** Preset, then the file of --config, then what was typed. The model's path is made absolute: a run may move on elsewhere. */
-export function configOf(argv: Sources): Config {
+/**
+ * Preset, then the file of --config, then what was typed. `keys`: what the command takes, of the file too. The model's path
+ * is made absolute: a run may move on elsewhere.
+ */
+export function configOf(argv: Sources, keys: readonly (keyof Config)[] = ALL): Config {
   const typed = { values: typedOptions(argv), label: flagName };
-  const config = resolveConfig(argv.preset ?? "embedded", ...fileOf(argv), typed);
+  const config = resolveConfig(argv.preset ?? "embedded", ...fileOf(argv, keys), typed);
   return config.model === "embedded" ? config : { ...config, model: resolve(config.model) };
 }
 
 /** What --config names, if it names something. */
-function fileOf(argv: Sources): Given[] {
+function fileOf(argv: Sources, keys: readonly (keyof Config)[]): Given[] {
   if (argv.config === undefined) return [];
   const values = readJson(argv.config, "--config");
   if (typeof values !== "object" || values === null || Array.isArray(values))
     throw new UsageError(`--config ${argv.config}: expected a JSON object of options`);
+  const other = Object.keys(values).find((key) => Object.hasOwn(options, key) && !keys.includes(key as keyof Config));
+  if (other !== undefined) throw new UsageError(`${argv.config}: ${other}: not an option of this command`);
   return [{ values: values as { [key: string]: unknown }, label: (key) => `${argv.config}: ${key}` }];
 }
 

@@ -1,7 +1,7 @@
 // What the commands that make a run share: a new run or one to go on with, its policy, Ctrl-C, and leaving it in order.
 
 import { setMaxListeners } from "node:events";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { type Config, flagName } from "../config.ts";
 import { UsageError } from "../errors.ts";
 import type { Table } from "../play.ts";
@@ -17,6 +17,8 @@ export interface RunKind<C> {
   /** From the config.json of a run to go on with; `file` is its path. */
   readonly read: (json: object, file: string) => C;
   readonly options: (config: C) => Config;
+  /** Rejects with a UsageError where the domain has not what the config asks for. */
+  readonly check: (config: C, table: Table) => Promise<void>;
   /** What a run is called when nobody names it. */
   readonly name: (config: C) => string;
   /** One line for the start. */
@@ -33,6 +35,13 @@ export interface Job<C> {
   readonly stop: Stop;
 }
 
+let running = false;
+
+/** Is this process here for a run? */
+export function isRunning(): boolean {
+  return running;
+}
+
 /** Options of a run that --resume takes from the run itself. */
 const OWN = ["run", "config", "preset", "recipe"];
 
@@ -45,18 +54,21 @@ export async function withRun<C>(
   kind: RunKind<C>,
   work: (job: Job<C>) => Promise<void>,
 ): Promise<void> {
+  running = true;
   const { Table } = await import("../play.ts");
   const runs = argv.runs ?? RUNS;
   const resumed = argv.resume === undefined ? null : resume(argv, runs, argv.resume);
   if (argv.run !== undefined) RunDirectory.checkName(runs, argv.run);
+  const config = resumed
+    ? kind.read(resumed.readJson("config.json")!, join(resumed.dir, "config.json"))
+    : kind.config();
+  resumed?.open();
   let opened = resumed;
   let table: Table | undefined;
   try {
-    const config = resumed
-      ? kind.read(resumed.readJson("config.json")!, join(resumed.dir, "config.json"))
-      : kind.config();
     const step = resumed?.checkpoints().at(-1) ?? 0;
     table = await Table.open(kind.options(config), resumed && step ? resumed.checkpointPath(step) : null);
+    await kind.check(config, table);
     opened ??= RunDirectory.create(runs, argv.run ?? RunDirectory.freeName(runs, kind.name(config)), config);
     const run = opened;
     run.rewind(step);
@@ -78,7 +90,7 @@ function resume(argv: RunOptions, runs: string, name: string): RunDirectory {
   for (const [other, value] of Object.entries(argv))
     if (OWN.includes(other) && value !== undefined)
       throw new UsageError(`--resume ${name} with --${other} ${value}: leave one of them out`);
-  return RunDirectory.open(runs, name);
+  return RunDirectory.find(runs, name);
 }
 
 /** The first Ctrl-C (or SIGTERM) asks to stop after the step, the second one stops at once. */
@@ -100,8 +112,9 @@ function onInterrupt(display: Display): Stop {
 /** Exit code of a run that a person stopped: 128 + SIGINT, as shells have it. */
 const STOPPED = 130;
 
-/** Says how to go on with a run that was stopped. */
-export function stopped(display: Display, how: string): void {
-  display.line(`stopped; to go on: node train.js ${how}`);
+/** Says how to go on with a run that was stopped; `command` is what stands before the options. */
+export function stopped(display: Display, run: RunDirectory, command = "node train.js"): void {
+  const name = run.dir === resolve(RUNS, run.name) ? run.name : run.dir;
+  display.line(`stopped; to go on: ${command} --resume ${name}`);
   process.exitCode = STOPPED;
 }

@@ -3,7 +3,6 @@
 import type { Argv, CommandModule } from "yargs";
 import { domain, domainNames } from "../domains/index.ts";
 import { dumps } from "../domains/python.ts";
-import { UsageError } from "../errors.ts";
 import { type Replayed, readDatabase, replayFile } from "../sandbox/replay.ts";
 
 interface Options {
@@ -34,11 +33,6 @@ const replay: CommandModule<object, Options> = {
         type: "string",
         demandOption: true,
         nargs: 1,
-      })
-      .check((argv) => {
-        for (const name of ["domain", "data", "calls"])
-          if (Array.isArray(argv[name])) throw new UsageError(`--${name} ${argv[name].join(" ")}: expected one value`);
-        return true;
       }),
   async handler({ domain: name, data, calls }) {
     const chosen = await domain(name);

@@ -2,7 +2,7 @@
 
 import type { Argv, CommandModule } from "yargs";
 import { readIds } from "./ids.ts";
-import { addOptions, configOf, described } from "./options.ts";
+import { addOptions, alwaysJson, configOf, described } from "./options.ts";
 
 interface Options {
   readonly ids: string;
@@ -21,18 +21,15 @@ export default {
         ...described("one JSON array of token ids per line", "file", "none, it is required"),
         demandOption: true,
       })
-      .option("json", {
-        type: "boolean",
-        describe: "for symmetry: the output is JSON anyway [yes/no] (default true; ours)",
-      }) as unknown as Argv<Options>,
+      .option("json", alwaysJson) as unknown as Argv<Options>,
   handler,
 } satisfies CommandModule<object, Options>;
 
 async function handler(argv: Options): Promise<void> {
   const { openPolicy } = await import("../policy/policy.ts");
-  const { modelPath } = await import("../play.ts");
+  const { engineOf } = await import("../play.ts");
   const config = configOf({ preset: undefined, config: undefined, ...argv });
-  const policy = await openPolicy({ ...config, model: modelPath(config.model), role: "reference" });
+  const policy = await openPolicy({ ...engineOf(config), role: "reference" });
   try {
     const lines = readIds(argv.ids, policy.vocabSize, policy.contextLength);
     for (let from = 0, to = 0; from < lines.length; from = to) {
@@ -44,7 +41,7 @@ async function handler(argv: Options): Promise<void> {
       for (let row = from; row < to; row++) ids.set(lines[row], rows[row - from]);
       const scores = await policy.score(ids, rows, config.temperature);
       for (let row = 0; row < to - from; row++) {
-        const list = (values: ArrayLike<number>) => [null, ...Array.from(values).slice(rows[row] + 1, rows[row + 1])];
+        const list = (values: Float32Array | Int32Array) => [null, ...values.subarray(rows[row] + 1, rows[row + 1])];
         const { logp, entropy, top1 } = scores;
         process.stdout.write(`${JSON.stringify({ logp: list(logp), entropy: list(entropy), top1: list(top1) })}\n`);
       }

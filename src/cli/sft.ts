@@ -4,10 +4,11 @@
 import { join } from "node:path";
 import type { Argv, CommandModule } from "yargs";
 import { type Config, resolveConfig } from "../config.ts";
+import { domainNames } from "../domains/index.ts";
 import { UsageError } from "../errors.ts";
-import { parseRecipe, type Recipe, readRecipe, totalTokens } from "../recipe.ts";
+import { checkDrills, parseRecipe, type Recipe, readRecipe, totalTokens } from "../recipe.ts";
 import { root } from "../root.ts";
-import { duration, thousands } from "../run/progress.ts";
+import { duration, gradientAlarm, thousands } from "../run/progress.ts";
 import { evalSampling } from "../settings.ts";
 import type { SftLine } from "../sft.ts";
 import { addOptions, addRun, addSources, configOf, described, type RunOptions, type Sources } from "./options.ts";
@@ -21,25 +22,34 @@ interface SftConfig {
   readonly options: Config;
 }
 
+/** What it takes of the table; the rest is the recipe's. */
+const KEYS = [
+  ...(["model", "device", "dtype", "threads"] as const),
+  ...(["turns", "turnTokens", "promptTokens", "contextTokens", "invalidInRow", "concurrent", "keep"] as const),
+];
+
 export default {
   command: "sft",
   describe: "Train a policy on the scripted expert's demonstrations, after a recipe",
   builder: (yargs: Argv) =>
-    addOptions(addSources(addRun(yargs)), [
-      ...(["model", "device", "dtype", "threads"] as const),
-      ...(["turns", "turnTokens", "promptTokens", "contextTokens", "invalidInRow", "concurrent", "keep"] as const),
-    ]).option(
+    addOptions(addSources(addRun(yargs)), KEYS).option(
       "recipe",
       described("what to train on, in phases", "file", "assets/recipe.json", "measured"),
     ) as unknown as Argv<Options>,
   handler,
 } satisfies CommandModule<object, Options>;
 
+const recipeFile = ({ recipe }: Options) => recipe ?? join(root, "assets", "recipe.json");
+
 const kind = (argv: Options): RunKind<SftConfig> => ({
   config: () => {
-    const recipe = readRecipe(argv.recipe ?? join(root, "assets", "recipe.json"));
+    const options = configOf(argv, KEYS);
+    const file = recipeFile(argv);
+    const recipe = readRecipe(file);
     const { domain, refuseShare } = recipe;
-    return { recipe, options: { ...configOf(argv), domain, refuseShare, families: "all" } };
+    if (!domainNames.includes(domain))
+      throw new UsageError(`${file}: domain ${domain}: expected one of ${domainNames.join(", ")}`);
+    return { recipe, options: { ...options, domain, refuseShare, families: "all" } };
   },
   read: (json, file) => {
     const { recipe, options } = json as { recipe?: unknown; options?: { [key: string]: unknown } };
@@ -48,6 +58,11 @@ const kind = (argv: Options): RunKind<SftConfig> => ({
     return { recipe: parseRecipe(recipe, file), options: resolveConfig("embedded", { values: options, label }) };
   },
   options: ({ options }) => options,
+  check: async ({ recipe }, { domain }) => {
+    const file = recipeFile(argv);
+    if (!domain.expert) throw new UsageError(`${file}: the domain ${domain.name} has no scripted expert`);
+    checkDrills(recipe, domain, file);
+  },
   name: ({ recipe }) => `${recipe.domain}-sft-s${recipe.seed}`,
   describe: ({ recipe }) =>
     `${recipe.domain}, ${thousands(totalTokens(recipe))} tokens in ${recipe.phases.length} phases`,
@@ -69,12 +84,14 @@ async function handler(argv: Options): Promise<void> {
         const text = `step ${line.step}  ${line.phase}  ${clock.describe(line)}`;
         if (line.heldOutLoss === undefined && line.step % SHOW_EVERY !== 0) display.live(text);
         else display.line(text + heldOut(line));
+        const warning = gradientAlarm(line);
+        if (warning) display.line(warning);
       },
       save: (step) => run.checkpoint(step, options.keep, (dir) => table.policy.save(dir, { optimizer: true })),
       stopped: () => stop.requested,
     });
     const checkpoint = run.checkpointPath(last);
-    if (!finished) return stopped(display, `sft --resume ${run.name}`);
+    if (!finished) return stopped(display, run, "node train.js sft");
     display.line(`done; the policy is in ${checkpoint}`);
     if (argv.json) process.stdout.write(`${JSON.stringify({ run: run.dir, checkpoint })}\n`);
   });

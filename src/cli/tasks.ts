@@ -3,7 +3,7 @@
 import type { Argv, CommandModule } from "yargs";
 import { familyNames } from "../config.ts";
 import { domain as findDomain } from "../domains/index.ts";
-import { UsageError } from "../errors.ts";
+import { blame, UsageError } from "../errors.ts";
 import { type Databases, heldOutDatabases, mix, sampleTasks, trainDatabases } from "../tasks/sampler.ts";
 import type { Task } from "../types.ts";
 import { addOptions, addSources, configOf, described, jsonOption, type Sources, wholeNumber } from "./options.ts";
@@ -19,26 +19,24 @@ interface ShowOptions {
   readonly json: boolean | undefined;
 }
 
+/** What a draw depends on. */
+const KEYS = ["domain", "families", "refuseShare", "trainDatabases", "seed"] as const;
+
 const list: CommandModule<object, ListOptions> = {
   command: "list",
   describe: "Draw tasks over families and databases",
   builder: (yargs: Argv) =>
-    addOptions(addSources(yargs), ["domain", "families", "refuseShare", "trainDatabases", "seed"])
+    addOptions(addSources(yargs), KEYS)
       .option("split", described("which databases they are played on", "train|held-out", "train"))
       .option("count", described("how many", "tasks", "10"))
       .option("json", jsonOption) as unknown as Argv<ListOptions>,
   handler: async (argv) => {
-    const config = configOf(argv);
+    const config = configOf(argv, KEYS);
     const domain = await findDomain(config.domain);
     const families = mix(domain, familyNames(config), config.refuseShare);
     const count = wholeNumber("count", argv.count ?? "10", 1);
-    for (const task of sampleTasks(
-      domain,
-      families,
-      databasesOf(argv.split ?? "train", config.trainDatabases),
-      count,
-      config.seed,
-    ))
+    const databases = databasesOf(argv.split ?? "train", config.trainDatabases);
+    for (const task of blame(`--count ${count}`, () => sampleTasks(domain, families, databases, count, config.seed)))
       process.stdout.write(
         argv.json ? `${JSON.stringify(task)}\n` : `${task.id.padEnd(30)} ${task.scenario.opening}\n`,
       );
@@ -72,7 +70,7 @@ async function findTask(id: string): Promise<Task> {
     domain.families.includes(family) && numbers.every((n) => Number.isInteger(n) && n >= 0)
       ? domain.task(family, numbers[0], numbers[1])
       : null;
-  if (!task)
+  if (task?.id !== id)
     throw new UsageError(`${id}: no such task; expected domain/database/family/index, as "tasks list" prints it`);
   return task;
 }

@@ -3,6 +3,8 @@
 
 import type { Argv, CommandModule } from "yargs";
 import { type Config, resolveConfig } from "../config.ts";
+import { blame } from "../errors.ts";
+import { sampleTasks, trainDatabases } from "../tasks/sampler.ts";
 import { addOptions, addRun, addSources, configOf, type RunOptions, type Sources } from "./options.ts";
 import { type RunKind, stopped, withRun } from "./running.ts";
 
@@ -20,6 +22,14 @@ const kind = (argv: Options): RunKind<Config> => ({
   read: (json, file) =>
     resolveConfig("embedded", { values: json as { [key: string]: unknown }, label: (key) => `${file}: ${key}` }),
   options: (config) => config,
+  check: async (config, { domain, families }) => {
+    const { heldOutTasks } = await import("../measure.ts");
+    const { trainDatabases: databases, tasks, seed } = config;
+    blame(`--train-databases ${databases} with --tasks ${tasks}`, () =>
+      sampleTasks(domain, families, trainDatabases(databases), tasks, seed, 0),
+    );
+    if (config.evalTasks > 0) heldOutTasks(config, domain, families);
+  },
   name: (c) => [c.domain, c.algo, ...(c.tarl ? ["tarl"] : []), `s${c.seed}`].join("-"),
   describe: (c) =>
     `${c.algo}${c.tarl ? " with TARL" : ""} on ${c.domain}, ${c.steps} updates of ${c.tasks} tasks x ${c.samples} rollouts, ` +
@@ -33,8 +43,8 @@ async function handler(argv: Options): Promise<void> {
   await withRun(argv, kind(argv), async ({ config, run, step, table, display, stop }) => {
     const observer = new Observer(run, display, config.steps, step);
     const finished = await train({ config, table, run, observer, stop }, step);
-    if (!finished) return stopped(display, `--resume ${run.name}`);
+    if (!finished) return stopped(display, run);
     const summary = closing(config, run, display, observer.seconds());
-    if (argv.json) process.stdout.write(`${JSON.stringify(summary ?? { run: run.dir })}\n`);
+    if (argv.json) process.stdout.write(`${JSON.stringify({ run: run.dir, ...summary })}\n`);
   });
 }

@@ -28,6 +28,8 @@ export interface Evaluation {
   readonly endings: { readonly [ending in Ending]?: number };
   /** Rollouts spoiled by user or sandbox: they count as failures, and here. */
   readonly faults: number;
+  /** What broke the first of those that ended as "error"; absent where there is none. */
+  readonly error?: string;
   /** Successes of every task. */
   readonly tallies: readonly Tally[];
 }
@@ -48,6 +50,7 @@ export async function evaluate(tasks: readonly Task[], options: EvaluateOptions)
   const values = value ? (await Promise.all(rollouts.map(value))).filter((reward) => reward !== null) : [];
   const endings: { [ending in Ending]?: number } = {};
   for (const { ending } of rollouts) endings[ending] = (endings[ending] ?? 0) + 1;
+  const broken = rollouts.find(({ ending }) => ending === "error");
   return {
     tasks: tasks.length,
     trials,
@@ -58,6 +61,7 @@ export async function evaluate(tasks: readonly Task[], options: EvaluateOptions)
     noWriteFailures: rollouts.filter(isNoWriteFailure).length / rollouts.length,
     endings,
     faults: rollouts.filter(({ ending }) => faulty(ending)).length,
+    ...(broken ? { error: broken.error } : {}),
     tallies,
   };
 }
@@ -77,16 +81,11 @@ export interface Summary {
   readonly seed: number;
   readonly wall_s: number;
 }
-type Score = Pick<Evaluation, "pass" | "interval" | "families" | "waits" | "length">;
+type Score = Pick<Evaluation, (typeof SCORE)[number]>;
+const SCORE = ["pass", "interval", "families", "waits", "length", "turns", "tarl", "noWriteFailures"] as const;
 
 export function summarize(before: Evaluation, after: Evaluation, seed: number, seconds: number): Summary {
-  const score = ({ pass, interval, families, waits, length }: Evaluation): Score => ({
-    pass,
-    interval,
-    families,
-    waits,
-    length,
-  });
+  const score = (all: Evaluation) => Object.fromEntries(SCORE.map((key) => [key, all[key]])) as unknown as Score;
   const { difference, interval } = pairedDifference(before.tallies, after.tallies);
   return {
     before: score(before),

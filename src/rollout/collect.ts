@@ -3,7 +3,7 @@
 // Nothing depends on timing: every seed is derived from (run seed, label, task, sample), results keep their order.
 // Test: test/unit/collect.test.ts
 
-import { faulty } from "../errors.ts";
+import { faulty, UsageError } from "../errors.ts";
 import { derive } from "../random.ts";
 import type {
   AgentTurn,
@@ -20,8 +20,6 @@ import type {
   Tool,
 } from "../types.ts";
 import { LedgerWriter } from "./ledger.ts";
-
-export { faulty };
 
 /** What a rollout needs of a sandbox; src/sandbox/session.ts is one. */
 export interface Sandbox {
@@ -178,7 +176,8 @@ function failure(sandbox: Sandbox, signal?: AbortSignal): Ending {
   return sandbox.error === undefined ? "error" : "user-fault";
 }
 
-function checkPrompt(prompt: readonly number[], limits: TokenLimits): void {
-  if (prompt.length > limits.promptTokens)
-    throw new Error(`the prompt has ${prompt.length} tokens, more than the ${limits.promptTokens} of --prompt-tokens`);
+/** Throws a UsageError where a prompt is too long. */
+export function checkPrompt(prompt: readonly number[], { promptTokens }: Pick<TokenLimits, "promptTokens">): void {
+  if (prompt.length > promptTokens)
+    throw new UsageError(`--prompt-tokens ${promptTokens}: the prompt has ${prompt.length} tokens`);
 }

@@ -4,6 +4,7 @@
 // template.ts. Tests: test/unit/format.test.ts, test/golden/templates.test.ts
 
 import { parse as parseJson } from "../domains/python.ts";
+import { UsageError } from "../errors.ts";
 import type { Format, Tool } from "../types.ts";
 import { parseTurn } from "./parse.ts";
 import { IM_END, type Message, type Part, parts, turn } from "./template.ts";
@@ -22,7 +23,7 @@ export interface Codec {
 export function chatFormat(codec: Codec, options: { readonly thinking?: boolean } = {}): Format {
   const need = (token: string): number => {
     const id = codec.id(token);
-    if (id === undefined) throw new Error(`the tokenizer has no ${token}, which the chat format needs`);
+    if (id === undefined) throw new UsageError(`the tokenizer has no ${token}, which the chat format needs`);
     return id;
   };
   need("<|im_start|>");

@@ -15,6 +15,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { basename, join, resolve } from "node:path";
@@ -39,8 +40,8 @@ export class RunDirectory {
   static checkName(base: string, name: string): void {
     if (!/^[A-Za-z0-9][\w.-]*$/.test(name))
       throw new UsageError(`--run ${name}: expected letters, digits, "-", "_" and "." without a slash`);
-    if (existsSync(resolve(base, name)))
-      throw new UsageError(`--run ${name}: ${resolve(base, name)} exists; --resume ${name} goes on with it`);
+    const dir = resolve(base, name);
+    if (taken(dir)) throw new UsageError(`--run ${name}: it exists; --resume ${dir} goes on with it`);
   }
 
   /** Makes `<base>/<name>` and writes its config.json. A name that is taken is a UsageError. */
@@ -49,26 +50,29 @@ export class RunDirectory {
     const run = new RunDirectory(resolve(base, name));
     mkdirSync(run.dir, { recursive: true });
     run.lock();
-    for (const folder of FOLDERS) mkdirSync(join(run.dir, folder));
     run.writeJson("config.json", config);
+    run.makeFolders();
     return run;
   }
 
-  /** Opens a run by its name under `base` or by its path, for going on with it. */
-  static open(base: string, name: string): RunDirectory {
+  /** Finds a run by its name under `base` or by its path, to read its config; `open` before anything else is done. */
+  static find(base: string, name: string): RunDirectory {
     const dir = [resolve(base, name), resolve(name)].find((dir) => existsSync(join(dir, "config.json")));
     if (!dir) throw new UsageError(`--resume ${name}: no run with a config.json in ${resolve(base, name)}`);
-    const run = new RunDirectory(dir);
-    run.lock();
-    for (const folder of FOLDERS) mkdirSync(join(dir, folder), { recursive: true });
-    return run;
+    return new RunDirectory(dir);
+  }
+
+  /** Takes the run for this process, to go on with it. */
+  open(): void {
+    this.lock();
+    this.makeFolders();
   }
 
   /** A name under `base` that is not taken: `name`, else `name-2`, `name-3` ... */
   static freeName(base: string, name: string): string {
     for (let n = 1; ; n++) {
       const free = n === 1 ? name : `${name}-${n}`;
-      if (!existsSync(resolve(base, free))) return free;
+      if (!taken(resolve(base, free))) return free;
     }
   }
 
@@ -158,6 +162,10 @@ export class RunDirectory {
     return readFileSync(path, "utf8").split("\n").slice(0, -1); // what follows the last newline was cut
   }
 
+  private makeFolders(): void {
+    for (const folder of FOLDERS) mkdirSync(join(this.dir, folder), { recursive: true });
+  }
+
   /** One process at a time: the file `lock` names it; one that was left by a dead process is taken over. */
   private lock(): void {
     const path = join(this.dir, "lock");
@@ -172,12 +180,41 @@ export class RunDirectory {
       } finally {
         rmSync(mine);
       }
-      const [pid, born] = readFileSync(path, "utf8").split(" ");
+      const seen = readLock(path);
+      const [pid, born] = seen.split(" ");
       if (born && birth(Number(pid)) === born)
         throw new UsageError(`${this.dir} is in use by process ${pid} (delete ${path} if that is not so)`);
-      rmSync(path, { force: true });
+      takeAway(path, seen);
     }
   }
+}
+
+/** Is there anything at `dir` but what a process that was killed before it wrote config.json has left? */
+function taken(dir: string): boolean {
+  if (!existsSync(dir)) return false;
+  return !statSync(dir).isDirectory() || readdirSync(dir).some((name) => !/^(lock|config\.json\.part)/.test(name));
+}
+
+/** "" where there is none any more. */
+function readLock(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    throw error;
+  }
+}
+
+/** Removes a dead process's lock; one that another process took in between is put back. */
+function takeAway(lock: string, seen: string): void {
+  const aside = `${lock}.${process.pid}`;
+  try {
+    renameSync(lock, aside);
+    if (readLock(aside) !== seen) linkSync(aside, lock);
+  } catch (error) {
+    if (!["ENOENT", "EEXIST"].includes((error as NodeJS.ErrnoException).code!)) throw error;
+  }
+  rmSync(aside, { force: true });
 }
 
 /**
@@ -202,7 +239,7 @@ function discard(path: string): void {
 }
 
 function flush(path: string): void {
-  const file = openSync(path, "r+");
+  const file = openSync(path, "r");
   try {
     fsyncSync(file);
   } finally {

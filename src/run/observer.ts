@@ -6,7 +6,7 @@ import type { Evaluation } from "../eval/evaluate.ts";
 import type { Rollout } from "../types.ts";
 import type { Line, RunDirectory } from "./directory.ts";
 import type { StepLine } from "./metrics.ts";
-import { alarm, type Display, evaluationLine, stepText } from "./progress.ts";
+import { alarm, type Display, evaluationLine, gradientAlarm, stepText } from "./progress.ts";
 
 /** The stretches that a step's time is told apart by. */
 export type Stretch = "rollout" | "judge" | "train" | "write" | "evaluate";
@@ -76,8 +76,7 @@ export class Observer {
         secondsLeft: perUpdate * (this.steps - line.step) + this.#evaluation,
       }),
     );
-    const warning = alarm(this.#history);
-    if (warning) this.display.line(warning);
+    for (const warning of [gradientAlarm(line), alarm(this.#history)]) if (warning) this.display.line(warning);
   }
 
   measured(step: number, evaluation: Evaluation): void {

@@ -82,7 +82,7 @@ export function evaluationText(name: string, e: Evaluation): string {
     if (is !== null) rows.push([title, fixed(is, digits)]);
   }
   for (const [ending, count] of Object.entries(e.endings)) rows.push([`ended: ${ending}`, String(count)]);
-  return align(rows);
+  return [align(rows), ...brokenText(e)].join("\n");
 }
 
 /** What both tables tell besides success. */
@@ -109,7 +109,13 @@ function align(rows: readonly (readonly string[])[]): string {
 /** One line about one evaluation. */
 export function evaluationLine(name: string, e: Evaluation): string {
   const pass = e.pass.map((value, k) => `^${k + 1} ${rate(value)}`).join(" ");
-  return `${name}: pass${pass}  ${interval(e.interval[0])}  turns ${fixed(e.turns, 1)}  length ${fixed(e.length, 0)}  waits ${fixed(e.waits, 2)}`;
+  const line = `${name}: pass${pass}  ${interval(e.interval[0])}  turns ${fixed(e.turns, 1)}  length ${fixed(e.length, 0)}  waits ${fixed(e.waits, 2)}`;
+  return [line, ...brokenText(e)].join("\n");
+}
+
+/** A line where conversations broke off, with the first reason. */
+function brokenText({ endings, error }: Evaluation): string[] {
+  return endings.error ? [`${endings.error} conversations ended as error, the first one: ${error}`] : [];
 }
 
 /** Before and after on the same held-out tasks. */
@@ -161,6 +167,11 @@ export function closingAlarm(before: Evaluation, after: Evaluation): string | nu
   if (before.tarl === null || after.tarl === null) return null;
   const [tarl, pass] = [after.tarl - before.tarl, after.pass[0] - before.pass[0]];
   return tarl > 0 && pass < 0 ? alarmText("on the held-out tasks", tarl, pass) : null;
+}
+
+/** One line of warning after an update that the engine left out, or null. */
+export function gradientAlarm({ step, gradNorm }: { readonly step: number; readonly gradNorm: number }): string | null {
+  return Number.isFinite(gradNorm) ? null : `ALARM: step ${step}: the gradient is not finite: nothing was updated`;
 }
 
 function alarmText(where: string, tarl: number, pass: number): string {

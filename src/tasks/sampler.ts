@@ -66,7 +66,7 @@ export function sampleTasks(
     for (let draws = 1; tasks.has(task.id); draws++) {
       if (draws === MAX_DRAWS)
         throw new UsageError(
-          `${domain.name} has too few ${family} tasks on ${databases.count} databases for ${count} different ones: use more databases`,
+          `${domain.name} has too few ${family} tasks on ${databases.count} databases for ${count} different ones`,
         );
       task = drawTask(domain, family, databases, random);
     }

@@ -80,7 +80,8 @@ test("a run trains, and says what it did", async () => {
   assert.equal(Object.keys(summary), ["before", "after", "difference", "tasks", "trials", "seed", "wall_s"]);
   assert.is(summary.before.pass.length, 4);
   assert.equal([summary.tasks, summary.trials, summary.seed], [2, 4, 3]);
-  assert.equal(JSON.parse(out.trim().split("\n").at(-1)!), summary, "--json prints it");
+  const printed = JSON.parse(out.trim().split("\n").at(-1)!);
+  assert.equal(printed, { run: join(dir, "runs/straight"), ...summary }, "--json prints it");
   const names = fs.readdirSync(join(dir, "runs/straight", `checkpoints/step-${STEPS}`));
   for (const name of ["config.json", "model.safetensors", "tokenizer.json", "optimizer.safetensors"])
     assert.ok(names.includes(name), name);
@@ -137,6 +138,17 @@ test("Ctrl-C finishes the step, saves, says how to go on, and going on gives the
   assert.equal(saved, [`step-${metrics("stopped").length}`]);
   assert.is((await tarl(["--resume", "stopped"])).code, 0);
   assertSame("stopped", "straight");
+});
+
+test("Ctrl-C in an evaluation in between saves the updates before it", async () => {
+  let asked = false;
+  const more = "--save-every 3 --eval-every 1 --eval-tasks 20 --runs other --run measured".split(" ");
+  const { code, out } = await tarl([...tiny.slice(0, -4), "--steps", "3", ...more], (out, child) => {
+    if (!asked && /step 1\/3/.test(out)) asked = child.kill("SIGINT");
+  });
+  assert.is(code, 130, out);
+  assert.match(out, `to go on: node train.js --resume ${join(dir, "other/measured")}`);
+  assert.equal(fs.readdirSync(join(dir, "other/measured/checkpoints")), ["step-1"]);
 });
 
 test.run();

@@ -1,5 +1,6 @@
 // The command line: bad input is one line and exit code 2, and nothing is left behind.
 
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,12 +8,14 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { main } from "../../src/cli/main.ts";
 import { options } from "../../src/config.ts";
+import { root } from "../../src/root.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "tarl-cli-"));
 const file = (name: string, text: string) => {
   fs.writeFileSync(join(dir, name), text);
   return join(dir, name);
 };
+const files = () => fs.readdirSync(dir, { recursive: true, encoding: "utf8" }).sort();
 test.after(() => fs.rmSync(dir, { recursive: true }));
 
 /** Runs a command in this process, with what it prints. */
@@ -46,14 +49,39 @@ async function run(...args: string[]): Promise<{ code: number; out: string; err:
 const recipe = file("recipe.json", '{"domain":"shop","optimizer":{"kind":"sgd"},"phases":[]}');
 const unknown = file("unknown.json", '{"lr":0.1,"learning_rate":1}');
 const broken = file("broken.json", "{");
+fs.mkdirSync(join(dir, "model"));
+fs.copyFileSync(join(root, "assets/policy/config.json"), join(dir, "model/config.json"));
+const tokenizer = fs.readFileSync(join(root, "assets/policy/tokenizer.json"), "utf8");
+const copied = (name: string, change: (tokenizer: string) => string) => {
+  fs.cpSync(join(dir, "model"), join(dir, name), { recursive: true });
+  return file(`${name}/tokenizer.json`, change(tokenizer));
+};
+copied("narrow", String);
+const narrow = fs.readFileSync(join(dir, "narrow/config.json"), "utf8");
+file("narrow/config.json", narrow.replace(/("max_position_embeddings": )\d+/, "$120"));
+copied("silent", (json) => json.replaceAll("<|im_start|>", "<|start|>"));
+copied("large", (json) =>
+  json.replace('"added_tokens":[', '"added_tokens":[{"id":5000,"content":"<|x|>","special":true},'),
+);
+const phase = '"phases":[{"name":"a","tokens":9,"lr":1,"length":9,"drills":{"fly":1}}]';
+const drill = file("drill.json", `{"domain":"shop","optimizer":{"kind":"muon"},${phase}}`);
+const bank = file("bank.json", `{"domain":"bank","optimizer":{"kind":"muon"},${phase}}`);
+const rate = file("rate.json", '{"lr":0.1}');
+const domain = file("domain.json", '{"domain":"retail"}');
 const list = file("list.json", "[1]");
 
 const bad: [line: string, message: RegExp][] = [
-  ["--learning-rate 1", /^Unknown arguments?: learning-rate/],
+  ["--learning-rate 1", /^Unknown argument: learning-rate$/],
   ["--lr abc", /^--lr abc: expected a number above 0$/],
   ["--lr NaN", /^--lr NaN: expected a number above 0$/],
   ["--lr", /^Not enough arguments following: lr$/],
-  ["--lr 1 --lr 2", /^--lr \["1","2"\]: expected a number above 0$/],
+  ["--lr 1 --lr 2", /^--lr 1 2: expected one value$/],
+  ["--eval-tasks 1 --eval-tasks 2", /^--eval-tasks 1 2: expected one value$/],
+  ["--resume a --resume b", /^--resume a b: expected one value$/],
+  ["--runs a --runs b", /^--runs a b: expected one value$/],
+  ["--tarl=yes", /^--tarl=yes: expected true or false$/],
+  ["--check-outputs=1", /^--check-outputs=1: expected true or false$/],
+  ["tasks list --json=no", /^--json=no: expected true or false$/],
   ["--tasks 1.5", /^--tasks 1.5: expected a whole number/],
   ["--tasks -3", /^--tasks -3: expected a whole number/],
   ["--algo ppo", /^--algo ppo: expected grpo or rloo$/],
@@ -66,13 +94,27 @@ const bad: [line: string, message: RegExp][] = [
   [`--config ${list}`, /expected a JSON object of options$/],
   [`--config ${unknown}`, /unknown\.json: learning_rate: no such option$/],
   ["--run a/b", /^--run a\/b: expected letters/],
+  ["--resume model", /model\/config\.json: architectures: no such option$/],
+  ["sft --resume model", /model\/config\.json is not one of supervised training$/],
   ["--resume nothing", /^--resume nothing: no run/],
   ["--resume nothing --lr 1", /^--resume nothing takes its options from the run: leave --lr out$/],
   ["--resume nothing --run other", /^--resume nothing with --run other: leave one of them out$/],
   ["--model nowhere", /nowhere.*does not exist$/],
+  ["--model silent", /^.*silent: the tokenizer has no <\|im_start\|>, which the chat format needs$/],
+  ["eval --model large", /^.*large: the tokenizer has 5001 ids, the policy \d+$/],
+  ["--model narrow", /^.*narrow: the prompt has \d+ tokens, the policy's context 20$/],
+  ["--train-databases 1 --tasks 50", /^--train-databases 1 with --tasks 50: shop has too few /],
+  ["--prompt-tokens 20 --eval-tasks 0", /^--prompt-tokens 20: the prompt has \d+ tokens$/],
+  ["eval --domain retail --families cancel", /^--prompt-tokens 256: the prompt has \d+ tokens$/],
+  [`eval --config ${rate}`, /rate\.json: lr: not an option of this command$/],
+  [`tasks list --config ${rate}`, /rate\.json: lr: not an option of this command$/],
+  [`sft --config ${domain}`, /domain\.json: domain: not an option of this command$/],
+  [`sft --recipe ${drill}`, /^recipe: phases\.0\.drills\.fly: the domain shop has no such drill/],
+  [`sft --recipe ${bank}`, /bank\.json: domain bank: expected one of retail, shop$/],
   ["--domain bank", /^--domain bank: expected one of /],
   ["--families steal", /^--families steal: shop has /],
   ["fly", /^Unknown argument: fly$/],
+  ["train Fly Away", /^Unknown arguments: Fly, Away$/],
   ["train fly", /^Unknown argument: fly$/],
   ["sft --recipe missing.json", /^--recipe missing\.json: /],
   [`sft --recipe ${recipe}`, /optimizer\.kind: /],
@@ -83,35 +125,39 @@ const bad: [line: string, message: RegExp][] = [
   ["eval --lr 1", /^Unknown argument: lr$/],
   ["tasks", /expected list or show$/],
   ["tasks list --count x", /^--count x: expected a whole number/],
+  ["tasks list --count 1 --count 2", /^--count 1 2: expected one value$/],
   ["tasks list --split test", /^--split test: expected train or held-out$/],
   ["tasks show shop/1/cancel/999", /^shop\/1\/cancel\/999: no such task/],
+  ["tasks show shop//cancel/", /no such task/],
+  ["tasks show shop/1/cancel/0/9", /no such task/],
+  ["tasks list --count 999 --train-databases 1", /^--count 999: shop has too few /],
   ["tasks show bank/1/cancel/0", /^--domain bank: expected/],
   ["score --model embedded", /^Missing required argument: ids$/],
   ["score --ids missing.jsonl --dtype fp16", /^--dtype fp16: expected fp32 or bf16$/],
   ["generate --ids x --new 0", /^--new 0: expected a whole number/],
   ["generate --ids x --new 5 --greedy --temperature 1", /^--greedy with --temperature/],
+  ["generate --ids x --new 5 --no-json", /json, Given: false, Choices: true/],
+  ["score --ids x --no-json", /json, Given: false, Choices: true/],
+  ["generate --ids x --new 5 --stop 99999999", /^--stop 99999999: expected whole numbers from 0 to \d+$/],
+  ["generate --ids x --new 5 --stop 1 --stop 2", /^--stop 1 2: expected one value$/],
+  ["init --out here --domain shop --vocab 262", /^--vocab 262: expected at least 263 /],
+  ["init --out a --out b --domain shop", /^--out a b: expected one value$/],
   ["init --out here", /^init takes a tokenizer from/],
   ["init --out here --domain shop --heads 3 --kv-heads 2", /^--kv-heads 2 with --heads 3/],
   ["init --out here --domain shop --std -1", /^--std -1: expected a number above 0$/],
   ["init --out . --domain shop", /^--out \.: it exists$/],
 ];
+const { native } = await import("../../src/policy/native.ts");
+if (!native.cuda()) bad.push(["score --ids x --device cuda", /^--device cuda: no GPU is found; expected cpu or auto$/]);
 for (const [line, message] of bad)
   test(`exit code 2: ${line.replaceAll(dir, "")}`, async () => {
-    const before = fs.readdirSync(dir).sort();
+    const before = files();
     const { code, out, err } = await run(...line.split(" "));
     assert.is(code, 2, err);
     assert.is(out, "");
     assert.match(err, /^tarl: .*\n$/);
     assert.match(err.slice("tarl: ".length, -1), message);
-    const runs = fs.existsSync(join(dir, "runs")) ? fs.readdirSync(join(dir, "runs")) : [];
-    assert.equal(runs, [], "no run is left behind");
-    assert.equal(
-      fs
-        .readdirSync(dir)
-        .filter((name) => name !== "runs")
-        .sort(),
-      before.filter((name) => name !== "runs"),
-    );
+    assert.equal(files(), before, "nothing is left behind");
   });
 
 test("tasks are listed and shown, for people and for programs", async () => {
@@ -125,6 +171,14 @@ test("tasks are listed and shown, for people and for programs", async () => {
   const shown = await run("tasks", "show", tasks[0].id, "--json");
   assert.equal(JSON.parse(shown.out), tasks[0]);
   assert.match((await run("tasks", "show", tasks[0].id)).out, tasks[0].scenario.opening);
+});
+
+test("a reader that goes away ends a command without a word", () => {
+  const url = new URL("../../src/cli/main.js", import.meta.url);
+  const script = `const { main } = await import("${url}"); process.exitCode = await main(process.argv.slice(1));`;
+  const line = `"${process.execPath}" --input-type=module -e '${script}' -- tasks list --json --count 3000 | head -c 1`;
+  const { stdout, stderr } = spawnSync("bash", ["-c", line], { encoding: "utf8" });
+  assert.equal([stdout, stderr], ["{", ""]);
 });
 
 test("an evaluation for programs is one JSON object", async () => {

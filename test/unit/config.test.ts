@@ -27,7 +27,6 @@ test("the preset paper is what is known of the paper", () => {
     lr: 1e-6,
     temperature: 0.7,
     topP: 0.95,
-    promptTokens: 4096,
     turnTokens: 1024,
     contextTokens: 32_768,
     turns: 30,
@@ -80,6 +79,7 @@ const bad: [values: Record<string, unknown>, message: RegExp][] = [
   [{ abstain: "drop" }, /^--abstain drop without --tarl/],
   [{ dualClip: 0.5 }, /^--dual-clip 0.5: expected 0 \(off\) or more than 1$/],
   [{ promptTokens: 900 }, /^--prompt-tokens 900 with --context-tokens 768/],
+  [{ evalEvery: 5, evalTasks: 0 }, /^--eval-every 5 with --eval-tasks 0: nothing to measure$/],
   [{ warmup: 30 }, /^--warmup 30 with --steps 30/],
 ];
 for (const [values, message] of bad)

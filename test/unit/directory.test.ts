@@ -10,15 +10,23 @@ import { RunDirectory } from "../../src/run/directory.ts";
 
 const base = fs.mkdtempSync(join(tmpdir(), "tarl-runs-"));
 test.after(() => fs.rmSync(base, { recursive: true }));
+const open = (name: string) => {
+  const run = RunDirectory.find(base, name);
+  run.open();
+  return run;
+};
 const save = (text: string) => async (dir: string) => {
   fs.mkdirSync(dir);
-  fs.writeFileSync(join(dir, "weights"), text);
+  fs.writeFileSync(join(dir, "weights"), text, { mode: 0o444 });
 };
 
 test("a new run has its config, and its name is taken", () => {
   const run = RunDirectory.create(base, "one", { lr: 1 });
   assert.equal(run.readJson("config.json"), { lr: 1 });
-  assert.throws(() => RunDirectory.create(base, "one", {}), /^--run one: .* exists; --resume one goes on with it$/);
+  assert.throws(
+    () => RunDirectory.create(base, "one", {}),
+    /^--run one: it exists; --resume \/.*\/one goes on with it$/,
+  );
   for (const name of ["../two", "a/b", "", ".hidden", "a b"])
     assert.throws(() => RunDirectory.create(base, name, {}), /^--run .*: expected letters/);
   assert.is(RunDirectory.freeName(base, "one"), "one-2");
@@ -26,15 +34,38 @@ test("a new run has its config, and its name is taken", () => {
   run.close();
 });
 
+test("a folder that a kill left before its config.json was written becomes a run, a stranger's does not", () => {
+  const left = (name: string, ...files: string[]) => {
+    fs.mkdirSync(join(base, name));
+    for (const file of files) fs.writeFileSync(join(base, name, file), "1 1");
+  };
+  left("empty");
+  left("killed", "lock", "lock.77", "config.json.part");
+  left("strange", "notes");
+  for (const name of ["empty", "killed"]) {
+    assert.is(RunDirectory.freeName(base, name), name);
+    RunDirectory.create(base, name, { lr: 2 }).close();
+    assert.equal(open(name).readJson("config.json"), { lr: 2 });
+  }
+  assert.throws(() => RunDirectory.create(base, "strange", {}), /^--run strange: it exists/);
+});
+
+test("finding a run writes nothing", () => {
+  fs.mkdirSync(join(base, "model"));
+  fs.writeFileSync(join(base, "model", "config.json"), "{}");
+  RunDirectory.find(base, "model");
+  assert.equal(fs.readdirSync(join(base, "model")), ["config.json"]);
+});
+
 test("a run that another process works on is refused, one that a dead process left is taken over", () => {
   const run = RunDirectory.create(base, "locked", {});
-  assert.throws(() => RunDirectory.open(base, "locked"), new RegExp(`is in use by process ${process.pid}`));
+  assert.throws(() => open("locked"), new RegExp(`is in use by process ${process.pid}`));
   const dead = spawnSync(process.execPath, ["-e", "0"]).pid;
   fs.writeFileSync(join(run.dir, "lock"), `${dead} 12345`);
-  RunDirectory.open(base, "locked").close();
+  open("locked").close();
   fs.writeFileSync(join(run.dir, "lock"), `${process.pid} 1`); // the id lives on in another process
-  RunDirectory.open(base, "locked").close();
-  assert.throws(() => RunDirectory.open(base, "nothing"), /^--resume nothing: no run with a config.json/);
+  open("locked").close();
+  assert.throws(() => open("nothing"), /^--resume nothing: no run with a config.json/);
 });
 
 test("a checkpoint appears whole, and only the newest stay", async () => {

@@ -43,6 +43,7 @@ test("faults count as failures and apart; rewards are means of what was judged",
       task,
       ending,
       turns: 2,
+      ...(ending === "error" ? { error: "broken" } : {}),
       outcome: { success, stateMatches: true, outputsSaid: true, writes },
       ledger: { ids: Int32Array.of(1, 2, 3), turn: Int16Array.of(-1, 0, 0) },
     }) as unknown as Rollout;
@@ -61,6 +62,7 @@ test("faults count as failures and apart; rewards are means of what was judged",
   });
   assert.equal(found.pass, [0.25, 0]);
   assert.is(found.faults, 1);
+  assert.is(found.error, "broken");
   assert.is(found.tarl, 10 / 3);
   assert.is(found.noWriteFailures, 0.5);
   assert.equal(found.endings, { "user-stop": 2, error: 1, "token-limit": 1 });

@@ -10,7 +10,9 @@ import {
   closingTable,
   Display,
   duration,
+  evaluationLine,
   evaluationText,
+  gradientAlarm,
   stepText,
   thousands,
 } from "../../src/run/progress.ts";
@@ -76,7 +78,8 @@ test("numbers for people", () => {
 test("summary.json has the closing table, paired by task", () => {
   const summary = summarize(evaluation(2, 1), evaluation(4, 2), 9, 61.5);
   assert.equal(Object.keys(summary), ["before", "after", "difference", "tasks", "trials", "seed", "wall_s"]);
-  assert.equal(Object.keys(summary.before), ["pass", "interval", "families", "waits", "length"]);
+  const { pass, interval, families, waits, length, turns, tarl, noWriteFailures } = evaluation(2, 1);
+  assert.equal(summary.before, { pass, interval, families, waits, length, turns, tarl, noWriteFailures });
   assert.is(summary.difference.pass1, 0.25); // task a: 2/4 -> 4/4, task b: 0 -> 0; mean of 0.5 and 0
   assert.is(summary.difference.interval.length, 2);
   assert.equal([summary.tasks, summary.trials, summary.seed, summary.wall_s], [2, 4, 9, 61.5]);
@@ -137,6 +140,16 @@ test("the alarm rings when the reward rises while success falls, and not otherwi
     /^ALARM: on the held-out tasks the TARL reward rose by 2\.00/,
   );
   assert.is(closingAlarm(evaluation(2, 1), evaluation(4, 3)), null);
+});
+
+test("an update that was left out is told, as are conversations that broke off", () => {
+  assert.is(gradientAlarm({ step: 3, gradNorm: 2 }), null);
+  for (const gradNorm of [Number.NaN, Infinity])
+    assert.is(gradientAlarm({ step: 3, gradNorm }), "ALARM: step 3: the gradient is not finite: nothing was updated");
+  const broken = { ...evaluation(0, 1), endings: { error: 8 }, error: "out of memory" };
+  for (const text of [evaluationText("policy", broken), evaluationLine("before", broken)])
+    assert.match(text, /\n8 conversations ended as error, the first one: out of memory$/);
+  assert.not.match(evaluationLine("before", evaluation(0, 1)), "\n");
 });
 
 test("the live line is for terminals only", () => {
