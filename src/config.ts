@@ -63,7 +63,7 @@ function option<T>(
 export const optionGroups = {
   "The run": {
     seed: option(whole(0, 2 ** 32 - 1), 1, "seed", "decides tasks, sampling and order", "ours"),
-    steps: option(whole(1), 30, "updates", "length of the run", "measured", 300),
+    steps: option(whole(1), 40, "updates", "length of the run", "measured", 300),
     saveEvery: option(whole(1), 5, "updates", "distance between checkpoints", "ours", 20),
     keep: option(whole(1), 2, "checkpoints", "how many stay on disk", "ours"),
     saveRollouts: option(flag, true, "", "write every rollout to rollouts/", "ours"),
@@ -171,9 +171,16 @@ export const optionGroups = {
   },
   Optimizer: {
     optimizer: option(choice("adamw", "muon"), "adamw", "", "which optimizer", "ours"),
-    lr: option(above(0), 3e-4, "per update", "learning rate", "measured", 1e-6),
-    warmup: option(whole(0), 0, "updates", "linear rise of the learning rate", "ours"),
-    decay: option(choice("none", "linear", "cosine"), "none", "", "fall of the learning rate to 0 after it", "ours"),
+    lr: option(above(0), 1.2e-4, "per update", "learning rate", "measured", 1e-6),
+    warmup: option(whole(0), 3, "updates", "linear rise of the learning rate", "measured", 0),
+    decay: option(
+      choice("none", "linear", "cosine"),
+      "linear",
+      "",
+      "fall of the learning rate to 0 after it",
+      "measured",
+      "none",
+    ),
     beta1: option(number(0, 0.999999), 0.9, "share kept", "Adam's first moment", "ours"),
     beta2: option(number(0, 0.999999), 0.999, "share kept", "Adam's second moment", "ours"),
     eps: option(above(0), 1e-8, "gradient", "Adam's epsilon", "ours"),
@@ -183,7 +190,7 @@ export const optionGroups = {
     maxGradNorm: option(number(0), 1, "L2 norm", "gradient clip; 0 is off", "ours"),
   },
   Evaluation: {
-    evalTasks: option(whole(0), 100, "tasks", "held-out tasks, before and after; 0 is off", "ours"),
+    evalTasks: option(whole(0), 200, "tasks", "held-out tasks, before and after; 0 is off", "ours"),
     evalTrials: option(whole(4, 1000), 4, "trials", "conversations about each of them", "ours"),
     evalEvery: option(whole(0), 0, "updates", "distance between evaluations in between; 0 is none", "ours"),
     evalSeed: option(whole(0, 2 ** 32 - 1), 0, "seed", "decides the held-out tasks", "ours"),
@@ -282,7 +289,6 @@ const contradictions: readonly [(c: Config) => boolean, (c: Config) => string][]
     (c) => c.evalEvery > 0 && c.evalTasks === 0,
     (c) => `--eval-every ${c.evalEvery} with --eval-tasks 0: nothing to measure`,
   ],
-  [(c) => c.warmup >= c.steps, (c) => `--warmup ${c.warmup} with --steps ${c.steps}: the rise must end before the run`],
 ];
 
 function similar(key: string): string {

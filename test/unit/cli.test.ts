@@ -109,7 +109,7 @@ const bad: [line: string, message: RegExp][] = [
   [`eval --config ${rate}`, /rate\.json: lr: not an option of this command$/],
   [`tasks list --config ${rate}`, /rate\.json: lr: not an option of this command$/],
   [`sft --config ${domain}`, /domain\.json: domain: not an option of this command$/],
-  [`sft --recipe ${drill}`, /^recipe: phases\.0\.drills\.fly: the domain shop has no such drill/],
+  [`sft --recipe ${drill}`, /drill\.json: phases\.0\.drills\.fly: expected a drill of the domain shop: pairs, objects$/],
   [`sft --recipe ${bank}`, /bank\.json: domain bank: expected one of retail, shop$/],
   ["--domain bank", /^--domain bank: expected one of /],
   ["--families steal", /^--families steal: shop has /],
