@@ -15,7 +15,7 @@ namespace {
 
 EngineOptions tiny(bool kernels) {
   EngineOptions o;
-  o.config = {61, 24, 40, 2, 4, 2, 8, 1e4, 1e-6, true, 0.3};
+  o.config = {61, 2, 4, 2, 8, 1e4, 1e-6, true, 0.3};
   o.shapes = {{"model.embed_tokens.weight", {61, 24}}, {"model.norm.weight", {24}}};
   for (int layer = 0; layer < 2; layer++) {
     const std::string at = "model.layers." + std::to_string(layer) + ".";
