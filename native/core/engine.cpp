@@ -175,7 +175,7 @@ void Engine::close(int64_t id) {
   conversations_.erase(it);
 }
 
-/// Gives back all pages but the first `kept`, which are full.
+/// Gives back all pages but the first `kept`.
 void Engine::drop_pages(Conversation& c, size_t kept) {
   for (; c.pages.size() > kept; c.pages.pop_back()) kv_->release(c.pages.back());
   c.computed = std::min(c.computed, static_cast<int64_t>(kept) * kPage);
@@ -250,8 +250,7 @@ void Engine::schedule(std::vector<Slice>& slices) {
     }
     if (!slices.empty() || starved.empty()) return;
 
-    // Nobody can go on. Idle conversations give their pages up first; they are computed again when they go
-    // on.
+    // Nobody can go on. Idle conversations give their pages up first, and are computed again later.
     const auto idle = std::find_if(conversations_.begin(), conversations_.end(), [](const auto& entry) {
       return !entry.second.active && !entry.second.pages.empty();
     });

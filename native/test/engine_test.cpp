@@ -183,14 +183,21 @@ TEST(a_failed_round_leaves_nothing_behind) {
     const std::vector<int32_t> start(40, 7);
     std::vector<int32_t> wrong = start;
     wrong.push_back(9999);  // no such row of the embedding: the round throws after its pages are known
-    on(engine, [&] {
+    const auto say = [&](int64_t id) { return on(engine, [&] { return speak(engine, id, 20); }).get(); };
+    // 1 takes over the pages of 0 in the round that fails, and 2 must not find them.
+    auto [bad, beside] = on(engine, [&] {
       engine.open(0, wrong, 1);
       for (int64_t id : {1, 2}) engine.open(id, start, 4);
+      return std::pair(speak(engine, 0, 20), speak(engine, 1, 20));
     });
-    const auto say = [&](int64_t id) { return on(engine, [&] { return speak(engine, id, 20); }).get(); };
-    EXPECT(!say(0).failure.empty());
-    const Said first = say(1);
-    EXPECT(first.failure.empty() && first.ids.size() == 20);
+    EXPECT(!bad.get().failure.empty() && !beside.get().failure.empty());
+    const Said after = say(2);
+    on(engine, [&] {
+      for (int64_t id : {0, 1, 2}) engine.close(id);
+      for (int64_t id : {2, 3}) engine.open(id, start, 4);
+    });
+    const Said first = say(3);
+    EXPECT(first.failure.empty() && first.ids.size() == 20 && after.ids == first.ids);
 
     // A failure after the forward pass: whoever is told the first token throws, before the second is sampled.
     std::future<Said> second = on(engine, [&] {
@@ -211,7 +218,7 @@ TEST(a_failed_round_leaves_nothing_behind) {
         refused = true;
       }
       EXPECT(refused);
-      for (int64_t id = -1; id < 3; id++) engine.close(id);
+      for (int64_t id = -1; id < 4; id++) engine.close(id);
       EXPECT(engine.stats().pages == 0);
     });
   }
