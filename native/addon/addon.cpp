@@ -21,13 +21,14 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
          InstanceMethod<&EngineObject::fork>("fork"), InstanceMethod<&EngineObject::close>("close"),
          InstanceMethod<&EngineObject::score>("score"), InstanceMethod<&EngineObject::trace>("trace"),
          InstanceMethod<&EngineObject::trace_cached>("traceCached"),
-         InstanceMethod<&EngineObject::backward>("backward"), InstanceMethod<&EngineObject::update>("update"),
-         InstanceMethod<&EngineObject::stats>("stats"), InstanceMethod<&EngineObject::dispose>("dispose")});
+         InstanceMethod<&EngineObject::backward>("backward"), InstanceMethod<&EngineObject::step>("step"),
+         InstanceMethod<&EngineObject::state>("state"), InstanceMethod<&EngineObject::stats>("stats"),
+         InstanceMethod<&EngineObject::dispose>("dispose")});
   }
 
   explicit EngineObject(const Napi::CallbackInfo& info)
       : ObjectWrap(info), env_(info.Env()), replies_(info.Env()) {
-    guarded(env_, [&] { engine_ = std::make_shared<Engine>(to_engine(info[0].As<Napi::Object>())); });
+    guarded(env_, [&] { engine_ = std::make_unique<Engine>(to_engine(info[0].As<Napi::Object>())); });
     napi_add_env_cleanup_hook(env_, at_exit, this);
   }
 
@@ -37,6 +38,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   }
 
  private:
+  using Deferred = std::shared_ptr<Napi::Promise::Deferred>;
   /// What a job leaves for JavaScript's thread: makes the promise's value.
   using Answer = std::function<Napi::Value(Napi::Env)>;
 
@@ -44,35 +46,48 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
 
   void shut() {
     replies_.close();
-    if (engine_) engine_->stop();
     engine_.reset();
   }
 
   Engine& engine() {
-    if (!engine_) throw Error("DISPOSED", "the engine is disposed");
+    if (disposed_) throw Error("DISPOSED", "the engine is disposed");
     return *engine_;
+  }
+
+  /// A promise to settle; until then the process and this object stay alive.
+  Deferred expect() {
+    replies_.expect(env_);
+    Ref();
+    return std::make_shared<Napi::Promise::Deferred>(env_);
+  }
+
+  /// From the engine's thread: settles a promise on JavaScript's thread.
+  void settle(const Deferred& deferred, Answer answer, std::exception_ptr failure = nullptr) {
+    replies_.send([this, deferred, answer = std::move(answer), failure](Napi::Env env) {
+      try {
+        if (failure) std::rethrow_exception(failure);
+        deferred->Resolve(answer(env));
+      } catch (const Napi::Error& e) {
+        deferred->Reject(e.Value());
+      } catch (...) {
+        deferred->Reject(to_error(env, std::current_exception()).Value());
+      }
+      Unref();
+    });
   }
 
   /// A promise for what `job(engine)` returns; the job runs on the engine's thread.
   template <class Job>
   Napi::Value promise(const Job& job) {
-    auto deferred = std::make_shared<Napi::Promise::Deferred>(env_);
     Engine& on = engine();
-    replies_.expect(env_);
+    const Deferred deferred = expect();
     on.post([this, deferred, job, &on] {
-      Answer answer;
-      std::exception_ptr failure;
       try {
-        answer = job(on);
+        if (on.stopping()) throw Error("DISPOSED", "the engine is disposed");
+        settle(deferred, job(on));
       } catch (...) {
-        failure = std::current_exception();
+        settle(deferred, {}, std::current_exception());
       }
-      replies_.send([deferred, answer, failure](Napi::Env env) {
-        if (failure)
-          deferred->Reject(to_error(env, failure).Value());
-        else
-          deferred->Resolve(answer(env));
-      });
     });
     return deferred->Promise();
   }
@@ -86,8 +101,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     return guarded(env_, [&] {
       const uint64_t seed = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
       return promise([seed](Engine& e) {
-        e.model().initialise(seed);
-        e.weights_changed();
+        e.change([&] { e.model().initialise(seed); });
         return nothing();
       });
     });
@@ -101,10 +115,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
       if (p.defined()) t = p.grad().defined() ? p.grad() : at::zeros_like(p);
     } else {
       t = e.model().parameter(name);
-      if (!t.defined()) {
-        auto& state = e.trainer().optimizer().state();
-        if (const auto it = state.find(name); it != state.end()) t = it->second;
-      }
+      if (!t.defined()) t = e.trainer().optimizer().state(name);
     }
     if (!t.defined()) throw Error("INVALID_ARGUMENT", "there is no tensor named " + name);
     return t;
@@ -114,8 +125,9 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value read(const Napi::CallbackInfo& info) {
     return guarded(env_, [&] {
       return promise([places = to_places(info[0])](Engine& e) {
-        for (const TensorPlace& place : places) read_tensor(place, find(e, place.name).detach());
-        e.weights_changed();
+        e.change([&] {
+          for (const TensorPlace& place : places) read_tensor(place, find(e, place.name).detach());
+        });
         return nothing();
       });
     });
@@ -136,7 +148,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     return guarded(env_, [&] {
       const std::string name = info[0].As<Napi::String>();
       return promise([name](Engine& e) -> Answer {
-        const at::Tensor t = find(e, name).detach().clone();
+        const at::Tensor t = to_host(find(e, name));
         return [t](Napi::Env env) -> Napi::Value {
           Napi::Object o = Napi::Object::New(env);
           Napi::Array shape = Napi::Array::New(env);
@@ -156,22 +168,21 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   void open(const Napi::CallbackInfo& info) {
     guarded(env_, [&] {
       Engine& e = engine();
-      e.post([&e, conversation = id(info[0]), ids = to_ids(info[1], "ids"),
-              seed = static_cast<uint64_t>(id(info[2]))] { e.open(conversation, ids, seed); });
+      const std::vector<int32_t> ids = to_ids(info[1], "ids");
+      e.check(ids);
+      e.post([&e, conversation = id(info[0]), ids, seed = static_cast<uint64_t>(id(info[2]))] {
+        e.open(conversation, ids, seed);
+      });
     });
   }
 
-  // append(id, ids)
+  // append(id, ids); where the conversation is busy or closed src/policy/policy.ts has already refused it
   void append(const Napi::CallbackInfo& info) {
     guarded(env_, [&] {
       Engine& e = engine();
-      e.post([&e, conversation = id(info[0]), ids = to_ids(info[1], "ids")] {
-        try {
-          e.append(conversation, ids);
-        } catch (const Error&) {
-          // Busy or closed: src/policy/policy.ts has already refused it.
-        }
-      });
+      const std::vector<int32_t> ids = to_ids(info[1], "ids");
+      e.check(ids);
+      e.post([&e, conversation = id(info[0]), ids] { e.append(conversation, ids); });
     });
   }
 
@@ -179,20 +190,19 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value generate(const Napi::CallbackInfo& info) {
     return guarded(env_, [&] {
       Engine& e = engine();
-      auto deferred = std::make_shared<Napi::Promise::Deferred>(env_);
       const int64_t conversation = id(info[0]);
       const Sampling sampling = to_sampling(info[1].As<Napi::Object>());
-      replies_.expect(env_);
+      const Deferred deferred = expect();
       e.post([this, &e, deferred, conversation, sampling] {
         const Engine::Done done = [this, deferred](Generation g, std::exception_ptr failure) {
-          replies_.send([deferred, g = std::move(g), failure](Napi::Env env) {
-            if (failure) return deferred->Reject(to_error(env, failure).Value());
+          const auto answer = [g = std::move(g)](Napi::Env env) -> Napi::Value {
             Napi::Object o = Napi::Object::New(env);
             o.Set("ids", from_ids(env, g.ids));
             o.Set("logp", from_floats(env, g.logp));
             o.Set("ended", Napi::String::New(env, g.ended));
-            deferred->Resolve(o);
-          });
+            return o;
+          };
+          settle(deferred, answer, failure);
         };
         try {
           e.generate(conversation, sampling, done);
@@ -204,31 +214,30 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     });
   }
 
-  // abort(id)
+  // abort(id, late?): late, the generation fails as DEADLINE with that message; nothing on a disposed engine
   void abort(const Napi::CallbackInfo& info) {
-    guarded(env_, [&] {
-      Engine& e = engine();
-      e.post([&e, conversation = id(info[0])] { e.abort(conversation); });
-    });
+    if (disposed_) return;
+    std::exception_ptr failure;
+    if (info[1].IsString())
+      failure = std::make_exception_ptr(Error("DEADLINE", info[1].As<Napi::String>().Utf8Value()));
+    Engine& e = *engine_;
+    e.post([&e, conversation = id(info[0]), failure] { e.abort(conversation, failure); });
   }
 
-  // fork(id, twin, seed)
+  // fork(id, twin, seed); refused as for append, and where it fails the twin's first generation says that it
+  // is closed
   void fork(const Napi::CallbackInfo& info) {
     guarded(env_, [&] {
       Engine& e = engine();
       e.post([&e, from = id(info[0]), twin = id(info[1]), seed = static_cast<uint64_t>(id(info[2]))] {
-        try {
-          e.fork(from, twin, seed);
-        } catch (const Error&) {
-          // As for append; the twin's first generate reports that it does not exist.
-        }
+        e.fork(from, twin, seed);
       });
     });
   }
 
   // close(id); does nothing on a disposed engine
   void close(const Napi::CallbackInfo& info) {
-    if (!engine_) return;
+    if (disposed_) return;
     Engine& e = *engine_;
     e.post([&e, conversation = id(info[0])] { e.close(conversation); });
   }
@@ -252,7 +261,10 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     });
   }
 
-  static Answer from_trace(const Trace& trace) {
+  static Answer from_trace(Trace trace) {
+    trace.logits = to_host(trace.logits);
+    trace.hidden = to_host(trace.hidden);
+    for (at::Tensor& t : trace.residuals) t = to_host(t);
     return [trace](Napi::Env env) -> Napi::Value {
       Napi::Object o = Napi::Object::New(env);
       o.Set("logits", from_tensor(env, trace.logits));
@@ -284,32 +296,64 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     });
   }
 
+  /// A batch and its loss, copied.
+  struct Lesson {
+    std::vector<int32_t> ids, rows;
+    std::vector<float> weight, advantage, old_logp, ref_logp;
+    LossOptions loss;
+    double temperature;
+    Batch batch() const { return {ids, rows, weight, advantage, old_logp, ref_logp}; }
+  };
+
+  static Lesson to_lesson(const Napi::CallbackInfo& info) {
+    const Napi::Object b = info[0].As<Napi::Object>(), o = info[1].As<Napi::Object>();
+    const double temperature = to_number(o, "temperature");
+    require(temperature > 0, "temperature: expected more than 0");
+    return {to_ids(b.Get("ids"), "ids"),
+            to_ids(b.Get("rows"), "rows"),
+            to_floats(b.Get("weight"), "weight"),
+            to_floats(b.Get("advantage"), "advantage"),
+            to_floats(b.Get("oldLogp"), "oldLogp"),
+            to_floats(b.Get("refLogp"), "refLogp"),
+            to_loss(o),
+            temperature};
+  }
+
   // backward(batch, loss): statistics; gradients add up in the parameters
   Napi::Value backward(const Napi::CallbackInfo& info) {
     return guarded(env_, [&] {
-      const Napi::Object b = info[0].As<Napi::Object>(), o = info[1].As<Napi::Object>();
-      const double temperature = to_number(o, "temperature");
-      require(temperature > 0, "temperature: expected more than 0");
-      return promise([ids = to_ids(b.Get("ids"), "ids"), rows = to_ids(b.Get("rows"), "rows"),
-                      weight = to_floats(b.Get("weight"), "weight"),
-                      advantage = to_floats(b.Get("advantage"), "advantage"),
-                      old_logp = to_floats(b.Get("oldLogp"), "oldLogp"),
-                      ref_logp = to_floats(b.Get("refLogp"), "refLogp"), loss = to_loss(o),
-                      temperature](Engine& e) -> Answer {
-        const LossStats stats =
-            e.trainer().backward({ids, rows, weight, advantage, old_logp, ref_logp}, loss, temperature);
+      return promise([lesson = to_lesson(info)](Engine& e) -> Answer {
+        const LossStats stats = e.trainer().backward(lesson.batch(), lesson.loss, lesson.temperature);
         return [stats](Napi::Env env) -> Napi::Value { return from_stats(env, stats); };
       });
     });
   }
 
-  // update(optimizer): gradient norm before clipping; clears the gradients
-  Napi::Value update(const Napi::CallbackInfo& info) {
+  // step(batch, loss, optimizer): statistics with the gradient's norm before clipping
+  Napi::Value step(const Napi::CallbackInfo& info) {
     return guarded(env_, [&] {
-      return promise([options = to_optimizer(info[0].As<Napi::Object>())](Engine& e) -> Answer {
-        const double norm = e.trainer().optimizer().step(e.context(), options);
-        e.weights_changed();
-        return [norm](Napi::Env env) -> Napi::Value { return Napi::Number::New(env, norm); };
+      return promise([lesson = to_lesson(info),
+                      optimizer = to_optimizer(info[2].As<Napi::Object>())](Engine& e) -> Answer {
+        const Step step = e.change(
+            [&] { return e.trainer().step(lesson.batch(), lesson.loss, lesson.temperature, optimizer); });
+        return [step](Napi::Env env) -> Napi::Value {
+          Napi::Object o = from_stats(env, step.stats);
+          o.Set("gradNorm", Napi::Number::New(env, step.grad_norm));
+          return o;
+        };
+      });
+    });
+  }
+
+  // state(): names of the optimizer's tensors
+  Napi::Value state(const Napi::CallbackInfo&) {
+    return guarded(env_, [&] {
+      return promise([](Engine& e) -> Answer {
+        return [names = e.trainer().optimizer().names()](Napi::Env env) -> Napi::Value {
+          Napi::Array list = Napi::Array::New(env, names.size());
+          for (size_t i = 0; i < names.size(); i++) list[static_cast<uint32_t>(i)] = names[i];
+          return list;
+        };
       });
     });
   }
@@ -332,22 +376,29 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     });
   }
 
-  // dispose(): resolves when the thread has ended; generations under way end as aborted
+  // dispose(): resolves when the thread has ended; generations under way end as aborted, other work as
+  // DISPOSED
   Napi::Value dispose(const Napi::CallbackInfo&) {
-    const auto deferred = Napi::Promise::Deferred::New(env_);
-    if (engine_) {
-      napi_remove_env_cleanup_hook(env_, at_exit, this);
-      engine_->stop();
-      engine_.reset();
-      replies_.finish();
-    }
-    deferred.Resolve(env_.Undefined());
-    return deferred.Promise();
+    return guarded(env_, [&] {
+      Engine& e = engine();
+      disposed_ = true;
+      const Deferred deferred = expect();
+      e.stop([this, deferred] {
+        settle(deferred, [this](Napi::Env env) {
+          napi_remove_env_cleanup_hook(env, at_exit, this);
+          engine_.reset();
+          replies_.finish();
+          return env.Undefined();
+        });
+      });
+      return Napi::Value(deferred->Promise());
+    });
   }
 
   Napi::Env env_;
   Replies replies_;
-  std::shared_ptr<Engine> engine_;
+  std::unique_ptr<Engine> engine_;
+  bool disposed_ = false;
 };
 
 // policyLoss({ logp, entropy, oldLogp, refLogp, advantage, weight, rows }, options): the trainer's loss on

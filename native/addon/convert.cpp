@@ -55,7 +55,9 @@ Napi::Error to_error(Napi::Env env, std::exception_ptr failure) {
     return make_error(env, "OUT_OF_MEMORY", "out of memory");
   } catch (const c10::Error& e) {
     const std::string text = e.what_without_backtrace();
-    return make_error(env, "INTERNAL", text.substr(0, text.find('\n')));
+    // libtorch has a class for a GPU's memory only (c10/core/impl/alloc_cpu.cpp).
+    const bool memory = text.find("can't allocate memory") != text.npos;
+    return make_error(env, memory ? "OUT_OF_MEMORY" : "INTERNAL", text.substr(0, text.find('\n')));
   } catch (const std::invalid_argument& e) {
     return make_error(env, "INVALID_ARGUMENT", e.what());
   } catch (const std::exception& e) {
@@ -153,17 +155,9 @@ OptimizerOptions to_optimizer(const Napi::Object& o) {
 EngineOptions to_engine(const Napi::Object& o) {
   const Napi::Object c = o.Get("config").As<Napi::Object>();
   EngineOptions options;
-  options.config = {to_int(c, "vocabSize"),
-                    to_int(c, "hiddenSize"),
-                    to_int(c, "intermediateSize"),
-                    to_int(c, "layers"),
-                    to_int(c, "heads"),
-                    to_int(c, "kvHeads"),
-                    to_int(c, "headDim"),
-                    to_number(c, "ropeTheta"),
-                    to_number(c, "rmsEps"),
-                    to_flag(c, "tied"),
-                    to_number(c, "initializerRange")};
+  options.config = {to_int(c, "vocabSize"), to_int(c, "layers"),  to_int(c, "heads"),
+                    to_int(c, "kvHeads"),   to_int(c, "headDim"), to_number(c, "ropeTheta"),
+                    to_number(c, "rmsEps"), to_flag(c, "tied"),   to_number(c, "initializerRange")};
   const Napi::Array shapes = o.Get("shapes").As<Napi::Array>();
   for (uint32_t i = 0; i < shapes.Length(); i++) {
     const Napi::Array pair = Napi::Value(shapes[i]).As<Napi::Array>();
@@ -213,10 +207,13 @@ Napi::Value from_doubles(Napi::Env env, const std::vector<double>& values) {
   return new_array<Napi::Float64Array>(env, values);
 }
 
+at::Tensor to_host(const at::Tensor& t) {
+  return t.detach().to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true).contiguous();
+}
+
 Napi::Value from_tensor(Napi::Env env, const at::Tensor& tensor) {
-  const at::Tensor flat = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
-  Napi::Float32Array array = Napi::Float32Array::New(env, static_cast<size_t>(flat.numel()));
-  std::copy_n(flat.const_data_ptr<float>(), flat.numel(), array.Data());
+  Napi::Float32Array array = Napi::Float32Array::New(env, static_cast<size_t>(tensor.numel()));
+  std::copy_n(tensor.const_data_ptr<float>(), tensor.numel(), array.Data());
   return array;
 }
 

@@ -44,7 +44,9 @@ std::vector<TensorPlace> to_places(const Napi::Value&);
 Napi::Value from_ids(Napi::Env, const std::vector<int32_t>&);
 Napi::Value from_floats(Napi::Env, const std::vector<float>&);
 Napi::Value from_doubles(Napi::Env, const std::vector<double>&);
-/// Any tensor as a flat Float32Array.
+/// An fp32 copy in the host's memory. To be made on the engine's thread.
+at::Tensor to_host(const at::Tensor&);
+/// What to_host made, as a flat Float32Array.
 Napi::Value from_tensor(Napi::Env, const at::Tensor&);
 Napi::Object from_stats(Napi::Env, const LossStats&);
 

@@ -4,6 +4,7 @@
 #pragma once
 #include <napi.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -15,6 +16,7 @@ class Replies {
   using Reply = std::function<void(Napi::Env)>;
 
   explicit Replies(Napi::Env env);
+  ~Replies() { close(); }
 
   /// On JavaScript's thread: one more reply is awaited, the process stays alive for it.
   void expect(Napi::Env);
@@ -28,9 +30,9 @@ class Replies {
  private:
   struct State {
     std::mutex mutex;
-    bool released = false;  // the function may not be touched any more
-    bool dropped = false;   // nothing is delivered any more
-    int awaited = 0;        // JavaScript's thread only
+    bool released = false;             // the function may not be touched any more
+    std::atomic<bool> dropped{false};  // nothing is delivered any more
+    int awaited = 0;                   // JavaScript's thread only
   };
   struct Packet {
     Reply reply;

@@ -4,14 +4,25 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <dlfcn.h>
 
+#include <algorithm>
+#include <numeric>
+
 #include "error.h"
 
 namespace tarl {
 
 namespace {
 
-std::exception_ptr error(const char* code, const std::string& message) {
-  return std::make_exception_ptr(Error(code, message));
+/// libtorch's CUDA part, which the addon does not link, so that it runs without any GPU driver; opened, it
+/// registers itself. Null where it is not there or does not load; then `why` says so.
+struct CudaPart {
+  void* library = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
+  std::string why = library ? "" : dlerror();
+};
+
+const CudaPart& cuda_part() {
+  static const CudaPart part;
+  return part;
 }
 
 PageIds page_ids(const std::vector<int32_t>& ids, int64_t page) {
@@ -23,28 +34,32 @@ PageIds page_ids(const std::vector<int32_t>& ids, int64_t page) {
 }  // namespace
 
 bool cuda_available() {
-  // The addon does not link it, so that it runs without any GPU driver; opened, it registers itself.
-  static const void* library = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
-  return library && at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
+  return cuda_part().library && at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
 }
 
 Engine::Engine(const EngineOptions& options)
     : options_(options), pool_(options.threads), context_{pool_, options.kernels} {
+  const bool cuda = cuda_available();
   const at::Device device(options.device);
-  require(device.is_cpu() || (device.is_cuda() && cuda_available()),
-          "device: " + options.device + ", but libtorch finds no such GPU; expected cpu");
+  const std::string& why = cuda_part().why;
+  require(device.is_cpu() || (device.is_cuda() && cuda),
+          "device: " + options.device + ", but libtorch finds no such GPU" +
+              (why.empty() ? "" : " (" + why + ")") + "; expected cpu");
   const bool ours = options.kernels && device.is_cpu() && options.dtype == at::kFloat;
   at::set_num_threads(ours ? 1 : options.threads);  // two pools of threads would fight over the cores
   const ModelConfig& c = options.config;
   model_ =
       std::make_unique<Model>(c, options.shapes, device, options.dtype, options.vocab_limit, options.trained);
   kv_ = std::make_unique<KvPool>(c.layers, c.kv_heads, c.channels, model_->options(), options.kv_tokens);
-  trainer_ = std::make_unique<Trainer>(*model_, context_, options.round_tokens);
+  trainer_ = std::make_unique<Trainer>(*model_, context_, options.round_tokens, stopping_);
   stats_.pages_limit = kv_->capacity();
   thread_ = std::thread([this] { loop(); });
 }
 
-Engine::~Engine() { stop(); }
+Engine::~Engine() {
+  stop();
+  thread_.join();
+}
 
 void Engine::post(std::function<void()> job) {
   {
@@ -55,19 +70,25 @@ void Engine::post(std::function<void()> job) {
   wake_.notify_one();
 }
 
-void Engine::stop() {
+void Engine::stop(std::function<void()> ended) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
+    if (ended) ended_ = std::move(ended);
   }
   wake_.notify_one();
-  if (thread_.joinable()) thread_.join();
 }
 
 void Engine::loop() {
-  for (;;) {
+  const auto attempt = [](const auto& work) {
+    try {
+      work();
+    } catch (...) {
+      // Whoever waits for an answer has been given one; nothing thrown may end the process.
+    }
+  };
+  for (bool stopping = false; !stopping;) {
     std::deque<std::function<void()>> jobs;
-    bool stopping;
     {
       std::unique_lock<std::mutex> lock(mutex_);
       const auto generating = [&] {
@@ -79,12 +100,13 @@ void Engine::loop() {
       jobs.swap(jobs_);
       stopping = stopping_;
     }
-    for (const auto& job : jobs) job();
-    if (stopping) break;
-    round();
+    for (const auto& job : jobs) attempt(job);
+    if (!stopping) attempt([&] { round(); });
   }
   for (auto& [id, c] : conversations_)
-    if (c.active) finish(c, "aborted");
+    if (c.active) attempt([&] { finish(c, "aborted"); });
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (ended_) attempt(ended_);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -98,6 +120,12 @@ Engine::Conversation& Engine::at(int64_t id) {
   return it->second;
 }
 
+Engine::Conversation& Engine::idle(int64_t id) {
+  Conversation& c = at(id);
+  if (c.active) throw Error("BUSY", "conversation " + std::to_string(id) + " is generating");
+  return c;
+}
+
 void Engine::open(int64_t id, std::vector<int32_t> ids, uint64_t seed) {
   Conversation& c = conversations_[id];
   c.ids = std::move(ids);
@@ -105,29 +133,30 @@ void Engine::open(int64_t id, std::vector<int32_t> ids, uint64_t seed) {
 }
 
 void Engine::append(int64_t id, const std::vector<int32_t>& ids) {
-  Conversation& c = at(id);
-  if (c.active) throw Error("BUSY", "conversation " + std::to_string(id) + " is generating");
-  c.ids.insert(c.ids.end(), ids.begin(), ids.end());
+  Conversation& c = idle(id);
+  try {
+    c.ids.insert(c.ids.end(), ids.begin(), ids.end());
+  } catch (...) {
+    close(id);  // its next generation says so; without these ids it must not go on
+    throw;
+  }
 }
 
 void Engine::generate(int64_t id, const Sampling& sampling, Done done) {
-  Conversation& c = at(id);
-  if (c.active) throw Error("BUSY", "conversation " + std::to_string(id) + " is generating");
-  c.active = Active{sampling, {}, std::move(done)};
-  if (c.ids.empty())
-    finish(c, "stop", error("INVALID_ARGUMENT", "conversation has no tokens to go on from"));
-  else if (static_cast<int64_t>(c.ids.size()) >= options_.context_length)
-    finish(c, "context");
+  Conversation& c = idle(id);
+  require(!c.ids.empty(), "conversation has no tokens to go on from");
+  c.active = Active{sampling, {}, std::move(done), c.ids.size()};
+  if (static_cast<int64_t>(c.ids.size()) >= options_.context_length) finish(c, "context");
 }
 
-void Engine::abort(int64_t id) {
+void Engine::abort(int64_t id, std::exception_ptr failure) {
   const auto it = conversations_.find(id);
-  if (it != conversations_.end() && it->second.active) finish(it->second, "aborted");
+  if (it == conversations_.end() || !it->second.active) return;
+  finish(it->second, "aborted", failure);
 }
 
 void Engine::fork(int64_t id, int64_t twin, uint64_t seed) {
-  Conversation& c = at(id);
-  if (c.active) throw Error("BUSY", "conversation " + std::to_string(id) + " is generating");
+  Conversation& c = idle(id);
   Conversation copy;
   copy.ids = c.ids;
   copy.seed = seed;
@@ -146,10 +175,10 @@ void Engine::close(int64_t id) {
   conversations_.erase(it);
 }
 
-void Engine::drop_pages(Conversation& c) {
-  for (const int64_t page : c.pages) kv_->release(page);
-  c.pages.clear();
-  c.computed = 0;
+/// Gives back all pages but the first `kept`.
+void Engine::drop_pages(Conversation& c, size_t kept) {
+  for (; c.pages.size() > kept; c.pages.pop_back()) kv_->release(c.pages.back());
+  c.computed = std::min(c.computed, static_cast<int64_t>(kept) * kPage);
 }
 
 void Engine::weights_changed() {
@@ -166,6 +195,14 @@ EngineStats Engine::stats() const {
 void Engine::finish(Conversation& c, const char* ended, std::exception_ptr failure) {
   Active active = std::move(*c.active);
   c.active.reset();
+  for (auto& [id, other] : conversations_)
+    if (other.active) other.active->waiting = false;
+  if (failure) {  // the caller sees no tokens, so the conversation has none
+    c.ids.resize(active.start);
+    // The last token is computed again, because the next one is sampled from its row.
+    drop_pages(c, std::min(static_cast<size_t>(c.computed), active.start - 1) / kPage);
+    active.result = {};
+  }
   active.result.ended = ended;
   active.done(std::move(active.result), failure);
 }
@@ -175,54 +212,65 @@ void Engine::finish(Conversation& c, const char* ended, std::exception_ptr failu
 // ---------------------------------------------------------------------------------------------------------------------
 
 void Engine::round() {
-  const std::vector<Slice> slices = schedule();
-  if (slices.empty()) return;
-  std::exception_ptr failure;
+  std::vector<Slice> slices;
   try {
-    compute(slices);
-  } catch (const c10::OutOfMemoryError& e) {
-    failure = error("OUT_OF_MEMORY", e.what_without_backtrace());
+    schedule(slices);
+    if (!slices.empty()) compute(slices);
   } catch (...) {
-    failure = std::current_exception();
+    const std::exception_ptr failure = std::current_exception();
+    // Pages of this round are known to all, but may never have been written.
+    for (auto& [id, c] : conversations_) drop_pages(c);
+    const auto failed = [&](const Conversation& c) {
+      return slices.empty() ||
+             std::any_of(slices.begin(), slices.end(), [&](const Slice& s) { return s.conversation == &c; });
+    };
+    for (auto& [id, c] : conversations_)
+      if (c.active && failed(c)) finish(c, "stop", failure);
   }
-  if (!failure) return;
-  for (const Slice& s : slices)
-    if (s.conversation->active) finish(*s.conversation, "stop", failure);
 }
 
 /// Which conversations compute how many of their tokens in this round, within the round's tokens and the free
 /// pages.
-std::vector<Engine::Slice> Engine::schedule() {
-  std::vector<Slice> slices;
-  int64_t left = options_.round_tokens;
-  bool starved = false;
-  Conversation* largest = nullptr;
-  for (auto& [id, c] : conversations_) {
-    if (!c.active || left == 0) continue;
-    adopt(c);
-    const int64_t length = std::min(left, static_cast<int64_t>(c.ids.size()) - c.computed);
-    if (!reserve(c, c.computed + length)) {
-      starved = true;
-      if (!largest || c.ids.size() > largest->ids.size()) largest = &c;
+void Engine::schedule(std::vector<Slice>& slices) {
+  for (;;) {
+    int64_t left = options_.round_tokens;
+    std::vector<Conversation*> starved;
+    for (auto& [id, c] : conversations_) {
+      if (!c.active || c.active->waiting || left == 0) continue;
+      adopt(c);
+      const int64_t length = std::min(left, static_cast<int64_t>(c.ids.size()) - c.computed);
+      TORCH_INTERNAL_ASSERT(length > 0);
+      if (!reserve(c, c.computed + length)) {
+        starved.push_back(&c);
+        continue;
+      }
+      slices.push_back({&c, length});
+      publish(c, c.computed, c.computed + length);
+      left -= length;
+    }
+    if (!slices.empty() || starved.empty()) return;
+
+    // Nobody can go on. Idle conversations give their pages up first, and are computed again later.
+    const auto idle = std::find_if(conversations_.begin(), conversations_.end(), [](const auto& entry) {
+      return !entry.second.active && !entry.second.pages.empty();
+    });
+    if (idle != conversations_.end()) {
+      drop_pages(idle->second);
       continue;
     }
-    publish(c, c.computed, c.computed + length);
-    slices.push_back({&c, length});
-    left -= length;
+    Conversation& largest =
+        **std::max_element(starved.begin(), starved.end(),
+                           [](const auto* a, const auto* b) { return a->ids.size() < b->ids.size(); });
+    drop_pages(largest);
+    if (starved.size() > 1)
+      largest.active->waiting = true;
+    else  // it has the pool to itself
+      finish(largest, "stop",
+             std::make_exception_ptr(Error("OUT_OF_MEMORY", "no KV pages are left for a conversation of " +
+                                                                std::to_string(largest.ids.size()) +
+                                                                " tokens: kvTokens is " +
+                                                                std::to_string(options_.kv_tokens))));
   }
-  // Nobody can go on: idle conversations hold the pages, or one conversation is larger than the pool.
-  if (slices.empty() && starved) {
-    for (auto& [id, c] : conversations_)
-      if (!c.active && !c.pages.empty()) {
-        drop_pages(c);  // computed again when it goes on
-        return schedule();
-      }
-    drop_pages(*largest);
-    finish(*largest, "stop",
-           error("OUT_OF_MEMORY", "the KV pool of " + std::to_string(options_.kv_tokens) +
-                                      " tokens is full; raise kvTokens or run fewer conversations"));
-  }
-  return slices;
 }
 
 /// Takes over pages that another conversation has already computed, or computes in this round, for the same
@@ -230,20 +278,26 @@ std::vector<Engine::Slice> Engine::schedule() {
 void Engine::adopt(Conversation& c) {
   while (c.computed % kPage == 0 && c.computed + kPage < static_cast<int64_t>(c.ids.size())) {
     const int64_t index = c.computed / kPage;
+    TORCH_INTERNAL_ASSERT(static_cast<int64_t>(c.pages.size()) == index);
     const int64_t page =
         kv_->find(index == 0 ? -1 : c.pages[static_cast<size_t>(index - 1)], page_ids(c.ids, index));
     if (page < 0) return;
-    c.pages.resize(static_cast<size_t>(index));
     c.pages.push_back(page);
     c.computed += kPage;
     stats_.shared += kPage;
   }
 }
 
+/// Pages for the first `tokens` tokens: all that are missing, or none and false.
 bool Engine::reserve(Conversation& c, int64_t tokens) {
+  const size_t had = c.pages.size();
+  c.pages.reserve(static_cast<size_t>((tokens + kPage - 1) / kPage));
   while (static_cast<int64_t>(c.pages.size()) * kPage < tokens) {
     const int64_t page = kv_->take();
-    if (page < 0) return false;
+    if (page < 0) {
+      drop_pages(c, had);
+      return false;
+    }
     c.pages.push_back(page);
   }
   return true;
@@ -306,6 +360,11 @@ void Engine::compute(const std::vector<Slice>& slices) {
   });
   for (size_t i = 0; i < sampling.size(); i++) {
     Conversation& c = *sampling[i];
+    if (draws[i].id < 0) {
+      finish(c, "stop",
+             std::make_exception_ptr(Error("INTERNAL", "the model's logits are not finite numbers")));
+      continue;
+    }
     const Sampling& s = c.active->sampling;
     c.ids.push_back(draws[i].id);
     c.active->result.ids.push_back(draws[i].id);
@@ -321,16 +380,21 @@ void Engine::compute(const std::vector<Slice>& slices) {
 }
 
 Trace Engine::trace_cached(const std::vector<int32_t>& ids, const std::vector<int32_t>& parts) {
+  check(ids);
+  const bool split =
+      std::all_of(parts.begin(), parts.end(), [](int32_t part) { return part > 0; }) &&
+      std::accumulate(parts.begin(), parts.end(), int64_t{0}) == static_cast<int64_t>(ids.size());
+  require(!ids.empty() && split, "parts: expected a split of the ids");
   const at::NoGradGuard guard;
   Conversation c;
   c.ids = ids;
-  require(!ids.empty() && reserve(c, static_cast<int64_t>(ids.size())),
-          "ids: none, or more than the KV pool holds");
+  require(reserve(c, static_cast<int64_t>(ids.size())), "ids: more than the KV pool holds");
   std::vector<at::Tensor> hidden;
-  for (const int32_t part : parts) {
-    require(part > 0 && c.computed + part <= static_cast<int64_t>(ids.size()),
-            "parts: expected a split of the ids");
-    hidden.push_back(forward({{&c, part}}));
+  try {
+    for (const int32_t part : parts) hidden.push_back(forward({{&c, part}}));
+  } catch (...) {
+    drop_pages(c);
+    throw;
   }
   drop_pages(c);
   Trace trace;

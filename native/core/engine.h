@@ -8,6 +8,7 @@
 // row's bits do not depend on its company. Knows nothing of text and of JavaScript.
 
 #pragma once
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -37,7 +38,8 @@ struct EngineOptions {
   int64_t round_tokens = 0;    // most tokens of one round, and of a training micro-batch
 };
 
-/// True when libtorch has its CUDA part and finds a GPU. Opens that part at the first call.
+/// True when libtorch has its CUDA part and finds a GPU. Opens that part at the first call, which must come
+/// before any tensor is made: libtorch asks for it once.
 bool cuda_available();
 
 struct Generation {
@@ -59,18 +61,25 @@ class Engine {
   using Done = std::function<void(Generation, std::exception_ptr)>;
 
   explicit Engine(const EngineOptions&);
+  /// As stop, then joins the thread.
   ~Engine();
 
-  /// Runs a job on the engine's thread, after those posted before it. It must not throw.
+  /// Runs a job on the engine's thread, after those posted before it. What it throws is lost.
   void post(std::function<void()> job);
-  /// Ends generations as aborted, runs what is queued, joins the thread. Safe to call twice.
-  void stop();
+  /// Has the thread run what is queued, end generations as aborted, call `ended` and end. Does not wait for
+  /// it.
+  void stop(std::function<void()> ended = nullptr);
+  /// From any thread: stop was called; jobs should do nothing more.
+  bool stopping() const { return stopping_; }
+  /// From any thread: throws INVALID_ARGUMENT where an id is not in the vocabulary.
+  void check(const std::vector<int32_t>& ids) const { check_ids(ids, options_.config.vocab); }
 
   // On the engine's thread only:
   void open(int64_t id, std::vector<int32_t> ids, uint64_t seed);
   void append(int64_t id, const std::vector<int32_t>& ids);
   void generate(int64_t id, const Sampling&, Done);
-  void abort(int64_t id);
+  /// Ends a generation as aborted, with what it has so far; or with a failure.
+  void abort(int64_t id, std::exception_ptr failure = nullptr);
   void fork(int64_t id, int64_t twin, uint64_t seed);
   void close(int64_t id);
 
@@ -80,14 +89,24 @@ class Engine {
   EngineStats stats() const;
   /// As Trainer::trace for one row, but through cached keys and values, `parts` tokens at a time.
   Trace trace_cached(const std::vector<int32_t>& ids, const std::vector<int32_t>& parts);
-  /// After weights were written: packed copies and all keys and values are stale.
-  void weights_changed();
+  /// Runs what writes weights. After it, even if it failed halfway, packed copies and all keys and values are
+  /// stale.
+  template <class F>
+  auto change(const F& write) {
+    struct Changed {
+      Engine& engine;
+      ~Changed() { engine.weights_changed(); }
+    } changed{*this};
+    return write();
+  }
 
  private:
   struct Active {
     Sampling sampling;
     Generation result;
     Done done;
+    size_t start = 0;      // tokens of the conversation before it
+    bool waiting = false;  // gave its pages up, until another generation ends
   };
   struct Conversation {
     std::vector<int32_t> ids;
@@ -103,15 +122,17 @@ class Engine {
 
   void loop();
   void round();
-  std::vector<Slice> schedule();
+  void schedule(std::vector<Slice>&);
   bool reserve(Conversation&, int64_t tokens);
   void adopt(Conversation&);
   void publish(Conversation&, int64_t from, int64_t to);
   at::Tensor forward(const std::vector<Slice>&);
   void compute(const std::vector<Slice>&);
   void finish(Conversation&, const char* ended, std::exception_ptr = nullptr);
-  void drop_pages(Conversation&);
+  void drop_pages(Conversation&, size_t kept = 0);
+  void weights_changed();
   Conversation& at(int64_t id);
+  Conversation& idle(int64_t id);
 
   const EngineOptions options_;
   Pool pool_;
@@ -125,7 +146,8 @@ class Engine {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::function<void()>> jobs_;
-  bool stopping_ = false;
+  std::function<void()> ended_;
+  std::atomic<bool> stopping_{false};
   std::thread thread_;
 };
 

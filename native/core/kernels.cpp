@@ -1,3 +1,5 @@
+// Picks the kernels of the widest instruction set that the processor has and TARL_ISA allows.
+
 #include "kernels.h"
 
 #include <cstdlib>

@@ -1,3 +1,5 @@
+// The kernels of kernels.inc for AVX2.
+
 #if defined(__x86_64__)
 #define TARL_ISA avx2
 #define TARL_VECTOR 8

@@ -1,3 +1,5 @@
+// The kernels of kernels.inc for AVX-512.
+
 #if defined(__x86_64__)
 #define TARL_ISA avx512
 #define TARL_VECTOR 16

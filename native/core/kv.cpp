@@ -11,24 +11,32 @@ KvPool::KvPool(int64_t layers, int64_t kv_heads, int64_t channels, at::TensorOpt
       keys_(static_cast<size_t>(layers)),
       values_(static_cast<size_t>(layers)) {}
 
-void KvPool::grow() {
+bool KvPool::grow() try {
   const int64_t have = static_cast<int64_t>(pages_.size());
   const int64_t want = std::min(limit_, std::max<int64_t>(64, 2 * have));
   // Zeros, because lanes beyond a sequence's end are multiplied by zero weights.
-  const auto widen = [&](at::Tensor& t, int64_t rows, int64_t columns) {
-    at::Tensor wider = at::zeros({want, kv_heads_, rows, columns}, options_);
-    if (t.defined()) wider.narrow(0, 0, have).copy_(t);
-    t = wider;
+  const auto wider = [&](const at::Tensor& t, int64_t rows, int64_t columns) {
+    at::Tensor wide = at::zeros({want, kv_heads_, rows, columns}, options_);
+    if (t.defined()) wide.narrow(0, 0, have).copy_(t);
+    return wide;
   };
-  for (at::Tensor& k : keys_) widen(k, channels_, kPage);
-  for (at::Tensor& v : values_) widen(v, kPage, round_up(channels_, kPage));
+  std::vector<at::Tensor> keys, values;
+  for (const at::Tensor& k : keys_) keys.push_back(wider(k, channels_, kPage));
+  for (const at::Tensor& v : values_) values.push_back(wider(v, kPage, round_up(channels_, kPage)));
+  free_.reserve(static_cast<size_t>(want));
   pages_.resize(static_cast<size_t>(want));
+  keys_.swap(keys);
+  values_.swap(values);
   for (int64_t i = want; i-- > have;) free_.push_back(i);
+  return true;
+} catch (const c10::Error&) {  // no memory left: as a full pool
+  return false;
+} catch (const std::bad_alloc&) {
+  return false;
 }
 
 int64_t KvPool::take() {
-  if (free_.empty() && static_cast<int64_t>(pages_.size()) < limit_) grow();
-  if (free_.empty()) return -1;
+  if (free_.empty() && (static_cast<int64_t>(pages_.size()) >= limit_ || !grow())) return -1;
   const int64_t page = free_.back();
   free_.pop_back();
   pages_[static_cast<size_t>(page)] = {1, false, {}};
@@ -42,14 +50,6 @@ void KvPool::release(int64_t page) {
   if (p.published) known_.erase(p.key);
   free_.push_back(page);
   used_--;
-}
-
-int64_t KvPool::duplicate(int64_t page) {
-  const int64_t twin = take();
-  if (twin < 0) return -1;
-  for (at::Tensor& k : keys_) k[twin].copy_(k[page]);
-  for (at::Tensor& v : values_) v[twin].copy_(v[page]);
-  return twin;
 }
 
 int64_t KvPool::find(int64_t parent, const PageIds& ids) {

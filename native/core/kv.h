@@ -22,12 +22,10 @@ class KvPool {
  public:
   KvPool(int64_t layers, int64_t kv_heads, int64_t channels, at::TensorOptions, int64_t max_tokens);
 
-  /// A page of one owner, or -1 when the pool is full.
+  /// A page of one owner, or -1 when the pool is full or cannot grow for want of memory.
   int64_t take();
   void retain(int64_t page) { pages_[static_cast<size_t>(page)].owners++; }
   void release(int64_t page);
-  /// A new page with the same content, or -1.
-  int64_t duplicate(int64_t page);
 
   /// The page that holds `ids` after page `parent` (-1: at the start), with one more owner; or -1.
   int64_t find(int64_t parent, const PageIds& ids);
@@ -54,7 +52,7 @@ class KvPool {
     bool published = false;
     Key key;
   };
-  void grow();
+  bool grow();
 
   int64_t kv_heads_, channels_, limit_, used_ = 0;
   at::TensorOptions options_;

@@ -13,6 +13,9 @@ namespace {
 // k3 is flat above this, as in verl (core_algos.py, kl_penalty; its bound of 20 on |d| is implied).
 constexpr double kK3Clamp = 10;
 
+/// The larger one; NaN, where either is.
+double largest(double a, double b) { return std::isnan(a) || a >= b ? a : b; }
+
 struct Term {
   double value;
   double slope;
@@ -119,7 +122,7 @@ LossSums policy_loss(const LossInput& in, const LossOptions& options, std::span<
       sum.pg_loss += weight * pg.value;
       sum.ratio += ratio;
       sum.approx_kl -= clamped;
-      sum.mismatch = std::max(sum.mismatch, std::abs(d));
+      sum.mismatch = largest(sum.mismatch, std::abs(d));
 
       if (!in.ref_logp.empty()) {
         const Term kl = kl_term(options.kl_kind, in.logp[t], in.ref_logp[t]);
@@ -148,7 +151,7 @@ void LossSums::add(const LossSums& other) {
                                    &LossStats::clip_low, &LossStats::clip_high, &LossStats::dual_clip}) {
     sum.*field += other.sum.*field;
   }
-  sum.mismatch = std::max(sum.mismatch, other.sum.mismatch);
+  sum.mismatch = largest(sum.mismatch, other.sum.mismatch);
   sum.tokens += other.sum.tokens;
   sum.loss_tokens += other.sum.loss_tokens;
 }

@@ -15,7 +15,7 @@ namespace tarl {
 
 /// ModelConfig of src/policy/model.ts.
 struct ModelConfig {
-  int64_t vocab, width, inner, layers, heads, kv_heads, channels;
+  int64_t vocab, layers, heads, kv_heads, channels;
   double theta, eps;
   bool tied;
   double initializer_range;

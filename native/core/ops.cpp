@@ -472,6 +472,10 @@ struct LogpFunction : torch::autograd::Function<LogpFunction> {
 
 TokenLogp token_logp(const Context& c, const Tensor& h, Linear& head, const std::vector<int32_t>& ids,
                      double temperature) {
+  for (const int32_t id : ids)
+    if (id < 0 || id >= head.outputs())
+      throw Error("INVALID_ARGUMENT", "ids: there is no logit for " + std::to_string(id) +
+                                          ", expected 0 to " + std::to_string(head.outputs() - 1));
   const Tensor id = at::tensor(ids, at::kInt);
   if (on_kernels(c, h)) {
     const variable_list r = LogpFunction::apply(h, id, &head, temperature, &c);

@@ -1,6 +1,6 @@
 // The operations that a decoder is made of, each with its gradient. Two twins of every one: plain ATen, on
 // any device and dtype, and (fp32 on the CPU) the row-wise kernels of kernels.h. `Context` chooses; the plain
-// one is the reference. Not here: the order in which a model calls them (model.cpp).
+// one is the reference. Not here: the order in which a model calls them (model.h).
 //
 // T tokens, D width, H query heads, G key-value heads, C channels per head, F feed-forward, V vocabulary.
 
@@ -38,6 +38,8 @@ class Linear {
   at::Tensor operator()(const Context&, const at::Tensor& x);
   /// Adds dy^T x to the weights' gradients and returns dy W. fp32 on the CPU.
   at::Tensor backward(const Context&, const at::Tensor& x, const at::Tensor& dy);
+  /// Columns of the result.
+  int64_t outputs() const { return out_; }
   void changed() { forward_fresh_ = backward_fresh_ = false; }
 
  private:
@@ -85,7 +87,7 @@ struct TokenLogp {
   at::Tensor logp, entropy;  // [N] fp32, nats
 };
 /// log softmax(h W^T / temperature)[ids] and its entropy, on the kernels in chunks of rows: [N, V] is never
-/// whole. h [N, D], ids [N] on the host.
+/// whole. h [N, D], ids [N] on the host; INVALID_ARGUMENT for an id that has no logit.
 TokenLogp token_logp(const Context&, const at::Tensor& h, Linear& head, const std::vector<int32_t>& ids,
                      double temperature);
 

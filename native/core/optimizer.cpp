@@ -36,6 +36,11 @@ Tensor orthogonalise(const Context& c, const Tensor& g) {
   return tall ? x.t() : x;
 }
 
+bool has_master(const Parameter& p) { return p.value.scalar_type() != at::kFloat; }
+
+/// What Muon moves, where it is asked for: the matrices inside the layers.
+bool for_muon(const Parameter& p) { return p.value.dim() == 2 && p.name.starts_with("model.layers."); }
+
 }  // namespace
 
 Optimizer::Optimizer(std::vector<Parameter>& parameters) : parameters_(parameters) {}
@@ -43,31 +48,50 @@ Optimizer::Optimizer(std::vector<Parameter>& parameters) : parameters_(parameter
 void Optimizer::prepare() {
   if (!slots_.empty()) return;
   const at::NoGradGuard guard;
-  steps_ = at::zeros({1}, at::kFloat);
-  state_["steps"] = steps_;
+  std::vector<Slot> slots;
   for (Parameter& p : parameters_) {
-    const auto wide = p.value.options().dtype(at::kFloat).requires_grad(false);
-    Slot slot{&p, p.value.detach(), at::zeros(p.value.sizes(), wide), at::zeros(p.value.sizes(), wide)};
-    if (p.value.scalar_type() != at::kFloat) {
-      slot.master = p.value.detach().to(at::kFloat);
-      state_["master/" + p.name] = slot.master;
-    }
-    state_["m/" + p.name] = slot.m;
-    state_["v/" + p.name] = slot.v;
-    slots_.push_back(slot);
+    const Tensor weights = p.value.detach(), master = weights.to(at::kFloat);
+    slots.push_back({&p, master, at::zeros_like(master), for_muon(p) ? Tensor() : at::zeros_like(master)});
   }
+  steps_ = at::zeros({1}, at::kFloat);
+  slots_.swap(slots);
 }
 
-std::map<std::string, Tensor>& Optimizer::state() {
+Tensor& Optimizer::second_moment(Slot& s) {
+  if (!s.v.defined()) s.v = at::zeros_like(s.m);
+  return s.v;
+}
+
+std::vector<std::string> Optimizer::names() {
   prepare();
-  return state_;
+  std::vector<std::string> list{"steps"};
+  for (const Slot& s : slots_) {
+    list.push_back("m/" + s.parameter->name);
+    if (s.v.defined()) list.push_back("v/" + s.parameter->name);
+    if (has_master(*s.parameter)) list.push_back("master/" + s.parameter->name);
+  }
+  return list;
+}
+
+Tensor Optimizer::state(const std::string& name) {
+  prepare();
+  if (name == "steps") return steps_;
+  for (Slot& s : slots_) {
+    if (name == "m/" + s.parameter->name) return s.m;
+    if (name == "v/" + s.parameter->name) return second_moment(s);
+    if (name == "master/" + s.parameter->name && has_master(*s.parameter)) return s.master;
+  }
+  return {};
 }
 
 double Optimizer::gradient_norm() const {
-  double sum = 0;
-  for (const Parameter& p : parameters_)
-    if (p.value.grad().defined()) sum += p.value.grad().to(at::kDouble).square().sum().item<double>();
-  return std::sqrt(sum);
+  Tensor sum;  // stays on the device, so that it is waited for once
+  for (const Parameter& p : parameters_) {
+    if (!p.value.grad().defined()) continue;
+    const Tensor square = p.value.grad().to(at::kDouble).square().sum();
+    sum = sum.defined() ? sum + square : square;
+  }
+  return sum.defined() ? std::sqrt(sum.item<double>()) : 0;
 }
 
 void Optimizer::clear_gradients() {
@@ -82,26 +106,24 @@ double Optimizer::step(const Context& c, const OptimizerOptions& o) {
   if (std::isfinite(norm)) {
     const double scale = o.max_grad_norm > 0 ? std::min(1.0, o.max_grad_norm / (norm + 1e-6)) : 1.0;
     steps_.add_(1);
+    const Tensor steps = steps_.to(parameters_.front().value.device()).squeeze();
     for (Slot& slot : slots_) {
       if (!slot.parameter->value.grad().defined()) continue;
       if (scale < 1) slot.parameter->value.mutable_grad().mul_(scale);
-      const bool matrix = slot.parameter->value.dim() == 2;
-      if (o.muon && matrix && slot.parameter->name.starts_with("model.layers."))
+      if (o.muon && for_muon(*slot.parameter))
         muon(c, slot, o);
       else
-        adamw(slot, o);
-      if (slot.master.scalar_type() != slot.parameter->value.scalar_type())
-        slot.parameter->value.detach().copy_(slot.master);
+        adamw(slot, steps, o);
+      if (has_master(*slot.parameter)) slot.parameter->value.detach().copy_(slot.master);
     }
   }
   clear_gradients();
   return norm;
 }
 
-void Optimizer::adamw(Slot& s, const OptimizerOptions& o) {
+void Optimizer::adamw(Slot& s, const Tensor& steps, const OptimizerOptions& o) {
   const Tensor g = s.parameter->value.grad().to(at::kFloat);
-  Tensor steps = steps_.to(g.device()).clone();
-  at::_fused_adamw_({s.master}, {g}, {s.m}, {s.v}, {}, {steps.squeeze()}, o.lr, o.beta1, o.beta2,
+  at::_fused_adamw_({s.master}, {g}, {s.m}, {second_moment(s)}, {}, {steps}, o.lr, o.beta1, o.beta2,
                     o.decay_vectors || s.parameter->value.dim() == 2 ? o.weight_decay : 0.0, o.eps, false,
                     false);
 }
@@ -113,7 +135,7 @@ void Optimizer::muon(const Context& c, Slot& s, const OptimizerOptions& o) {
   const Tensor update = orthogonalise(c, g + s.m * kMomentum);
   // Scaled to AdamW's usual size of update, so that one learning rate serves both (arXiv:2502.16982, eq. 4).
   const double size = o.muon_scale * 0.2 * std::sqrt(static_cast<double>(std::max(g.size(0), g.size(1))));
-  s.master.mul_(1 - o.lr * o.weight_decay).add_(update, -o.lr * size);
+  s.master.mul_(1 - o.lr * o.muon_scale * o.weight_decay).add_(update, -o.lr * size);
 }
 
 }  // namespace tarl

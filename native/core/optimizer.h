@@ -3,7 +3,6 @@
 // arguments).
 
 #pragma once
-#include <map>
 #include <string>
 #include <vector>
 
@@ -31,8 +30,11 @@ class Optimizer {
   double gradient_norm() const;
   void clear_gradients();
 
-  /// State tensors by name ("m/NAME", "v/NAME", "master/NAME", "steps"), made when first asked for.
-  std::map<std::string, at::Tensor>& state();
+  /// Names of the state tensors that there are: "steps", "m/NAME", with bf16 weights "master/NAME", and
+  /// "v/NAME" of what AdamW moves.
+  std::vector<std::string> names();
+  /// A state tensor, to read or to fill; undefined where no state has that name.
+  at::Tensor state(const std::string& name);
 
  private:
   struct Slot {
@@ -40,13 +42,13 @@ class Optimizer {
     at::Tensor master, m, v;
   };
   void prepare();
-  void adamw(Slot&, const OptimizerOptions&);
+  at::Tensor& second_moment(Slot&);
+  void adamw(Slot&, const at::Tensor& steps, const OptimizerOptions&);
   void muon(const Context&, Slot&, const OptimizerOptions&);
 
   std::vector<Parameter>& parameters_;
   std::vector<Slot> slots_;
   at::Tensor steps_;
-  std::map<std::string, at::Tensor> state_;
 };
 
 }  // namespace tarl

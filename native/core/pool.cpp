@@ -6,7 +6,8 @@ namespace tarl {
 
 namespace {
 
-/// Spins for about ten microseconds (a decode step's gaps are shorter), then sleeps until the value changes.
+/// Spins for 65 to 190 microseconds, as long as the processor's pause takes (a decode step's gaps are
+/// shorter), then sleeps until the value changes.
 template <class T>
 void wait_while(const std::atomic<T>& value, T old) {
   for (int i = 0; i < 4000; i++) {

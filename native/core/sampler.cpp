@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "kernels.h"
@@ -75,6 +76,11 @@ std::vector<double> distribution(std::span<const float> logits, const Sampling& 
 }
 
 Draw draw(std::span<const float> logits, const Sampling& s, double u) {
+  // As token_logp computes it, so that sampler and trainer agree to the bit.
+  const float inverse = static_cast<float>(1.0 / (s.temperature == 0 ? 1.0 : s.temperature));
+  const SoftmaxStats stats =
+      kernels().softmax_stats(static_cast<int64_t>(logits.size()), logits.data(), inverse);
+  if (!std::isfinite(stats.sum)) return {-1, std::numeric_limits<float>::quiet_NaN()};
   size_t id = 0;
   if (s.temperature == 0) {
     id = static_cast<size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
@@ -88,10 +94,6 @@ Draw draw(std::span<const float> logits, const Sampling& s, double u) {
       if (u < below) break;
     }
   }
-  // As token_logp computes it, so that sampler and trainer agree to the bit.
-  const float inverse = static_cast<float>(1.0 / (s.temperature == 0 ? 1.0 : s.temperature));
-  const SoftmaxStats stats =
-      kernels().softmax_stats(static_cast<int64_t>(logits.size()), logits.data(), inverse);
   return {static_cast<int32_t>(id), logits[id] * inverse - stats.max - std::log(stats.sum)};
 }
 

@@ -19,7 +19,7 @@ struct Sampling {
 };
 
 struct Draw {
-  int32_t id;
+  int32_t id;  // -1, and logp nan, where logits are not finite numbers
   float logp;  // over the whole vocabulary at the sampling temperature (1 where that is 0), nats
 };
 

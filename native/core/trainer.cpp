@@ -24,20 +24,30 @@ void check(std::span<const int32_t> ids, std::span<const int32_t> rows, int64_t 
           "rows: expected to start with 0 and to end with the number of ids, " + std::to_string(ids.size()));
   for (size_t r = 1; r < rows.size(); r++)
     require(rows[r] > rows[r - 1], "rows: row " + std::to_string(r - 1) + " is empty or runs backwards");
-  for (size_t i = 0; i < ids.size(); i++)
-    require(ids[i] >= 0 && ids[i] < vocab, "ids[" + std::to_string(i) + "] is " + std::to_string(ids[i]) +
-                                               ", expected 0 to " + std::to_string(vocab - 1));
+  check_ids(ids, vocab);
 }
 
 }  // namespace
 
-Trainer::Trainer(Model& model, const Context& context, int64_t tokens)
-    : model_(model), context_(context), tokens_(tokens), optimizer_(model.parameters()) {}
+void check_ids(std::span<const int32_t> ids, int64_t vocab) {
+  for (size_t i = 0; i < ids.size(); i++)
+    if (ids[i] < 0 || ids[i] >= vocab)
+      throw Error("INVALID_ARGUMENT", "ids[" + std::to_string(i) + "] is " + std::to_string(ids[i]) +
+                                          ", expected 0 to " + std::to_string(vocab - 1));
+}
+
+Trainer::Trainer(Model& model, const Context& context, int64_t tokens, const std::atomic<bool>& stopping)
+    : model_(model),
+      context_(context),
+      tokens_(tokens),
+      stopping_(stopping),
+      optimizer_(model.parameters()) {}
 
 template <class F>
 void Trainer::over_rows(std::span<const int32_t> rows, const F& f) const {
   const int64_t count = static_cast<int64_t>(rows.size()) - 1;
   for (int64_t first = 0, last; first < count; first = last) {
+    if (stopping_) throw Error("DISPOSED", "the engine is disposed");
     last = first + 1;
     while (last < count && rows[last + 1] - rows[first] <= tokens_) last++;
     f(first, last);
@@ -153,6 +163,17 @@ LossStats Trainer::backward(const Batch& b, const LossOptions& options, double t
       torch::autograd::backward({known.logp, known.entropy}, {like(dlogp), like(dentropy)});
   });
   return total.finish();
+}
+
+Step Trainer::step(const Batch& b, const LossOptions& loss, double temperature,
+                   const OptimizerOptions& update) {
+  try {
+    const LossStats stats = backward(b, loss, temperature);
+    return {stats, optimizer_.step(context_, update)};
+  } catch (...) {
+    optimizer_.clear_gradients();
+    throw;
+  }
 }
 
 }  // namespace tarl

@@ -2,6 +2,7 @@
 // Algorithm-blind: advantages, weights and loss options come in, statistics go out.
 
 #pragma once
+#include <atomic>
 #include <span>
 #include <vector>
 
@@ -22,16 +23,25 @@ struct Scores {
   std::vector<int32_t> top1;         // likeliest id in the token's place, -1 on each row's first
 };
 
+struct Step {
+  LossStats stats;
+  double grad_norm;  // before clipping
+};
+
 /// Outputs of one pass over packed rows, for comparing with a reference.
 struct Trace {
   at::Tensor logits, hidden;
   std::vector<at::Tensor> residuals;
 };
 
+/// Throws INVALID_ARGUMENT where an id is not in a vocabulary of `vocab`.
+void check_ids(std::span<const int32_t> ids, int64_t vocab);
+
 class Trainer {
  public:
-  /// `tokens`: most tokens of a micro-batch, unless a single row is longer.
-  Trainer(Model& model, const Context& context, int64_t tokens);
+  /// `tokens`: most tokens of a micro-batch, unless a single row is longer. `stopping`: when it turns true,
+  /// scores and gradients under way end as DISPOSED at the next micro-batch.
+  Trainer(Model& model, const Context& context, int64_t tokens, const std::atomic<bool>& stopping);
 
   Scores score(std::span<const int32_t> ids, std::span<const int32_t> rows, double temperature);
   /// positions empty: each row counts from 0.
@@ -40,6 +50,8 @@ class Trainer {
 
   /// Adds the batch's gradients to those of the parameters. Returns the statistics, gradient norm excepted.
   LossStats backward(const Batch&, const LossOptions&, double temperature);
+  /// Gradients, then one update. A step that fails leaves no gradients behind.
+  Step step(const Batch&, const LossOptions&, double temperature, const OptimizerOptions&);
   Optimizer& optimizer() { return optimizer_; }
 
  private:
@@ -51,6 +63,7 @@ class Trainer {
   Model& model_;
   const Context& context_;
   int64_t tokens_;
+  const std::atomic<bool>& stopping_;
   Optimizer optimizer_;
 };
 

@@ -15,7 +15,7 @@ namespace {
 
 EngineOptions tiny(bool kernels) {
   EngineOptions o;
-  o.config = {61, 24, 40, 2, 4, 2, 8, 1e4, 1e-6, true, 0.3};
+  o.config = {61, 2, 4, 2, 8, 1e4, 1e-6, true, 0.3};
   o.shapes = {{"model.embed_tokens.weight", {61, 24}}, {"model.norm.weight", {24}}};
   for (int layer = 0; layer < 2; layer++) {
     const std::string at = "model.layers." + std::to_string(layer) + ".";
@@ -88,7 +88,7 @@ std::vector<Generation> talk(Engine& engine, int64_t count) {
 TEST(conversations_learning_and_files) {
   for (const bool kernels : {true, false}) {
     Engine engine(tiny(kernels));
-    on(engine, [&] { engine.model().initialise(1), engine.weights_changed(); });
+    on(engine, [&] { engine.change([&] { engine.model().initialise(1); }); });
     const std::vector<Generation> first = talk(engine, 17), again = talk(engine, 17);
     for (size_t i = 0; i < first.size(); i++) EXPECT(first[i].ids == again[i].ids);
 
@@ -104,11 +104,9 @@ TEST(conversations_learning_and_files) {
       optimizer.muon = muon;
       optimizer.lr = 0.01;
       on(engine, [&] {
-        const LossStats stats =
-            engine.trainer().backward({ids, rows, weight, advantage, old_logp, {}}, loss, 0.9);
-        EXPECT(stats.tokens == 90 && stats.loss_tokens == 87);
-        EXPECT(engine.trainer().optimizer().step(engine.context(), optimizer) > 0);
-        engine.weights_changed();
+        const Batch batch{ids, rows, weight, advantage, old_logp, {}};
+        const Step step = engine.change([&] { return engine.trainer().step(batch, loss, 0.9, optimizer); });
+        EXPECT(step.stats.tokens == 90 && step.stats.loss_tokens == 87 && step.grad_norm > 0);
       });
     }
     on(engine, [&] {
@@ -149,4 +147,85 @@ TEST(conversations_learning_and_files) {
     const std::string how = ended.get_future().get();
     EXPECT(how == "aborted" || how == "length");
   }
+}
+
+namespace {
+
+/// Posts a generation; what it said, or the code of its failure.
+struct Said {
+  std::vector<int32_t> ids;
+  std::string failure;
+};
+
+/// On the engine's thread.
+std::future<Said> speak(Engine& engine, int64_t id, int64_t tokens) {
+  const auto promise = std::make_shared<std::promise<Said>>();
+  Sampling sampling;
+  sampling.max_tokens = tokens;
+  engine.generate(id, sampling, [promise](Generation g, std::exception_ptr failure) {
+    Said said{g.ids, ""};
+    try {
+      if (failure) std::rethrow_exception(failure);
+    } catch (const std::exception& e) {
+      said.failure = e.what();
+    }
+    promise->set_value(said);
+  });
+  return promise->get_future();
+}
+
+}  // namespace
+
+TEST(a_failed_round_leaves_nothing_behind) {
+  for (const bool kernels : {true, false}) {
+    Engine engine(tiny(kernels));
+    on(engine, [&] { engine.change([&] { engine.model().initialise(1); }); });
+    const std::vector<int32_t> start(40, 7);
+    std::vector<int32_t> wrong = start;
+    wrong.push_back(9999);  // no such row of the embedding: the round throws after its pages are known
+    const auto say = [&](int64_t id) { return on(engine, [&] { return speak(engine, id, 20); }).get(); };
+    // 1 takes over the pages of 0 in the round that fails, and 2 must not find them.
+    auto [bad, beside] = on(engine, [&] {
+      engine.open(0, wrong, 1);
+      for (int64_t id : {1, 2}) engine.open(id, start, 4);
+      return std::pair(speak(engine, 0, 20), speak(engine, 1, 20));
+    });
+    EXPECT(!bad.get().failure.empty() && !beside.get().failure.empty());
+    const Said after = say(2);
+    on(engine, [&] {
+      for (int64_t id : {0, 1, 2}) engine.close(id);
+      for (int64_t id : {2, 3}) engine.open(id, start, 4);
+    });
+    const Said first = say(3);
+    EXPECT(first.failure.empty() && first.ids.size() == 20 && after.ids == first.ids);
+
+    // A failure after the forward pass: whoever is told the first token throws, before the second is sampled.
+    std::future<Said> second = on(engine, [&] {
+      Sampling one;
+      one.max_tokens = 1;
+      engine.open(-1, {3, 4}, 1);
+      engine.generate(-1, one, [](Generation, std::exception_ptr) { throw std::runtime_error("told"); });
+      return speak(engine, 2, 20);
+    });
+    EXPECT(second.get().failure == "told");
+    EXPECT(say(2).ids == first.ids);
+
+    on(engine, [&] {
+      bool refused = false;
+      try {
+        engine.trace_cached(wrong, {30, 11});
+      } catch (const Error&) {
+        refused = true;
+      }
+      EXPECT(refused);
+      for (int64_t id = -1; id < 4; id++) engine.close(id);
+      EXPECT(engine.stats().pages == 0);
+    });
+  }
+}
+
+TEST(a_pool_that_cannot_grow_is_full) {
+  const int64_t heads = int64_t{1} << 58;  // more bytes than a tensor can have
+  KvPool pool(2, heads, 8, at::kFloat, 4096);
+  EXPECT(pool.take() == -1 && pool.take() == -1 && pool.used() == 0);
 }

@@ -225,6 +225,11 @@ TEST(sampler) {
   EXPECT(draw(logits, s, 0.0).id == 2 && draw(logits, s, 0.9999999).id == 3);
   s.temperature = 0;
   EXPECT(draw(logits, s, 0.7).id == 2);
+  for (const float wrong : {NAN, INFINITY})
+    for (s.temperature = 0; s.temperature < 2; s.temperature++) {
+      const Draw drawn = draw(std::vector<float>{0.f, wrong, 1.f}, s, 0.5);
+      EXPECT(drawn.id == -1 && std::isnan(drawn.logp));
+    }
   double mean = 0;
   for (uint64_t i = 0; i < 10000; i++) mean += uniform(42, i) / 10000;
   EXPECT_NEAR(mean, 0.5, 0.01);

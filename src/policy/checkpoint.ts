@@ -9,6 +9,7 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -170,13 +171,7 @@ export async function saveCheckpoint(
   const tensors = shards.flatMap((shard, i) => {
     const number = (n: number) => String(n).padStart(5, "0");
     const name = shards.length === 1 ? WEIGHTS : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
-    const file = join(partial, name);
-    const { header, offsets, fileBytes } = makeHeader(shard);
-    const handle = openSync(file, "w");
-    writeSync(handle, header);
-    ftruncateSync(handle, fileBytes);
-    closeSync(handle);
-    return shard.map((tensor, t) => ({ ...tensor, file, offset: offsets[t] }));
+    return layOut(join(partial, name), shard);
   });
   if (shards.length > 1)
     writeJson(join(partial, INDEX), {
@@ -185,8 +180,8 @@ export async function saveCheckpoint(
     });
 
   await write(tensors);
-  for (const file of new Set(tensors.map((tensor) => tensor.file))) {
-    const handle = openSync(file, "r+");
+  for (const name of readdirSync(partial)) {
+    const handle = openSync(join(partial, name), "r+");
     fsyncSync(handle);
     closeSync(handle);
   }
@@ -194,20 +189,80 @@ export async function saveCheckpoint(
   renameSync(partial, dir);
 }
 
-function splitShards(
+type Stored = Omit<TensorEntry, "file" | "offset">;
+
+function stored(name: string, dtype: StoredType, shape: readonly number[]): Stored {
+  return { name, dtype, shape, bytes: shape.reduce((product, n) => product * n, ITEM_BYTES[dtype]) };
+}
+
+/** Makes a file of full length with its header; returns where each tensor goes. */
+function layOut(file: string, tensors: readonly Stored[]): TensorEntry[] {
+  const { header, offsets, fileBytes } = makeHeader(tensors);
+  const handle = openSync(file, "w");
+  writeSync(handle, header);
+  ftruncateSync(handle, fileBytes);
+  closeSync(handle);
+  return tensors.map((tensor, i) => ({ ...tensor, file, offset: offsets[i] }));
+}
+
+const OPTIMIZER = "optimizer.safetensors";
+
+/** All tensors that an optimizer can have, in the order in which they are stored. */
+function optimizerTensors(config: ModelConfig, masters: boolean): Stored[] {
+  const of = (kind: string) => parameterShapes(config).map(([name, shape]) => stored(`${kind}/${name}`, "F32", shape));
+  return [stored("steps", "F32", [1]), ...of("m"), ...of("v"), ...(masters ? of("master") : [])];
+}
+
+/** Not there as long as only Muon, which has no second moment, has moved the matrices inside the layers. */
+const matrixMoment = ({ name, shape }: Stored): boolean => name.startsWith("v/model.layers.") && shape.length === 2;
+
+/** Lays out the optimizer's state, those tensors that are in `names`, in a folder that is being saved. */
+export function layOutOptimizer(
+  dir: string,
   config: ModelConfig,
-  dtype: StoredType,
-  maxBytes: number,
-): Omit<TensorEntry, "file" | "offset">[][] {
-  const shards: Omit<TensorEntry, "file" | "offset">[][] = [[]];
+  { masters, names }: { readonly masters: boolean; readonly names: readonly string[] },
+): TensorEntry[] {
+  const present = new Set(names);
+  return layOut(
+    join(dir, OPTIMIZER),
+    optimizerTensors(config, masters).filter(({ name }) => present.has(name)),
+  );
+}
+
+/** Checks the optimizer's state in a checkpoint folder; null where there is none. */
+export function readOptimizer(dir: string, config: ModelConfig, masters: boolean): TensorEntry[] | null {
+  const file = join(dir, OPTIMIZER);
+  if (!existsSync(file)) return null;
+  const entries = readHeader(file);
+  const found = new Map(entries.map((entry) => [entry.name, entry]));
+  const all = optimizerTensors(config, masters);
+  const muon = all.filter(matrixMoment).every(({ name }) => !found.has(name));
+  for (const tensor of all) {
+    const entry = found.get(tensor.name);
+    found.delete(tensor.name);
+    if (!entry && muon && matrixMoment(tensor)) continue;
+    if (!entry) throw new CheckpointError(`${tensor.name} is missing in ${file}`);
+    if (entry.dtype !== tensor.dtype || `${entry.shape}` !== `${tensor.shape}`)
+      throw new CheckpointError(
+        `${tensor.name} is ${entry.dtype} [${entry.shape}], expected F32 [${tensor.shape}] (${file})`,
+      );
+  }
+  for (const name of found.keys())
+    throw new CheckpointError(`${name} is not part of this policy's optimizer state (${file})`);
+  return entries;
+}
+
+function splitShards(config: ModelConfig, dtype: StoredType, maxBytes: number): Stored[][] {
+  const shards: Stored[][] = [[]];
   let filled = 0;
   for (const [name, shape] of parameterShapes(config)) {
-    const bytes = shape.reduce((product, n) => product * n, ITEM_BYTES[dtype]);
+    const tensor = stored(name, dtype, shape);
+    const { bytes } = tensor;
     if (filled > 0 && filled + bytes > maxBytes) {
       shards.push([]);
       filled = 0;
     }
-    shards[shards.length - 1].push({ name, bytes, dtype, shape });
+    shards[shards.length - 1].push(tensor);
     filled += bytes;
   }
   return shards;

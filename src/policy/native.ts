@@ -55,7 +55,8 @@ export interface NativeEngine {
   open(id: number, ids: Int32Array, seed: number): void;
   append(id: number, ids: Int32Array): void;
   generate(id: number, sampling: Sampling): Promise<Generation>;
-  abort(id: number): void;
+  /** With a message, the generation fails with DEADLINE. Nothing on a disposed engine. */
+  abort(id: number, late?: string): void;
   fork(id: number, twin: number, seed: number): void;
   close(id: number): void;
   score(
@@ -65,9 +66,13 @@ export interface NativeEngine {
   ): Promise<{ logp: Float32Array; entropy: Float32Array; top1: Int32Array }>;
   trace(ids: Int32Array, rows: Int32Array, positions: Int32Array | null): Promise<Trace>;
   traceCached(ids: Int32Array, parts: Int32Array): Promise<Trace>;
+  /** Gradients, and no update: for tests that look at them. */
   backward(batch: Batch, loss: LossOptions): Promise<Omit<StepStats, "gradNorm">>;
-  update(optimizer: OptimizerOptions): Promise<number>;
+  step(batch: Batch, loss: LossOptions, optimizer: OptimizerOptions): Promise<StepStats>;
+  /** Names of the optimizer's tensors, as `read` and `write` take them. */
+  state(): Promise<string[]>;
   stats(): Promise<EngineStats>;
+  /** Once. */
   dispose(): Promise<void>;
 }
 

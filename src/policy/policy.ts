@@ -2,9 +2,8 @@
 // into EngineErrors, keeps deadlines. What is computed is in native/core.
 // Test: test/native/policy.test.ts
 
-import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { availableParallelism, freemem } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { EngineError, type EngineErrorCode } from "../errors.ts";
 import type {
   Batch,
@@ -16,10 +15,16 @@ import type {
   Sampling,
   StepStats,
 } from "../types.ts";
-import { type Companions, readCheckpoint, readCompanions, saveCheckpoint } from "./checkpoint.ts";
+import {
+  type Companions,
+  layOutOptimizer,
+  readCheckpoint,
+  readCompanions,
+  readOptimizer,
+  saveCheckpoint,
+} from "./checkpoint.ts";
 import { type ModelConfig, parameterShapes } from "./model.ts";
 import { type EngineStats, type NativeEngine, type NativeOptions, native } from "./native.ts";
-import { makeHeader, readHeader, type TensorEntry } from "./safetensors.ts";
 
 export interface PolicyOptions {
   /** Checkpoint folder; or a shape, for random weights. */
@@ -41,13 +46,12 @@ export interface PolicyOptions {
   readonly kvTokens?: number;
   /** Most tokens that go through the model at once. */
   readonly roundTokens?: number;
-  /** A call that takes longer ends with a DEADLINE error. */
+  /** A generation that takes longer ends with a DEADLINE error. */
   readonly deadlineMs?: number;
 }
 
 const ROUND_TOKENS = 4096;
 const DEADLINE_MS = 30 * 60_000;
-const OPTIMIZER_FILE = "optimizer.safetensors";
 
 /** Opens a policy; throws a CheckpointError or an EngineError. Optimizer state in the folder is loaded with it. */
 export async function openPolicy(options: PolicyOptions): Promise<EnginePolicy> {
@@ -55,19 +59,23 @@ export async function openPolicy(options: PolicyOptions): Promise<EnginePolicy> 
   const random = typeof model !== "string";
   const checkpoint = random ? null : readCheckpoint(model);
   const config = random ? model.config : checkpoint!.config;
+  const state =
+    random || options.fresh || options.role !== "policy" ? null : readOptimizer(model, config, masters(options));
   for (const warning of checkpoint?.warnings ?? []) process.stderr.write(`warning: ${warning}\n`);
   const engine = await call(() => new native.Engine(engineOptions(config, options)));
   try {
     if (random) await call(() => engine.initialise(model.seed));
     else await call(() => engine.read(checkpoint!.tensors));
-    const state = random || options.fresh ? null : join(model, OPTIMIZER_FILE);
-    if (state && options.role === "policy" && existsSync(state)) await call(() => engine.read(readHeader(state)));
+    if (state) await call(() => engine.read(state));
   } catch (error) {
     await engine.dispose();
     throw error;
   }
   return new EnginePolicy(engine, config, random ? new Map() : readCompanions(model), options);
 }
+
+/** The optimizer keeps fp32 copies of weights that are not. */
+const masters = (options: PolicyOptions): boolean => options.dtype === "bf16";
 
 function engineOptions(config: ModelConfig, options: PolicyOptions): NativeOptions {
   const kvBytes = 2 * 4 * config.layers * config.kvHeads * config.headDim;
@@ -90,6 +98,7 @@ export class EnginePolicy implements Policy {
   readonly vocabSize: number;
   readonly contextLength: number;
   #conversations = 0;
+  #disposed: Promise<void> | undefined;
 
   /** `engine` is for tests and benchmarks. */
   constructor(
@@ -119,53 +128,32 @@ export class EnginePolicy implements Policy {
 
   async score(ids: Int32Array, rows: Int32Array, temperature: number) {
     const tokens = this.ids(ids);
-    return this.#within("score", () => this.engine.score(tokens, rows, temperature));
+    return call(() => this.engine.score(tokens, rows, temperature));
   }
 
   async step(batch: Batch, loss: LossOptions, optimizer: OptimizerOptions): Promise<StepStats> {
     if (this.options.role !== "policy") throw invalid("a reference does not learn");
-    const stats = await this.#within("step", () => this.engine.backward(batch, loss));
-    return { ...stats, gradNorm: await this.#within("step", () => this.engine.update(optimizer)) };
+    return call(() => this.engine.step(batch, loss, optimizer));
   }
 
   stats(): Promise<EngineStats> {
-    return this.#within("stats", () => this.engine.stats());
+    return call(() => this.engine.stats());
   }
 
   async save(dir: string, { optimizer = false } = {}): Promise<void> {
     const dtype = this.options.dtype === "bf16" ? "BF16" : "F32";
     await saveCheckpoint(dir, this.config, { dtype, companions: this.companions }, async (tensors) => {
-      await this.#within("save", () => this.engine.write(tensors));
-      if (optimizer) await this.#saveOptimizer(dirname(tensors[0].file));
+      await call(() => this.engine.write(tensors));
+      if (!optimizer) return;
+      const state = { masters: masters(this.options), names: await call(() => this.engine.state()) };
+      const places = layOutOptimizer(dirname(tensors[0].file), this.config, state);
+      await call(() => this.engine.write(places));
     });
   }
 
-  async #saveOptimizer(dir: string): Promise<void> {
-    const shapes = parameterShapes(this.config);
-    const state = (kind: string) => shapes.map(([name, shape]) => ({ name: `${kind}/${name}`, dtype: "F32", shape }));
-    const tensors = [
-      { name: "steps", dtype: "F32", shape: [1] },
-      ...state("m"),
-      ...state("v"),
-      ...(this.options.dtype === "bf16" ? state("master") : []),
-    ];
-    const { header, offsets, fileBytes } = makeHeader(tensors);
-    const file = join(dir, OPTIMIZER_FILE);
-    const partial = `${file}.partial`;
-    writeFileSync(partial, Buffer.concat([header, Buffer.alloc(fileBytes - header.length)]));
-    const bytes = (shape: readonly number[]) => 4 * shape.reduce((a, b) => a * b, 1);
-    const places: TensorEntry[] = tensors.map((tensor, i) => ({
-      ...tensor,
-      file: partial,
-      offset: offsets[i],
-      bytes: bytes(tensor.shape),
-    }));
-    await this.#within("save", () => this.engine.write(places));
-    renameSync(partial, file);
-  }
-
-  async dispose(): Promise<void> {
-    await this.engine.dispose();
+  dispose(): Promise<void> {
+    this.#disposed ??= this.engine.dispose();
+    return this.#disposed;
   }
 
   /** A checked copy. */
@@ -174,20 +162,6 @@ export class EnginePolicy implements Policy {
       if (!Number.isInteger(ids[i]) || ids[i] < 0 || ids[i] >= this.vocabSize)
         throw invalid(`ids[${i}]: ${ids[i]}, expected an integer from 0 to ${this.vocabSize - 1}`);
     return Int32Array.from(ids);
-  }
-
-  /** The engine's answer; a named error where it takes too long (the work itself goes on to its end). */
-  async #within<T>(what: string, work: () => Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      const fail = () => reject(new EngineError("DEADLINE", `${what} took longer than ${this.deadlineMs} ms`));
-      timer = setTimeout(fail, this.deadlineMs);
-    });
-    try {
-      return await Promise.race([call(work), late]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   get deadlineMs(): number {
@@ -222,18 +196,14 @@ class EngineConversation implements Conversation {
     this.#idle("generate");
     if (signal?.aborted) return { ids: new Int32Array(), logp: new Float32Array(), ended: "aborted" };
     const { engine, deadlineMs } = this.policy;
-    let late = false;
     const abort = () => engine.abort(this.id);
-    const timer = setTimeout(() => {
-      late = true;
-      abort();
-    }, deadlineMs);
+    const late = () => engine.abort(this.id, `generation took longer than ${deadlineMs} ms`);
+    const timer = setTimeout(late, deadlineMs);
     signal?.addEventListener("abort", abort, { once: true });
     this.#state = "generating";
     try {
       const generation = await call(() => engine.generate(this.id, sampling));
       this.#length += generation.ids.length;
-      if (late) throw new EngineError("DEADLINE", `generation took longer than ${deadlineMs} ms`);
       return generation;
     } finally {
       clearTimeout(timer);
