@@ -109,7 +109,10 @@ const bad: [line: string, message: RegExp][] = [
   [`eval --config ${rate}`, /rate\.json: lr: not an option of this command$/],
   [`tasks list --config ${rate}`, /rate\.json: lr: not an option of this command$/],
   [`sft --config ${domain}`, /domain\.json: domain: not an option of this command$/],
-  [`sft --recipe ${drill}`, /drill\.json: phases\.0\.drills\.fly: expected a drill of the domain shop: pairs, objects$/],
+  [
+    `sft --recipe ${drill}`,
+    /drill\.json: phases\.0\.drills\.fly: expected a drill of the domain shop: pairs, objects$/,
+  ],
   [`sft --recipe ${bank}`, /bank\.json: domain bank: expected one of retail, shop$/],
   ["--domain bank", /^--domain bank: expected one of /],
   ["--families steal", /^--families steal: shop has /],

@@ -109,7 +109,9 @@ test("typed text becomes a number only where a number is wanted and can be read"
 
 test("the learning rate rises, stays or falls as it is told", () => {
   const rates = (values: Record<string, unknown>) =>
-    [0, 1, 2, 3].map((step) => optimizerOptions(resolve({ steps: 4, lr: 1, warmup: 0, decay: "none", ...values }), step).lr);
+    [0, 1, 2, 3].map(
+      (step) => optimizerOptions(resolve({ steps: 4, lr: 1, warmup: 0, decay: "none", ...values }), step).lr,
+    );
   assert.equal(rates({}), [1, 1, 1, 1]);
   assert.equal(rates({ warmup: 2 }), [0.5, 1, 1, 1]);
   assert.equal(rates({ warmup: 8, decay: "linear" }), [0.125, 0.25, 0.375, 0.5]);
