@@ -1,3 +1,5 @@
+// Runs every native test; the first that fails ends the program.
+
 #include "test.h"
 
 std::vector<tarl::Test>& tarl::tests() {
