@@ -2,6 +2,7 @@
 // sft.ts and the eval command share; it decides nothing about rewards or learning.
 // Test: test/unit/collect.test.ts
 
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, familyNames } from "./config.ts";
 import { domain as findDomain } from "./domains/index.ts";
@@ -31,6 +32,16 @@ export function modelPath(model: string): string {
   return model === "embedded" ? join(root, "assets", "policy") : model;
 }
 
+/** A folder that cannot be a model is named as the option that it came from. */
+function checkModel(model: string): void {
+  const dir = modelPath(model);
+  if (existsSync(join(dir, "tokenizer.json"))) return;
+  const run = existsSync(join(dir, "checkpoints"))
+    ? `; it is a run: expected one of ${join(model, "checkpoints")}`
+    : "";
+  throw new UsageError(`--model ${model}: ${join(dir, "tokenizer.json")} does not exist${run}`);
+}
+
 /** How a config opens an engine; a GPU that is not there is a UsageError. */
 export function engineOf({ model, device, dtype, threads }: Pick<Config, "model" | "device" | "dtype" | "threads">) {
   if (device === "cuda" && !native.cuda()) throw new UsageError("--device cuda: no GPU is found; expected cpu or auto");
@@ -51,6 +62,7 @@ export class Table {
   static async open(config: Config, checkpoint: string | null): Promise<Table> {
     const domain = await findDomain(config.domain);
     const families = mix(domain, familyNames(config), config.refuseShare);
+    if (!checkpoint) checkModel(config.model);
     const model = checkpoint ?? modelPath(config.model);
     const tokenizer = loadTokenizer(model);
     const format = blame(model, () => chatFormat(tokenizer));

@@ -102,7 +102,9 @@ function onInterrupt(display: Display): Stop {
     if (stop.requested) process.exit(STOPPED);
     stop.requested = true;
     abort.abort();
-    display.line("stopping after this step; Ctrl-C again stops at once, without saving");
+    display.line(
+      "stopping: the step under way is finished and saved, a measurement is not; Ctrl-C again stops at once",
+    );
   };
   process.on("SIGINT", interrupt);
   process.on("SIGTERM", interrupt);

@@ -1,11 +1,12 @@
 // `tarl tasks`: what the agent is asked. `list` draws tasks as training or evaluation would, `show` prints one of them.
 
 import type { Argv, CommandModule } from "yargs";
-import { familyNames } from "../config.ts";
-import { domain as findDomain } from "../domains/index.ts";
+import { type Config, familyNames } from "../config.ts";
+import { domainNames, domain as findDomain } from "../domains/index.ts";
 import { blame, UsageError } from "../errors.ts";
-import { type Databases, heldOutDatabases, mix, sampleTasks, trainDatabases } from "../tasks/sampler.ts";
-import type { Task } from "../types.ts";
+import { heldOutTasks } from "../measure.ts";
+import { type Mix, mix, sampleTasks, trainDatabases } from "../tasks/sampler.ts";
+import type { Domain, Task } from "../types.ts";
 import { addOptions, addSources, configOf, described, jsonOption, type Sources, wholeNumber } from "./options.ts";
 
 interface ListOptions extends Sources {
@@ -20,7 +21,7 @@ interface ShowOptions {
 }
 
 /** What a draw depends on. */
-const KEYS = ["domain", "families", "refuseShare", "trainDatabases", "seed"] as const;
+const KEYS = ["domain", "families", "refuseShare", "trainDatabases", "seed", "evalSeed"] as const;
 
 const list: CommandModule<object, ListOptions> = {
   command: "list",
@@ -35,8 +36,8 @@ const list: CommandModule<object, ListOptions> = {
     const domain = await findDomain(config.domain);
     const families = mix(domain, familyNames(config), config.refuseShare);
     const count = wholeNumber("count", argv.count ?? "10", 1);
-    const databases = databasesOf(argv.split ?? "train", config.trainDatabases);
-    for (const task of blame(`--count ${count}`, () => sampleTasks(domain, families, databases, count, config.seed)))
+    const draw = drawOf(argv.split ?? "train", config);
+    for (const task of blame(`--count ${count}`, () => draw(domain, families, count)))
       process.stdout.write(
         argv.json ? `${JSON.stringify(task)}\n` : `${task.id.padEnd(30)} ${task.scenario.opening}\n`,
       );
@@ -56,18 +57,22 @@ const show: CommandModule<object, ShowOptions> = {
   },
 };
 
-function databasesOf(split: string, train: number): Databases {
-  if (split === "train") return trainDatabases(train);
-  if (split === "held-out") return heldOutDatabases();
+/** The tasks of a run's first update, or of its evaluations. */
+function drawOf(split: string, config: Config): (domain: Domain, families: Mix, count: number) => Task[] {
+  if (split === "train")
+    return (domain, families, count) =>
+      sampleTasks(domain, families, trainDatabases(config.trainDatabases), count, config.seed, 0);
+  if (split === "held-out")
+    return (domain, families, evalTasks) => heldOutTasks({ ...config, evalTasks }, domain, families);
   throw new UsageError(`--split ${split}: expected train or held-out`);
 }
 
 async function findTask(id: string): Promise<Task> {
   const [name, database, family, index] = id.split("/");
-  const domain = await findDomain(name);
+  const domain = domainNames.includes(name) ? await findDomain(name) : null;
   const numbers = [database, index].map(Number);
   const task =
-    domain.families.includes(family) && numbers.every((n) => Number.isInteger(n) && n >= 0)
+    domain?.families.includes(family) && numbers.every((n) => Number.isInteger(n) && n >= 0)
       ? domain.task(family, numbers[0], numbers[1])
       : null;
   if (task?.id !== id)

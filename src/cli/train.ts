@@ -3,7 +3,7 @@
 
 import type { Argv, CommandModule } from "yargs";
 import { type Config, resolveConfig } from "../config.ts";
-import { blame } from "../errors.ts";
+import { blame, UsageError } from "../errors.ts";
 import { sampleTasks, trainDatabases } from "../tasks/sampler.ts";
 import { addOptions, addRun, addSources, configOf, type RunOptions, type Sources } from "./options.ts";
 import { type RunKind, stopped, withRun } from "./running.ts";
@@ -19,8 +19,11 @@ export default {
 
 const kind = (argv: Options): RunKind<Config> => ({
   config: () => configOf(argv),
-  read: (json, file) =>
-    resolveConfig("embedded", { values: json as { [key: string]: unknown }, label: (key) => `${file}: ${key}` }),
+  read: (json, file) => {
+    const values = json as { [key: string]: unknown };
+    if (values.recipe) throw new UsageError(`${file} is one of supervised training: sft --resume goes on with it`);
+    return resolveConfig("embedded", { values, label: (key) => `${file}: ${key}` });
+  },
   options: (config) => config,
   check: async (config, { domain, families }) => {
     const { heldOutTasks } = await import("../measure.ts");
@@ -41,7 +44,7 @@ async function handler(argv: Options): Promise<void> {
   const { closing } = await import("../run/closing.ts");
   const { Observer } = await import("../run/observer.ts");
   await withRun(argv, kind(argv), async ({ config, run, step, table, display, stop }) => {
-    const observer = new Observer(run, display, config.steps, step);
+    const observer = new Observer(run, display, config, step);
     const finished = await train({ config, table, run, observer, stop }, step);
     if (!finished) return stopped(display, run);
     const summary = closing(config, run, display, observer.seconds());

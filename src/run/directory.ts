@@ -48,7 +48,11 @@ export class RunDirectory {
   static create(base: string, name: string, config: unknown): RunDirectory {
     RunDirectory.checkName(base, name);
     const run = new RunDirectory(resolve(base, name));
-    mkdirSync(run.dir, { recursive: true });
+    try {
+      mkdirSync(run.dir, { recursive: true });
+    } catch (error) {
+      throw new UsageError(`--runs ${base}: ${(error as Error).message}; expected a folder that can be written to`);
+    }
     run.lock();
     run.writeJson("config.json", config);
     run.makeFolders();

@@ -2,6 +2,7 @@
 // depend on it: everything that the clock decides ends here.
 // Test: test/e2e/train.test.ts
 
+import type { Config } from "../config.ts";
 import type { Evaluation } from "../eval/evaluate.ts";
 import type { Rollout } from "../types.ts";
 import type { Line, RunDirectory } from "./directory.ts";
@@ -32,7 +33,7 @@ export class Observer {
   constructor(
     readonly run: RunDirectory,
     readonly display: Display,
-    readonly steps: number,
+    private readonly config: Pick<Config, "steps" | "klCoef">,
     step: number,
   ) {
     this.#step = step;
@@ -48,17 +49,18 @@ export class Observer {
   began(stretch: Stretch): void {
     this.#close();
     this.#stretch = stretch;
-    if (stretch === "train") this.display.live(`step ${this.#step + 1}/${this.steps}  learning`);
+    if (stretch === "train") this.display.live(`step ${this.#step + 1}/${this.config.steps}  learning`);
   }
 
   /** Told of every finished rollout out of `count`. */
   played(count: number): (rollout: Rollout, done: number) => void {
     const what =
-      this.#stretch === "evaluate" ? "held-out conversations" : `step ${this.#step + 1}/${this.steps}  rollouts`;
+      this.#stretch === "evaluate" ? "held-out conversations" : `step ${this.#step + 1}/${this.config.steps}  rollouts`;
     return (_, done) => this.display.live(`${what} ${done}/${count}`);
   }
 
   updated(line: StepLine): void {
+    const { steps, klCoef } = this.config;
     this.#close();
     const timing = this.#write(line.step);
     this.#step = line.step;
@@ -69,11 +71,11 @@ export class Observer {
     this.display.line(
       stepText({
         ...line,
-        steps: this.steps,
-        kl: line.kl || line.approxKl,
+        steps,
+        kl: klCoef > 0 ? line.kl : line.approxKl,
         rolloutSpeed: made / (timing.rollout || 1),
         trainSpeed: line.tokens / (timing.train || 1),
-        secondsLeft: perUpdate * (this.steps - line.step) + this.#evaluation,
+        secondsLeft: perUpdate * (steps - line.step) + this.#evaluation,
       }),
     );
     for (const warning of [gradientAlarm(line), alarm(this.#history)]) if (warning) this.display.line(warning);
@@ -82,7 +84,7 @@ export class Observer {
   measured(step: number, evaluation: Evaluation): void {
     this.#close();
     this.#evaluation = total(this.#write(step));
-    const when = step === 0 ? "before" : step === this.steps ? "after" : `after step ${step}`;
+    const when = step === 0 ? "before" : step === this.config.steps ? "after" : `after step ${step}`;
     this.display.line(evaluationLine(when, evaluation));
   }
 

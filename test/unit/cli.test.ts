@@ -49,6 +49,8 @@ async function run(...args: string[]): Promise<{ code: number; out: string; err:
 const recipe = file("recipe.json", '{"domain":"shop","optimizer":{"kind":"sgd"},"phases":[]}');
 const unknown = file("unknown.json", '{"lr":0.1,"learning_rate":1}');
 const broken = file("broken.json", "{");
+fs.mkdirSync(join(dir, "lessons/checkpoints"), { recursive: true });
+file("lessons/config.json", '{"recipe":{},"options":{}}');
 fs.mkdirSync(join(dir, "model"));
 fs.copyFileSync(join(root, "assets/policy/config.json"), join(dir, "model/config.json"));
 const tokenizer = fs.readFileSync(join(root, "assets/policy/tokenizer.json"), "utf8");
@@ -96,6 +98,12 @@ const bad: [line: string, message: RegExp][] = [
   ["--run a/b", /^--run a\/b: expected letters/],
   ["--resume model", /model\/config\.json: architectures: no such option$/],
   ["sft --resume model", /model\/config\.json is not one of supervised training$/],
+  ["--resume lessons", /lessons\/config\.json is one of supervised training: sft --resume goes on with it$/],
+  [
+    "--model lessons",
+    /^--model .*lessons: .*tokenizer\.json does not exist; it is a run: expected one of .*checkpoints$/,
+  ],
+  ["--runs recipe.json --eval-tasks 0 --steps 1", /^--runs recipe\.json: .*expected a folder that can be written to$/],
   ["--resume nothing", /^--resume nothing: no run/],
   ["--resume nothing --lr 1", /^--resume nothing takes its options from the run: leave --lr out$/],
   ["--resume nothing --run other", /^--resume nothing with --run other: leave one of them out$/],
@@ -134,7 +142,7 @@ const bad: [line: string, message: RegExp][] = [
   ["tasks show shop//cancel/", /no such task/],
   ["tasks show shop/1/cancel/0/9", /no such task/],
   ["tasks list --count 999 --train-databases 1", /^--count 999: shop has too few /],
-  ["tasks show bank/1/cancel/0", /^--domain bank: expected/],
+  ["tasks show bank/1/cancel/0", /^bank\/1\/cancel\/0: no such task/],
   ["score --model embedded", /^Missing required argument: ids$/],
   ["score --ids missing.jsonl --dtype fp16", /^--dtype fp16: expected fp32 or bf16$/],
   ["generate --ids x --new 0", /^--new 0: expected a whole number/],
@@ -187,7 +195,14 @@ test("a reader that goes away ends a command without a word", () => {
 test("an evaluation for programs is one JSON object", async () => {
   const { code, out } = await run("eval", "--agent", "oracle", "--eval-tasks", "5", "--json");
   assert.is(code, 0);
-  assert.equal(JSON.parse(out).pass, [1, 1, 1, 1]);
+  const { pass, tallies } = JSON.parse(out) as { pass: number[]; tallies: { task: string }[] };
+  assert.equal(pass, [1, 1, 1, 1]);
+  const listed = await run("tasks", "list", "--split", "held-out", "--count", "5");
+  assert.equal(
+    listed.out.split("\n").map((line) => line.split(" ")[0]),
+    [...tallies.map(({ task }) => task), ""],
+    "tasks list shows what an evaluation plays",
+  );
 });
 
 test("every training option is described with default, unit and source", async () => {
