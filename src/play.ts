@@ -69,10 +69,9 @@ export class Table {
     const { vocabSize, maxPositions } = readConfig(model);
     if (tokenizer.size > vocabSize)
       throw new UsageError(`${model}: the tokenizer has ${tokenizer.size} ids, the policy ${vocabSize}`);
-    const prompt = await onePrompt(domain, families, format, config);
-    checkPrompt(prompt, config);
-    if (prompt.length >= maxPositions)
-      throw new UsageError(`${model}: the prompt has ${prompt.length} tokens, the policy's context ${maxPositions}`);
+    if (config.contextTokens > maxPositions)
+      throw new UsageError(`--context-tokens ${config.contextTokens}: ${model} reads at most ${maxPositions}`);
+    checkPrompt(await onePrompt(domain, families, format, config), config);
     const vocabLimit = tokenizer.size; // rows of the embedding beyond the tokenizer are padding
     const role = { role: "policy", fresh: checkpoint === null } as const;
     const policy = await openPolicy({ ...engineOf(config), model, vocabLimit, ...role });

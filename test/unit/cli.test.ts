@@ -110,7 +110,7 @@ const bad: [line: string, message: RegExp][] = [
   ["--model nowhere", /nowhere.*does not exist$/],
   ["--model silent", /^.*silent: the tokenizer has no <\|im_start\|>, which the chat format needs$/],
   ["eval --model large", /^.*large: the tokenizer has 5001 ids, the policy \d+$/],
-  ["--model narrow", /^.*narrow: the prompt has \d+ tokens, the policy's context 20$/],
+  ["--model narrow", /^--context-tokens 768: .*narrow reads at most 20$/],
   ["--train-databases 1 --tasks 50", /^--train-databases 1 with --tasks 50: shop has too few /],
   ["--prompt-tokens 20 --eval-tasks 0", /^--prompt-tokens 20: the prompt has \d+ tokens$/],
   ["eval --domain retail --families cancel", /^--prompt-tokens 256: the prompt has \d+ tokens$/],
