@@ -12,7 +12,7 @@ import { modelPath, Table } from "../src/play.ts";
 import { type ModelConfig, readConfig } from "../src/policy/checkpoint.ts";
 import { Random } from "../src/random.ts";
 import { sampleTasks, trainDatabases } from "../src/tasks/sampler.ts";
-import type { Batch, Ledger, LossOptions, OptimizerOptions, Policy, Sampling } from "../src/types.ts";
+import type { Batch, Ledger, OptimizerOptions, Policy, Sampling } from "../src/types.ts";
 
 /** What the figures were taken on. */
 export const machine = { cpu: cpus()[0].model.trim(), threads: availableParallelism(), node: process.versions.node };
@@ -113,17 +113,6 @@ export async function demonstrations(table: Table): Promise<Batch> {
   const advantages = ledgers.map(() => 1);
   return { ...pack(ledgers, advantages, weights), oldLogp: null };
 }
-
-export const logLikelihood: LossOptions = {
-  ratio: "none",
-  clipLow: 0,
-  clipHigh: 0,
-  dualClip: 0,
-  klCoef: 0,
-  klKind: "k3",
-  entropyCoef: 0,
-  temperature: 1,
-};
 
 /** AdamW over all parameters with PyTorch's defaults, but for the rate: small, so that repeats are alike. */
 export const adamw: OptimizerOptions = {

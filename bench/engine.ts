@@ -8,12 +8,12 @@ import { join } from "node:path";
 import type { ModelConfig } from "../src/policy/model.ts";
 import { native } from "../src/policy/native.ts";
 import { root } from "../src/root.ts";
+import { logLikelihood } from "../src/sft.ts";
 import {
   adamw,
   close,
   demonstrations,
   line,
-  logLikelihood,
   machine,
   openBench,
   randomRows,

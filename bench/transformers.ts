@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { root } from "../src/root.ts";
+import { logLikelihood } from "../src/sft.ts";
 import type { Batch } from "../src/types.ts";
 import {
   adamw,
@@ -15,7 +16,6 @@ import {
   close,
   demonstrations,
   line,
-  logLikelihood,
   machine,
   openBench,
   randomRows,

@@ -12,8 +12,8 @@ import { perform, Table } from "./play.ts";
 import { reward } from "./reward.ts";
 import { type Attempt, attempts, collect } from "./rollout/collect.ts";
 import { evalSampling, rewardOptions } from "./settings.ts";
-import { heldOutDatabases, type Mix, mix, sampleTasks } from "./tasks/sampler.ts";
-import type { Domain, Judge, Rollout, Task } from "./types.ts";
+import { heldOutTasks, type Mix, mix } from "./tasks/sampler.ts";
+import type { Domain, Judge, Rollout } from "./types.ts";
 
 /** Plays a plan of conversations and reports every finished one. */
 type Play = (plan: readonly Attempt[]) => Promise<readonly Rollout[]>;
@@ -24,8 +24,9 @@ export function measure(
   judge: Judge,
   play: Play,
 ): Promise<Evaluation> {
-  const { evalTrials, evalSeed } = config;
-  return evaluate(heldOutTasks(config, domain, families), {
+  const { evalTasks, evalTrials, evalSeed } = config;
+  const tasks = blame(`--eval-tasks ${evalTasks}`, () => heldOutTasks(domain, families, evalTasks, evalSeed));
+  return evaluate(tasks, {
     trials: evalTrials,
     play: (tasks, trials) => play(attempts(tasks, trials, evalSeed, "held-out")),
     decode,
@@ -35,13 +36,6 @@ export function measure(
       return verdict.judgement.scores && reward(verdict, rollout.turns, rewardOptions(config, true)).total;
     },
   });
-}
-
-/** The tasks of every measurement; a UsageError where there are not so many. */
-export function heldOutTasks({ evalTasks, evalSeed }: Config, domain: Domain, families: Mix): Task[] {
-  return blame(`--eval-tasks ${evalTasks}`, () =>
-    sampleTasks(domain, families, heldOutDatabases(), evalTasks, "held-out", evalSeed),
-  );
 }
 
 /** A measurement by itself: of the policy of a config, or of one of `agents`. */

@@ -55,7 +55,7 @@ interface Lesson {
 }
 
 /** -log p of every weighted token. */
-const loss: LossOptions = {
+export const logLikelihood: LossOptions = {
   ratio: "none",
   clipLow: 0,
   clipHigh: 0,
@@ -76,7 +76,7 @@ export async function sft(recipe: Recipe, table: Table, sampling: SamplingSettin
     const { kind: optimizer, ...rest } = recipe.optimizer;
     tokens += batch.ids.length;
     const [stats, next] = await Promise.all([
-      table.policy.step(batch, loss, { kind: optimizer, lr: moment.lr, ...rest }),
+      table.policy.step(batch, logLikelihood, { kind: optimizer, lr: moment.lr, ...rest }),
       nextLesson(recipe, table, step + 1, tokens), // played while the engine computes
     ]);
     step++;

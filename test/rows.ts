@@ -5,18 +5,6 @@ import type { LossOptions } from "../src/types.ts";
 
 export type Rows = number[][];
 
-/** Nothing but -A log pi. */
-export const plainLoss: LossOptions = {
-  ratio: "none",
-  clipLow: 0,
-  clipHigh: 0,
-  dualClip: 0,
-  klCoef: 0,
-  klKind: "k3",
-  entropyCoef: 0,
-  temperature: 1,
-};
-
 /** Where rows begin, and the end of the last one. */
 export function offsets(rows: Rows): Int32Array {
   const ends = Int32Array.of(0, ...rows.map((row) => row.length));

@@ -51,9 +51,9 @@ export default {
       .option("domain", described("learn a tokenizer from this domain's demonstrations", "name", "none"))
       .option("tokenizer", described("take the tokenizer of this model", "folder", "none"));
     for (const [name, [value, , what, unit]] of Object.entries(SIZES))
-      yargs.option(name, described(what, unit, String(value), "measured"));
+      yargs.option(name, described(what, unit, String(value), "ours"));
     for (const [name, [value, what, unit]] of Object.entries(NUMBERS))
-      yargs.option(name, described(what, unit, String(value), "measured"));
+      yargs.option(name, described(what, unit, String(value), name === "std" ? "measured" : "ours"));
     return yargs
       .option("tied", {
         type: "boolean",

@@ -4,8 +4,7 @@ import type { Argv, CommandModule } from "yargs";
 import { type Config, familyNames } from "../config.ts";
 import { domainNames, domain as findDomain } from "../domains/index.ts";
 import { blame, UsageError } from "../errors.ts";
-import { heldOutTasks } from "../measure.ts";
-import { type Mix, mix, sampleTasks, trainDatabases } from "../tasks/sampler.ts";
+import { heldOutTasks, type Mix, mix, sampleTasks, trainDatabases } from "../tasks/sampler.ts";
 import type { Domain, Task } from "../types.ts";
 import { addOptions, addSources, configOf, described, jsonOption, type Sources, wholeNumber } from "./options.ts";
 
@@ -62,8 +61,7 @@ function drawOf(split: string, config: Config): (domain: Domain, families: Mix, 
   if (split === "train")
     return (domain, families, count) =>
       sampleTasks(domain, families, trainDatabases(config.trainDatabases), count, config.seed, 0);
-  if (split === "held-out")
-    return (domain, families, evalTasks) => heldOutTasks({ ...config, evalTasks }, domain, families);
+  if (split === "held-out") return (domain, families, count) => heldOutTasks(domain, families, count, config.evalSeed);
   throw new UsageError(`--split ${split}: expected train or held-out`);
 }
 

@@ -4,7 +4,7 @@
 import type { Argv, CommandModule } from "yargs";
 import { type Config, resolveConfig } from "../config.ts";
 import { blame, UsageError } from "../errors.ts";
-import { sampleTasks, trainDatabases } from "../tasks/sampler.ts";
+import { heldOutTasks, sampleTasks, trainDatabases } from "../tasks/sampler.ts";
 import { addOptions, addRun, addSources, configOf, type RunOptions, type Sources } from "./options.ts";
 import { type RunKind, stopped, withRun } from "./running.ts";
 
@@ -26,12 +26,11 @@ const kind = (argv: Options): RunKind<Config> => ({
   },
   options: (config) => config,
   check: async (config, { domain, families }) => {
-    const { heldOutTasks } = await import("../measure.ts");
-    const { trainDatabases: databases, tasks, seed } = config;
+    const { trainDatabases: databases, tasks, seed, evalTasks, evalSeed } = config;
     blame(`--train-databases ${databases} with --tasks ${tasks}`, () =>
       sampleTasks(domain, families, trainDatabases(databases), tasks, seed, 0),
     );
-    if (config.evalTasks > 0) heldOutTasks(config, domain, families);
+    if (evalTasks > 0) blame(`--eval-tasks ${evalTasks}`, () => heldOutTasks(domain, families, evalTasks, evalSeed));
   },
   name: (c) => [c.domain, c.algo, ...(c.tarl ? ["tarl"] : []), `s${c.seed}`].join("-"),
   describe: (c) =>

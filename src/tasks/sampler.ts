@@ -101,3 +101,8 @@ function drawTask(domain: Domain, family: string, databases: Databases, random: 
     `${domain.name} has no ${family} task on databases ${databases.first} to ${databases.first + databases.count - 1}`,
   );
 }
+
+/** The tasks of every measurement. */
+export function heldOutTasks(domain: Domain, families: Mix, count: number, seed: number): Task[] {
+  return sampleTasks(domain, families, HELD_OUT, count, "held-out", seed);
+}

@@ -10,9 +10,10 @@ import { advantages, spreadTurns, turnAdvantages } from "../../src/advantage.ts"
 import { type Aggregation, pack, tokenWeights } from "../../src/batch.ts";
 import { averages, countWaits, pass, passAt, passHat, type Tally, wilson } from "../../src/eval/metrics.ts";
 import { checkScores, placeReward, reward } from "../../src/reward.ts";
+import { logLikelihood } from "../../src/sft.ts";
 import type { Ledger, LossOptions, TurnScore } from "../../src/types.ts";
 import { golden } from "../golden.ts";
-import { plainLoss, policyLoss, type Rows, type RowsLoss, unflat } from "../rows.ts";
+import { policyLoss, type Rows, type RowsLoss, unflat } from "../rows.ts";
 
 /** Golden files are data of many shapes. */
 type Data = any;
@@ -63,7 +64,7 @@ function weightRows(masks: Rows, params: Data): Rows {
 
 function lossOptions(params: Data): LossOptions {
   return {
-    ...plainLoss,
+    ...logLikelihood,
     ratio: params.ratio ?? "token",
     clipLow: params.clip_low,
     clipHigh: params.clip_high,
@@ -145,7 +146,7 @@ const checks: Record<string, (c: Case, near: Near) => void> = {
     // -A log pi with log pi = 1 and A = -x is x.
     const logp = inputs.mask.map((row: number[]) => row.map(() => 1));
     const advantage = inputs.loss_mat.map((row: number[]) => row.map((x) => -x));
-    near(policyLoss({ logp, weight, advantage }, plainLoss).loss, expected.loss);
+    near(policyLoss({ logp, weight, advantage }, logLikelihood).loss, expected.loss);
   },
 
   policy_loss({ params, inputs, expected }, near) {
@@ -204,7 +205,7 @@ const checks: Record<string, (c: Case, near: Near) => void> = {
   },
 
   kl_estimator({ params, inputs, expected }, near) {
-    const options = { ...plainLoss, klCoef: 1, klKind: params.type };
+    const options = { ...logLikelihood, klCoef: 1, klKind: params.type };
     const pairs = inputs.logp.map((logp: number, i: number) => [logp, inputs.logp_ref[i]]);
     const losses: RowsLoss[] = pairs.map(([logp, ref]: number[]) =>
       policyLoss({ logp: [[logp]], weight: [[1]], ref: [[ref]] }, options),
@@ -219,7 +220,7 @@ const checks: Record<string, (c: Case, near: Near) => void> = {
     const logp = logSoftmax(inputs.logits_p);
     const rows = { logp: [logp], weight: [logp.map(Math.exp)], ref: [logSoftmax(inputs.logits_q)] };
     for (const klKind of ["k1", "k2", "k3"] as const) {
-      const loss = policyLoss(rows, { ...plainLoss, klCoef: 1, klKind });
+      const loss = policyLoss(rows, { ...logLikelihood, klCoef: 1, klKind });
       near(loss.klLoss, expected[`mean_${klKind}`]);
       near(toLogits(logp, loss.gradLogp[0], 0), expected[`mean_grad_${klKind}`]);
     }
@@ -229,7 +230,7 @@ const checks: Record<string, (c: Case, near: Near) => void> = {
     const tokens: number[][][] = inputs.logits.map((row: Rows) => row.map(logSoftmax));
     const entropy = tokens.map((row) => row.map(entropyOf));
     const rows = { logp: inputs.mask, weight: weightRows(inputs.mask, params), entropy };
-    const loss = policyLoss(rows, { ...plainLoss, entropyCoef: params.coef });
+    const loss = policyLoss(rows, { ...logLikelihood, entropyCoef: params.coef });
     near(loss.loss, expected.loss);
     near(-loss.loss / params.coef, expected.agg_entropy);
     const none = new Array<number>(inputs.logits[0][0].length).fill(0);

@@ -87,6 +87,10 @@ const greedy = (maxTokens: number, stopIds: readonly number[] = []): Sampling =>
   stopIds,
 });
 
+/** A policy that only speaks, of ids below `vocabLimit`. */
+const speakerOf = (model: string, kernels: "on" | "off", vocabLimit: number) =>
+  openPolicy({ model, device: "cpu", dtype: "fp32", threads: 2, role: "reference", kernels, vocabLimit });
+
 // ---------------------------------------------------------------------------------------------------
 // Kinds
 // ---------------------------------------------------------------------------------------------------
@@ -247,17 +251,7 @@ const kinds: { [kind: string]: (one: Case, given: Given) => Promise<void> } = {
 
   async greedy(one, { policy, model, kernels, input, output }) {
     const { new_tokens, stop_ids = [], pad_id = 0, banned_from = 0, step_logits = false } = one.params;
-    const speaker = banned_from
-      ? await openPolicy({
-          model,
-          device: "cpu",
-          dtype: "fp32",
-          threads: 2,
-          role: "reference",
-          kernels,
-          vocabLimit: banned_from,
-        })
-      : policy;
+    const speaker = banned_from ? await speakerOf(model, kernels, banned_from) : policy;
     const rows = new Rows(input);
     const turns = await Promise.all(
       rows.list().map(async (ids) => {
@@ -302,15 +296,7 @@ const kinds: { [kind: string]: (one: Case, given: Given) => Promise<void> } = {
     assert.equal(prompt, input.prompt_ids.data, "prompt_ids");
     const env = [...input.env_ids.data];
     assert.equal(tokenizer.encode(env_text), one.params.env_closes_turn ? env.slice(1) : env, "env_ids");
-    const policy = await openPolicy({
-      model,
-      device: "cpu",
-      dtype: "fp32",
-      threads: 2,
-      role: "reference",
-      kernels,
-      vocabLimit: banned_from,
-    });
+    const policy = await speakerOf(model, kernels, banned_from);
     const talk = policy.open(prompt, 0);
     const first = await talk.generate(greedy(new_tokens, stop_ids));
     talk.append(env);

@@ -3,10 +3,11 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Random } from "../../src/random.ts";
+import { logLikelihood } from "../../src/sft.ts";
 import type { LossOptions } from "../../src/types.ts";
-import { type LossRows, plainLoss, policyLoss, type Rows } from "../rows.ts";
+import { type LossRows, policyLoss, type Rows } from "../rows.ts";
 
-const ppo: LossOptions = { ...plainLoss, ratio: "token", clipLow: 0.2, clipHigh: 0.3 };
+const ppo: LossOptions = { ...logLikelihood, ratio: "token", clipLow: 0.2, clipHigh: 0.3 };
 
 function near(got: number, expected: number, tolerance = 1e-12): void {
   assert.ok(Math.abs(got - expected) <= tolerance, `${got}, expected ${expected}`);
@@ -96,7 +97,7 @@ test("without old log-probs the ratio is 1 and follows log pi", () => {
 
 test("k3 is flat above 10", () => {
   const kl = (d: number) =>
-    policyLoss({ logp: [[-d]], ref: [[0]], weight: [[1]] }, { ...plainLoss, klCoef: 1, klKind: "k3" });
+    policyLoss({ logp: [[-d]], ref: [[0]], weight: [[1]] }, { ...logLikelihood, klCoef: 1, klKind: "k3" });
   near(kl(1).loss, Math.E - 2);
   near(kl(1).gradLogp[0][0], 1 - Math.E);
   for (const d of [3, 25, 800, -12, -30]) {
