@@ -100,6 +100,10 @@ export interface Domain<Args = any> {
    * session checks names and types against the tool's `parameters`. A domain that reads for itself answers for itself.
    */
   parse?(json: string): Args;
+  /** Reads data that a user brings. Default: a folder with `<table>.json` of every table. */
+  read?(path: string): Database;
+  /** The state's hash, as its profile computes it. Default: tau-bench's. */
+  hash?(store: Store): string;
   /** Fresh data; the same seed gives the same bytes. Cached and shared: sessions never write to it. */
   database(seed: number): Database;
   /** Task number `index` of a family on one database, or null when this database has no room for it. */
@@ -121,6 +125,12 @@ export interface Domain<Args = any> {
   /** Texts of look-ups by name, each a function of its seed, for a policy that starts from nothing (see `tarl sft`). */
   readonly drills?: Readonly<Record<string, (seed: number) => readonly Segment[]>>;
 }
+
+/** The application behind a domain: what replaying recorded calls needs of it. */
+export type Backend<Args = any> = Pick<
+  Domain<Args>,
+  "name" | "profile" | "tools" | "unknownTool" | "parse" | "read" | "hash"
+>;
 
 /** A piece of a drill. */
 export interface Segment {

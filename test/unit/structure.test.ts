@@ -27,6 +27,7 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "domains/python/": ["domains/store.ts"],
   "domains/retail/": [...state, ...making],
   "domains/shop/": state,
+  "domains/tau2/": state,
   "domains/": ["domains/"],
   "tasks/": [],
   "sandbox/": state,

@@ -64,5 +64,6 @@ function operands(sign: string, a: Value, b: Value): [Numeric, Numeric] {
 }
 
 function numeric(value: Value): Numeric | null {
+  if (typeof value === "boolean") return BigInt(value);
   return typeof value === "bigint" || typeof value === "number" ? value : null;
 }
