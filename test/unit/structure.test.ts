@@ -29,7 +29,7 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "domains/shop/": state,
   "domains/tau2/": state,
   "domains/": ["domains/"],
-  "tasks/": [],
+  "tasks/": ["domains/python.ts"],
   "sandbox/": state,
   "user/": [],
   "rollout/": ["domains/python.ts"],

@@ -171,6 +171,7 @@ export const writes = {
 
   update_reservation_baggages(store: Store, id: Value, total: Value, nonfree: Value, paymentId: Value): string {
     const reservation = reservationOf(store, id);
+    userOf(store, get(reservation, "user_id"));
     const more = subtract(nonfree, get<Value>(reservation, "nonfree_baggages"));
     const payment = settle(store, reservation, paymentId, times50(less(0n, more) ? more : 0n));
     const now = edit(store, id);

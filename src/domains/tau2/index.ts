@@ -7,6 +7,7 @@ import { type Dict, parseObject } from "../python.ts";
 import * as airlineTools from "./airline.ts";
 import { readDatabase, type Tau2Domain } from "./data.ts";
 import * as retailTools from "./retail.ts";
+import { checks } from "./reward.ts";
 import { AIRLINE, RETAIL } from "./schemas.ts";
 import { hash, type Run, type Signature, tool } from "./state.ts";
 
@@ -36,5 +37,6 @@ function backend(
     parse: parseObject,
     read: (path): Database => readDatabase(name, path),
     hash,
+    checks,
   };
 }
