@@ -4,6 +4,7 @@ import { UsageError } from "../errors.ts";
 import type { Domain } from "../types.ts";
 
 const DOMAINS: Readonly<Record<string, () => Promise<Domain>>> = {
+  airline: async () => (await import("./airline/index.ts")).airline,
   retail: async () => (await import("./retail/index.ts")).retail,
   shop: async () => (await import("./shop/index.ts")).shop,
 };

@@ -22,6 +22,7 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "config.ts": [],
   "recipe.ts": [],
   "domains/python/": ["domains/store.ts"],
+  "domains/airline/": state,
   "domains/retail/": state,
   "domains/shop/": state,
   "domains/": ["domains/"],
