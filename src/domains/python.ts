@@ -20,6 +20,7 @@ export {
 } from "./python/desk.ts";
 export { hash, hashableText, hashStore } from "./python/hash.ts";
 export { dumps, parse, parseObject } from "./python/json.ts";
+export { money, stillPaid } from "./python/money.ts";
 export { absolute, add, less, type Numeric, negative, round2, subtract, sum, times, toInt } from "./python/number.ts";
 export { floatText, reprText } from "./python/text.ts";
 export {

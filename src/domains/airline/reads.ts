@@ -73,7 +73,7 @@ export const reads = {
   },
 };
 
-function flightsOf(store: Store): Dict[] {
+export function flightsOf(store: Store): Dict[] {
   return [...store.entries<Dict>("flights")].map(([, flight]) => flight);
 }
 
