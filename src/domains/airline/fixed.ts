@@ -1,5 +1,5 @@
 // The airline's tools with tau-bench's defects mended: the profile `fixed`. Names and schemas are those of `tau1`, whose
-// functions do the work where they are right. Policy is not checked here either. Test: test/unit/airline.test.ts
+// functions do the work where they are right. Policy is not checked here either. Test: test/unit/fixed.test.ts
 //
 // | tool | tau1 | fixed |
 // |---|---|---|
@@ -32,6 +32,7 @@ import {
   less,
   money,
   negative,
+  round2,
   stillPaid,
   type Value,
 } from "../python.ts";
@@ -190,7 +191,7 @@ function amountOf(of: Dict): Value {
 /** Adds to what a gift card or certificate holds; a certificate that was used up exists again. */
 function giveBack(methods: Dict, id: string, amount: Value): void {
   const method = methods.get(id) as Dict | undefined;
-  if (method && has(method, "amount")) method.set("amount", money(add(at(method, "amount"), amount)));
+  if (method && has(method, "amount")) method.set("amount", round2(add(at(method, "amount"), amount)));
   else if (!method && id.startsWith("certificate")) methods.set(id, certificate(id, amount));
 }
 

@@ -1,6 +1,6 @@
 // A customer service desk of tau-bench: what an agent is told about its tools (schemas in the order of the arguments,
 // all required), the three tools that every desk has, and how a call reaches the function behind it.
-// What the tools do is retail/ and airline/. Test: test/golden/tau-bench.test.ts, test/unit/airline.test.ts
+// What the tools do is retail/ and airline/. Test: test/golden/tau-bench.test.ts, test/unit/fixed.test.ts
 
 import { ToolError } from "../../errors.ts";
 import type { Json, Tool } from "../../types.ts";

@@ -1,10 +1,10 @@
-// Amounts of money as the profile `fixed` keeps them: whole cents, an int where no cents are left, so that 137 and 137.0
-// are one amount. The profile `tau1` keeps what Python keeps. Test: test/unit/airline.test.ts
+// Amounts of money as the profile `fixed` keeps them: in whole cents. The profile `tau1` keeps what Python keeps.
+// Test: test/unit/fixed.test.ts
 
-import { add, less, type Numeric, negative, round2 } from "./number.ts";
+import { add, less, type Numeric, round2, subtract } from "./number.ts";
 import type { Value } from "./value.ts";
 
-/** The amount in whole cents. */
+/** An amount that an agent wrote, in whole cents, as an int where none are left: 137.0 is 137. */
 export function money(amount: Value): Numeric {
   const rounded = round2(add(amount, 0n));
   return Number.isInteger(rounded) ? BigInt(rounded) : rounded;
@@ -18,15 +18,15 @@ export function stillPaid(rows: readonly (readonly [id: string, amount: Value])[
   const paid = new Map<string, Numeric>();
   let left: Numeric = 0n;
   for (const [id, amount] of rows) {
-    paid.set(id, money(add(paid.get(id) ?? 0n, amount)));
-    left = money(add(left, amount));
+    paid.set(id, round2(add(paid.get(id) ?? 0n, amount)));
+    left = round2(add(left, amount));
   }
   const refunds = new Map<string, Numeric>();
   for (const [id, amount] of paid) {
     const refund = less(amount, left) ? amount : left;
     if (!less(0n, refund)) continue;
     refunds.set(id, refund);
-    left = money(add(left, negative(refund)));
+    left = round2(subtract(left, refund));
   }
   return refunds;
 }

@@ -1,5 +1,5 @@
 // Arguments with Python's types against a tool's JSON schema, to the bottom: type, enum, required and unknown properties,
-// items. int is 1 and not 1.0, number is either but finite. Test: test/unit/airline.test.ts
+// items. int is 1 and not 1.0, number is either but finite. Test: test/unit/fixed.test.ts
 
 import type { Json } from "../../types.ts";
 import { dumps } from "./json.ts";

@@ -4,6 +4,7 @@
 import type { Domain } from "../../types.ts";
 import { type Dict, parseObject } from "../python.ts";
 import { expert } from "./expert.ts";
+import { tools as mendedTools } from "./fixed.ts";
 import { FAMILIES, world } from "./plans.ts";
 import { policy } from "./policy.ts";
 import { answered, asks, hears, violates } from "./rules.ts";
@@ -12,9 +13,12 @@ import { tools } from "./tools.ts";
 
 export const retail: Domain<Dict> = {
   name: "retail",
+  profile: "tau1",
+  checkOutputs: true,
   policy,
   toolsInPrompt: true,
   tools,
+  unknownTool: (name) => `Unknown action ${name}`,
   families: FAMILIES,
   parse: parseObject,
   database: (seed) => world(seed).database,
@@ -25,3 +29,6 @@ export const retail: Domain<Dict> = {
   answered,
   expert,
 };
+
+/** The same desk with tau-bench's defects mended. */
+export const fixed: Domain<Dict> = { ...retail, profile: "fixed", tools: mendedTools };
