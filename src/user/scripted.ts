@@ -84,7 +84,7 @@ export class ScriptedUser implements User {
     // Behind "Let me look." neither "Take your time." nor "I cannot find you without it." ends the talk.
     const slots = asked.length > 0 || confirms || claimsDone ? asked : this.#owed;
     this.#owed = [];
-    if (this.#wrong !== null) return this.#mend(slots);
+    if (this.#wrong !== null) return this.#mend(this.#wrong, slots);
     if (slots.length === 0 && !confirms && (claimsDone || refuses))
       return { text: this.#random.pick(this.#phrases[claimsDone ? "thanks" : "accepts"]), done: true };
 
@@ -151,12 +151,13 @@ export class ScriptedUser implements User {
     return slips![slot];
   }
 
-  /** Whatever the agent has said meanwhile. */
-  #mend(slots: readonly string[]): Answer {
-    const text = `${this.#whims.pick(MENDS_LATER)} ${this.#scenario.facts[this.#wrong!]}`;
-    this.#owed = slots.filter((slot) => slot !== this.#wrong);
+  /** Said whatever the agent has said meanwhile, with what else it has asked for; never a yes. */
+  #mend(wrong: string, slots: readonly string[]): Answer {
     this.#wrong = null;
-    return { text, done: false };
+    for (const slot of slots) this.#planned.delete(slot);
+    const { facts } = this.#scenario;
+    const answers = [wrong, ...slots.filter((slot) => slot !== wrong)].map((slot) => facts[slot]);
+    return { text: [this.#whims.pick(MENDS_LATER), ...answers].join(" "), done: false };
   }
 
   /** Does it ask for something that was not asked before? */
