@@ -2,9 +2,26 @@
 
 export { calculate, evaluated, isArithmetic } from "./python/calculate.ts";
 export { bind, ordered } from "./python/call.ts";
+export {
+  checked,
+  choice,
+  type Desk,
+  integer,
+  list,
+  number,
+  object,
+  type Runs,
+  type Schema,
+  SHARED,
+  schema,
+  shared,
+  string,
+  unchecked,
+} from "./python/desk.ts";
 export { hash, hashableText, hashStore } from "./python/hash.ts";
 export { dumps, parse, parseObject } from "./python/json.ts";
-export { absolute, add, less, type Numeric, round2, subtract } from "./python/number.ts";
+export { money, stillPaid } from "./python/money.ts";
+export { absolute, add, less, type Numeric, negative, round2, subtract, sum, times, toInt } from "./python/number.ts";
 export { sortedRows } from "./python/rows.ts";
 export { floatText, reprText } from "./python/text.ts";
 export {
@@ -14,11 +31,14 @@ export {
   count,
   type Dict,
   equals,
+  has,
   iterate,
   length,
+  listFor,
   lower,
   PythonError,
   sorted,
+  tail,
   text,
   typeName,
   type Value,

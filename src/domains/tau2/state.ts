@@ -62,11 +62,15 @@ export function calculate(_store: Store, expression: Value): string {
 
 export const transfer: Run = () => "Transfer successful";
 
-/** A tool of the toolkit `className`: its arguments pass three calls, each of which can refuse them. */
+/**
+ * A tool of the toolkit `className`: its arguments pass three calls, each of which can refuse them. A handover ends the
+ * talk; upstream its customer then does.
+ */
 export function tool(className: string, { names, ...told }: Signature, run: Run, writes: boolean): Tool<Dict> {
   return {
     ...told,
     writes,
+    ends: told.name === "transfer_to_human_agents",
     call(store, kwargs) {
       for (const name of kwargs.keys()) {
         if (name === "requestor")
