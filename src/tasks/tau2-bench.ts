@@ -1,4 +1,5 @@
-// Imports retail or airline of a tau2-bench checkout: tasks, policy text, and where the database lies. Instructions are
+// Imports retail or airline of a tau2-bench checkout: tasks, policy text, tool schemas, and where the database
+// lies. Instructions are
 // laid out anew from the fields of a user scenario. Layout as of sierra-research/tau2-bench a2c0247. No telecom, no tasks
 // that begin in the middle of a conversation. Test: test/unit/tau2.test.ts, test/golden/tau2.test.ts
 
@@ -7,11 +8,14 @@ import { join } from "node:path";
 import { type Dict, dumps, parse, type Value } from "../domains/python.ts";
 import { UsageError } from "../errors.ts";
 import type { Criteria, Part, Task, WrittenCall } from "../types.ts";
+import { readToolSchemas } from "./tau2-tools.ts";
 
 /** What is found for one domain. */
 export interface Tau2Bench {
   readonly splits: Readonly<Record<string, readonly Task[]>>;
   readonly policy: string;
+  /** What agents are told about the tools, where the checkout has its source. */
+  readonly tools?: ReturnType<typeof readToolSchemas>;
   /** Folder with `db.json`. */
   readonly data: string;
 }
@@ -26,6 +30,7 @@ export function importTau2(checkout: string, domain: string, split?: string): Ta
   if (!DOMAINS.includes(domain)) throw new UsageError(`--domain ${domain}: expected ${DOMAINS.join(" or ")}`);
   const data = join(checkout, "data", "tau2", "domains", domain);
   if (!existsSync(data)) throw new UsageError(`${checkout}: no checkout of tau2-bench: ${data} does not exist`);
+  const source = join(checkout, "src", "tau2", "domains", domain);
   const splits = readSplits(join(data, "split_tasks.json"));
   if (split !== undefined && !splits.has(split))
     throw new UsageError(`--split ${split}: ${join(data, "split_tasks.json")} has ${[...splits.keys()].join(", ")}`);
@@ -45,6 +50,7 @@ export function importTau2(checkout: string, domain: string, split?: string): Ta
       }),
     ),
     policy: readText(join(data, "policy.md")),
+    ...(existsSync(source) && { tools: readToolSchemas(join(source, "tools.py"), join(source, "data_model.py")) }),
     data,
   };
 }

@@ -1,11 +1,13 @@
 // The profile tau2 without upstream's data: small databases of our own and what upstream's Python answered over them
 // (test/fixtures/tau2/make.py), schemas but for their texts, the reward's parts, the importer, and every kind of bad file.
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import yargs from "yargs";
+import sandbox from "../../src/cli/sandbox.ts";
 import { domain, domainNames, profilesOf } from "../../src/domains/index.ts";
 import { at, type Dict, dumps, parse, parseObject } from "../../src/domains/python.ts";
 import { Store } from "../../src/domains/store.ts";
@@ -16,6 +18,7 @@ import { UsageError } from "../../src/errors.ts";
 import { root } from "../../src/root.ts";
 import { replayFile } from "../../src/sandbox/replay.ts";
 import { importTau2 } from "../../src/tasks/tau2-bench.ts";
+import { readToolSchemas } from "../../src/tasks/tau2-tools.ts";
 import type { Entry, Task } from "../../src/types.ts";
 
 const test = suite<{ dir: string }>("tau2");
@@ -48,7 +51,7 @@ for (const name of ["retail", "airline"] as const)
   test(`${name}: tools in upstream's order, their schemas but for the texts`, () => {
     const wanted = JSON.parse(dumps(at(at(recorded, "schemas") as Dict, name)));
     const got = backends[name].tools.map(({ name, parameters, writes }) => ({ name, parameters, writes }));
-    assert.equal(JSON.parse(JSON.stringify(got), withoutTexts), wanted);
+    assert.is(JSON.stringify(got, withoutTexts), JSON.stringify(wanted), "in the same order too");
   });
 
 /** Drops descriptions, which are texts; a property that is called so would be a schema. */
@@ -233,6 +236,116 @@ test("tasks are read from a checkout: own layout, numbers as they are spelled, w
     compared: ["price"],
   });
   assert.equal(Object.keys(importTau2(dir, "retail", "train").splits), ["train"]);
+});
+
+const TOOLS = `class DeskTools:
+    @is_tool(ToolType.WRITE)
+    def paint(
+        self,
+        fence: str,
+        coats: int,
+        colours: List[str],
+        gloss: Gloss,
+        posts: List[Post | dict],
+    ) -> dict[str, list]:  # noqa
+        """
+        Paints a fence.
+        All of it: one side
+          and the other.
+
+        Args:
+            fence: Which one: by its name.
+            coats: How often.
+                Twice is
+                  enough.
+            posts: Each post.
+
+        Returns:
+            The fence: painted.
+        """
+
+    @is_tool()
+    def fences(self) -> list:
+        """Lists the fences."""
+`;
+const MODELS = `Gloss = Literal["matt", "high"]
+
+
+class Post(BaseModel):
+    height: int = Field(description="In 'cm'.")
+
+    name: str = Field(
+        description='Its "name".'
+    )
+
+
+class Wide(Post):
+    width: int = Field(description="Not read.")
+`;
+
+test("tool schemas are read from signatures and docstrings", ({ dir }) => {
+  const read = (tools: string, models = MODELS) => {
+    const files = [join(dir, "tools.py"), join(dir, "data_model.py")] as const;
+    writeFileSync(files[0], tools);
+    writeFileSync(files[1], models);
+    return readToolSchemas(...files);
+  };
+  const parameters =
+    '{"$defs":{"Post":{"properties":{"height":{"description":"In \'cm\'.","title":"Height","type":"integer"},' +
+    '"name":{"description":"Its \\"name\\".","title":"Name","type":"string"}},"required":["height","name"],' +
+    '"title":"Post","type":"object"}},"properties":{"fence":{"description":"Which one: by its name.","title":"Fence",' +
+    '"type":"string"},"coats":{"description":"How often.\\nTwice is\\nenough.","title":"Coats","type":"integer"},' +
+    '"colours":{"items":{"type":"string"},"title":"Colours","type":"array"},"gloss":{"enum":["matt","high"],' +
+    '"title":"Gloss","type":"string"},"posts":{"description":"Each post.","items":{"anyOf":[{"$ref":"#/$defs/Post"},' +
+    '{"additionalProperties":true,"type":"object"}]},"title":"Posts","type":"array"}},"required":["fence","coats",' +
+    '"colours","gloss","posts"],"title":"parameters","type":"object"}';
+  const [paint, fences] = read(TOOLS);
+  assert.is(paint.name, "paint");
+  assert.is(paint.description, "Paints a fence.\n\nAll of it: one side\n  and the other.");
+  assert.is(JSON.stringify(paint.parameters), parameters);
+  assert.equal(fences, {
+    name: "fences",
+    description: "Lists the fences.",
+    parameters: { properties: {}, title: "parameters", type: "object" },
+  });
+  assert.throws(() => read("x = 1\n"), /tools\.py: no tools: expected methods under @is_tool/);
+  assert.throws(() => read(TOOLS.replace("coats: int", "coats: float")), /tools\.py: paint: type float is not known/);
+  assert.throws(() => read(TOOLS.replace("coats: int", "coats")), /paint: expected "name: type", got coats/);
+  assert.throws(() => read(TOOLS.replace("Paints a", "Paints\\n a")), /paint: a docstring with a backslash/);
+  assert.throws(() => read(TOOLS, ""), /type Gloss is not known/);
+  assert.throws(() => readToolSchemas(join(dir, "none.py"), join(dir, "data_model.py")), /none\.py: no such file/);
+});
+
+test("`sandbox replay --profile tau2` takes a db.json or its folder", async ({ dir }) => {
+  const calls = join(dir, "calls.jsonl");
+  writeFileSync(
+    calls,
+    '{"id": "a", "steps": [{"name": "calculate", "kwargs": {"expression": "x"}}, {"name": "no", "kwargs": {}}]}',
+  );
+  const run = async (...more: string[]) => {
+    const { write } = process.stdout;
+    let printed = "";
+    process.stdout.write = ((text: string) => {
+      printed += text;
+      return true;
+    }) as typeof write;
+    try {
+      const args = ["sandbox", "replay", "--domain", "retail", "--calls", calls, ...more];
+      await yargs(args).command(sandbox).strict().exitProcess(false).fail(false).parseAsync();
+    } finally {
+      process.stdout.write = write;
+    }
+    return printed;
+  };
+  const printed = await run("--profile", "tau2", "--data", join(fixtures, "retail.json"));
+  const { observations, hash } = JSON.parse(printed);
+  assert.equal(observations, ["Error: Invalid characters in expression", "Error: Tool 'no' not found."]);
+  assert.is(hash, at(cases.find((one) => at(one, "domain") === "retail")!, "before"));
+  copyFileSync(join(fixtures, "retail.json"), join(dir, "db.json"));
+  assert.is(await run("--profile", "tau2", "--data", dir), printed);
+  const refused = async (...more: string[]) => run(...more).then(String, (error: Error) => error.message);
+  assert.match(await refused("--profile", "tau3", "--data", dir), /--profile tau3: retail has tau1, fixed, tau2/);
+  assert.match(await refused("--data", dir), /orders\.json: no such file/);
 });
 
 test("what is wrong with a checkout is one line with file, place and reason", ({ dir }) => {

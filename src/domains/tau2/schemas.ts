@@ -190,11 +190,15 @@ function signature(name: string, description: string, properties: Properties, ..
   return { name, description, names: Object.keys(properties), parameters };
 }
 
-/** pydantic leaves `required` out where nothing is. */
+/** As pydantic writes it: keys in alphabetical order, `required` where something is. */
 function object(title: string, properties: Properties): Schema {
   const required = Object.keys(properties);
-  const titled = Object.entries(properties).map(([key, schema]) => [key, { ...schema, title: titleOf(key) }]);
+  const titled = Object.entries(properties).map(([key, schema]) => [key, sorted({ ...schema, title: titleOf(key) })]);
   return { properties: Object.fromEntries(titled), ...(required.length > 0 && { required }), title, type: "object" };
+}
+
+function sorted(schema: Schema): Schema {
+  return Object.fromEntries(Object.entries(schema).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function record(title: string, properties: Properties): Named {
