@@ -11,7 +11,6 @@ import { oracleHabits } from "../src/eval/evaluate.ts";
 import { modelPath, Table } from "../src/play.ts";
 import { type ModelConfig, readConfig } from "../src/policy/checkpoint.ts";
 import { Random } from "../src/random.ts";
-import { sampleTasks, trainDatabases } from "../src/tasks/sampler.ts";
 import type { Batch, Ledger, OptimizerOptions, Policy, Sampling } from "../src/types.ts";
 
 /** What the figures were taken on. */
@@ -102,7 +101,7 @@ const BATCH = 4096;
 export async function demonstrations(table: Table): Promise<Batch> {
   const ledgers: Ledger[] = [];
   let size = 0;
-  for (const task of sampleTasks(table.domain, table.families, trainDatabases(1000), 40, "bench")) {
+  for (const task of table.tasks.train(40, "bench")) {
     const { ledger } = await table.demonstrate({ task, sample: 0, seed: 0 }, oracleHabits);
     const { length } = ledger.ids;
     if (length < ROW.least || length > ROW.most || size + length > BATCH) continue;

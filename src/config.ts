@@ -96,6 +96,13 @@ export const optionGroups = {
       "ours",
       "retail",
     ),
+    profile: option(
+      text("a profile of the domain"),
+      "default",
+      "name",
+      "whose rules it follows; default is its first one",
+      "ours",
+    ),
     families: option(
       text("families, separated by commas, or all"),
       "all",
@@ -105,7 +112,7 @@ export const optionGroups = {
     ),
     refuseShare: option(number(0, 1), 0.15, "share", "most tasks in which nothing may be written", "ours"),
     trainDatabases: option(whole(1, 900_000), 100_000, "databases", "seeds that training tasks are drawn from", "ours"),
-    tasks: option(whole(1, 65_536), 12, "tasks", "tasks of one update", "ours", 32),
+    tasksPerStep: option(whole(1, 65_536), 12, "tasks", "tasks of one update", "ours", 32),
     samples: option(whole(1, 4096), 8, "rollouts", "rollouts of one task", "ours", 4),
   },
   Conversations: {
@@ -120,7 +127,14 @@ export const optionGroups = {
     topP: option(number(0.01, 1), 1, "mass", "nucleus sampling; below 1 it biases the ratio", "ours", 0.95),
     topK: option(whole(0), 0, "tokens", "sample from the k most likely; 0 is off", "ours"),
     minP: option(number(0, 1), 0, "share", "least probability against the most likely token; 0 is off", "ours"),
-    checkOutputs: option(flag, false, "", "success also needs the expected outputs to be said (tau-bench)", "paper"),
+    checkOutputs: option(
+      choice("profile", "on", "off"),
+      "profile",
+      "",
+      "does success need the expected outputs to be said; profile: as the domain's profile has it",
+      "ours",
+      "off",
+    ),
   },
   Rewards: {
     tarl: option(flag, false, "", "add the judge's turn scores to the outcome", "paper", true),

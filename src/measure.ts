@@ -3,29 +3,27 @@
 // Test: test/unit/evaluate.test.ts
 
 import type { Config } from "./config.ts";
-import { familyNames } from "./config.ts";
-import { domain as findDomain } from "./domains/index.ts";
 import { blame, faulty, UsageError } from "./errors.ts";
 import { agents, type Evaluation, evaluate } from "./eval/evaluate.ts";
 import { ruleJudge } from "./judge/rules.ts";
-import { perform, Table } from "./play.ts";
+import { openTasks, perform, Table } from "./play.ts";
 import { reward } from "./reward.ts";
 import { type Attempt, attempts, collect } from "./rollout/collect.ts";
 import { evalSampling, rewardOptions } from "./settings.ts";
-import { heldOutTasks, type Mix, mix } from "./tasks/sampler.ts";
-import type { Domain, Judge, Rollout } from "./types.ts";
+import type { TaskSource } from "./tasks/sampler.ts";
+import type { Judge, Rollout } from "./types.ts";
 
 /** Plays a plan of conversations and reports every finished one. */
 type Play = (plan: readonly Attempt[]) => Promise<readonly Rollout[]>;
 
 export function measure(
   config: Config,
-  { domain, families, decode }: { domain: Domain; families: Mix; decode: (ids: Int32Array) => string },
+  { tasks: source, decode }: { tasks: TaskSource; decode: (ids: Int32Array) => string },
   judge: Judge,
   play: Play,
 ): Promise<Evaluation> {
   const { evalTasks, evalTrials, evalSeed } = config;
-  const tasks = blame(`--eval-tasks ${evalTasks}`, () => heldOutTasks(domain, families, evalTasks, evalSeed));
+  const tasks = blame(`--eval-tasks ${evalTasks}`, () => source.heldOut(evalTasks, evalSeed));
   return evaluate(tasks, {
     trials: evalTrials,
     play: (tasks, trials) => play(attempts(tasks, trials, evalSeed, "held-out")),
@@ -56,9 +54,8 @@ export async function measureAgent(
       await table.policy.dispose();
     }
   }
-  const domain = await findDomain(config.domain);
-  const families = mix(domain, familyNames(config), config.refuseShare);
-  return measure(config, { domain, families, decode: () => "" }, ruleJudge(domain), (plan) =>
+  const { domain, tasks } = await openTasks(config);
+  return measure(config, { tasks, decode: () => "" }, ruleJudge(domain), (plan) =>
     collect(
       plan,
       (attempt) => {

@@ -18,7 +18,7 @@ import { chatFormat } from "./rollout/format.ts";
 import { root } from "./root.ts";
 import { Session } from "./sandbox/session.ts";
 import type { SamplingSettings } from "./settings.ts";
-import { heldOutDatabases, type Mix, mix, sampleTasks } from "./tasks/sampler.ts";
+import { generated, mix, type TaskSource } from "./tasks/sampler.ts";
 import type { Domain, Format, Habits, Policy, Rollout } from "./types.ts";
 import { ScriptedUser } from "./user/scripted.ts";
 
@@ -48,10 +48,17 @@ export function engineOf({ model, device, dtype, threads }: Pick<Config, "model"
   return { model: modelPath(model), device, dtype, threads };
 }
 
+/** What a config plays: the domain, and where its tasks come from. */
+export async function openTasks(config: Config): Promise<{ domain: Domain; tasks: TaskSource }> {
+  const domain = await findDomain(config.domain, config.profile);
+  const families = mix(domain, familyNames(config), config.refuseShare);
+  return { domain, tasks: generated(domain, families, config.trainDatabases) };
+}
+
 export class Table {
   constructor(
     readonly domain: Domain,
-    readonly families: Mix,
+    readonly tasks: TaskSource,
     readonly policy: Policy,
     readonly tokenizer: Tokenizer,
     readonly format: Format,
@@ -60,8 +67,7 @@ export class Table {
 
   /** Opens domain, tokenizer and policy. `checkpoint`: one of the run's own to go on from; null: the config's model. */
   static async open(config: Config, checkpoint: string | null): Promise<Table> {
-    const domain = await findDomain(config.domain);
-    const families = mix(domain, familyNames(config), config.refuseShare);
+    const { domain, tasks } = await openTasks(config);
     if (!checkpoint) checkModel(config.model);
     const model = checkpoint ?? modelPath(config.model);
     const tokenizer = loadTokenizer(model);
@@ -71,11 +77,11 @@ export class Table {
       throw new UsageError(`${model}: the tokenizer has ${tokenizer.size} ids, the policy ${vocabSize}`);
     if (config.contextTokens > maxPositions)
       throw new UsageError(`--context-tokens ${config.contextTokens}: ${model} reads at most ${maxPositions}`);
-    checkPrompt(await onePrompt(domain, families, format, config), config);
+    checkPrompt(await onePrompt(domain, tasks, format, config), config);
     const vocabLimit = tokenizer.size; // rows of the embedding beyond the tokenizer are padding
     const role = { role: "policy", fresh: checkpoint === null } as const;
     const policy = await openPolicy({ ...engineOf(config), model, vocabLimit, ...role });
-    return new Table(domain, families, policy, tokenizer, format, config);
+    return new Table(domain, tasks, policy, tokenizer, format, config);
   }
 
   /** One conversation of the policy. */
@@ -102,8 +108,8 @@ export class Table {
 }
 
 /** A prompt to look at: where one is too long, every conversation breaks off. */
-async function onePrompt(domain: Domain, families: Mix, format: Format, limits: Conversing): Promise<number[]> {
-  const [task] = sampleTasks(domain, families, heldOutDatabases(), 1, "prompt");
+async function onePrompt(domain: Domain, tasks: TaskSource, format: Format, limits: Conversing): Promise<number[]> {
+  const [task] = tasks.heldOut(1, "prompt");
   const { system, tools, user } = await sandboxFor(domain, { task, sample: 0, seed: 0 }, limits).start();
   return format.prompt(system, tools, user);
 }
@@ -136,5 +142,10 @@ export function perform(domain: Domain, attempt: Attempt, agent: Agent, limits: 
 }
 
 function sandboxFor(domain: Domain, { task, seed }: Attempt, limits: Conversing): Sandbox {
-  return new Session(domain, task, new ScriptedUser(domain, task, derive(seed, "user")), limits);
+  const { turns, invalidInRow, checkOutputs } = limits;
+  return new Session(domain, task, new ScriptedUser(domain, task, derive(seed, "user")), {
+    turns,
+    invalidInRow,
+    checkOutputs: checkOutputs === "profile" ? domain.checkOutputs : checkOutputs === "on",
+  });
 }

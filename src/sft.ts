@@ -10,7 +10,6 @@ import { Random } from "./random.ts";
 import { DEMONSTRATIONS, type Moment, momentOf, type Recipe } from "./recipe.ts";
 import type { Attempt } from "./rollout/collect.ts";
 import type { SamplingSettings } from "./settings.ts";
-import { heldOutDatabases, sampleTasks, trainDatabases } from "./tasks/sampler.ts";
 import type { Batch, LossOptions } from "./types.ts";
 
 /** One line of metrics.jsonl. */
@@ -138,7 +137,7 @@ function drillRow(recipe: Recipe, { domain, tokenizer }: Table, name: string, se
 
 async function demonstrationRow(recipe: Recipe, table: Table, moment: Moment, seed: number): Promise<Row> {
   const random = new Random(seed);
-  const [task] = sampleTasks(table.domain, table.families, trainDatabases(recipe.trainDatabases), 1, seed);
+  const [task] = table.tasks.train(1, seed);
   const habits = random.chance(moment.imperfect) ? moment.phase.habits : oracleHabits;
   const { ledger } = await table.demonstrate({ task, sample: 0, seed }, habits);
   return {
@@ -172,7 +171,7 @@ async function heldOutCheck(
 ): Promise<() => Promise<Partial<SftLine>>> {
   const { demonstrations, tasks } = recipe.heldOut;
   const draw = (count: number, label: string): Attempt[] =>
-    sampleTasks(table.domain, table.families, heldOutDatabases(), count, "held-out", label).map((task, i) => ({
+    table.tasks.heldOut(count, label).map((task, i) => ({
       task,
       sample: 0,
       seed: i,

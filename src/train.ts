@@ -25,7 +25,6 @@ import {
   rewardOptions,
   trainSampling,
 } from "./settings.ts";
-import { sampleTasks, trainDatabases } from "./tasks/sampler.ts";
 import type { Judge, Policy, Reward, Rollout, StepStats } from "./types.ts";
 
 /** How a person stops a run: `requested` ends it after the step, `signal` breaks off an evaluation. */
@@ -76,8 +75,8 @@ export async function train(training: Training, start: number): Promise<boolean>
 /** One update, from the tasks of this step to the policy's next weights. `step` counts the updates before it. */
 async function update(training: Training, judge: Judge, reference: Policy | null, step: number): Promise<StepLine> {
   const { config, table, run, observer } = training;
-  const { domain, families, policy } = table;
-  const tasks = sampleTasks(domain, families, trainDatabases(config.trainDatabases), config.tasks, config.seed, step);
+  const { policy } = table;
+  const tasks = table.tasks.train(config.tasksPerStep, config.seed, step);
 
   observer.began("rollout");
   const plan = attempts(tasks, config.samples, config.seed, "train", step);

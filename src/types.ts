@@ -25,21 +25,21 @@ export interface Tool<Args = any> {
   call(store: Store, args: Args): string;
 }
 
-/** A call of a tool: by the agent, or in a task's ground truth. */
+/** A call of a tool with its arguments as the domain reads them. */
 export interface Call<Args = any> {
   readonly name: string;
   readonly arguments: Args;
 }
 
-/** A call with its arguments as JSON text, so that 1 and 1.0 stay apart. */
+/** A call as it was written: the arguments are JSON text, so that 1 and 1.0 stay apart. */
 export interface WrittenCall {
   readonly name: string;
   readonly arguments: string;
 }
 
-/** What a conversation is about. Everything in it is JSON (retail's arguments too: see Domain.parse). */
+/** What a conversation is about. Everything in it is JSON. */
 export interface Task {
-  /** Unique in its set, "domain/database/family/index", for instance "shop/3/return/12". */
+  /** Unique in its set; "domain/database/family/index" where the domain made it, for instance "shop/3/return/12". */
   readonly id: string;
   readonly domain: string;
   /** The template that it was made from: results are broken down by it. */
@@ -51,9 +51,13 @@ export interface Task {
   /** The same, structured, for the scripted user. */
   readonly scenario: Scenario;
   /** Ground truth: the writes that bring fresh data to the wanted state, in order. Empty: nothing may change. */
-  readonly actions: readonly { readonly name: string; readonly arguments: Json }[];
+  readonly actions: readonly WrittenCall[];
   /** Each must occur in some message of the agent (checked only where the profile asks for it). */
   readonly outputs: readonly string[];
+  /** The reads by which an expert finds out what the truth needs, in order. */
+  readonly lookups?: readonly WrittenCall[];
+  /** What the customer asks for and may not have, and the one rule that forbids it. */
+  readonly forbidden?: { readonly action: WrittenCall; readonly rule: string };
 }
 
 /** What the scripted user plays from. Phrases are complete sentences, ready to be said. */
@@ -66,16 +70,30 @@ export interface Scenario {
   readonly given?: readonly string[];
   /** Said once when the agent seems lost or asks for something the customer does not know. */
   readonly fallback: string;
+  /** How the customer talks. Without one: as plainly as the phrases are. */
+  readonly style?: Style;
+  /** Plausible wrong answers, complete sentences too, for customers who correct themselves. */
+  readonly slips?: { readonly [slot: string]: string };
+  /** What the customer asks for instead, one after the other, when something is refused. */
+  readonly otherwise?: readonly string[];
 }
+
+export type Style = "plain" | "terse" | "chatty" | "formal" | "impatient" | "unsure" | "friendly";
 
 /** A backend application: what the agent can do, what it must obey, and what it is asked. */
 export interface Domain<Args = any> {
   readonly name: string;
+  /** Whose rules its tools, hash and scores follow ("tau1", "fixed", "tau2"); it stands beside every score. */
+  readonly profile: string;
+  /** Does success ask for a task's outputs as well? */
+  readonly checkOutputs: boolean;
   /** The system text: the rules that the agent has to follow. */
   readonly policy: string;
   /** False when the prompt holds no tool schemas (a policy trained on this domain alone knows them). */
   readonly toolsInPrompt: boolean;
   readonly tools: readonly Tool<Args>[];
+  /** What an agent is told that calls a tool which does not exist. */
+  unknownTool?(name: string): string;
   readonly families: readonly string[];
   /**
    * Reads the JSON text of a call's arguments; throws on what is not one JSON object. Without it: JSON.parse, and the
@@ -92,6 +110,10 @@ export interface Domain<Args = any> {
   hears(message: string): Speech;
   /** Policy predicates: null when this call is allowed in this state, else the rule that it breaks. */
   violates(call: Call<Args>, store: Store, transcript: readonly Entry[]): string | null;
+  /** Every rule about the state alone that a write would break now; the gates prove tasks with it. Default none. */
+  rules?(call: Call<Args>, store: Store): readonly string[];
+  /** Every list of calls that the words of a task's customer admit, by enumeration over the data: only the truth may be right. */
+  readings?(task: Task): Iterable<readonly WrittenCall[]>;
   /** For tasks without writes: did the agent say what had to be said (silence must not pass)? Default true. */
   answered?(task: Task, transcript: readonly Entry[]): boolean;
   /** The scripted expert: what the agent says next, given the talk so far. Demonstrations and the oracle use it. */
@@ -146,6 +168,8 @@ export type Entry =
       readonly failed: boolean;
       /** True when the call changed the state. */
       readonly wrote: boolean;
+      /** Set where the tool itself is broken: it threw what is no ToolError, ran too long, or returned what is no text. */
+      readonly fault?: ToolFault;
     }
   | {
       /** A turn that could not be acted on (broken JSON, unknown tool ...); `observation` is what the agent was told. */
@@ -156,12 +180,15 @@ export type Entry =
       readonly observation: string;
     };
 
+export type ToolFault = "threw" | "hung" | "result";
+
 export type InvalidReason = "json" | "unknown-tool" | "arguments" | "too-long" | "empty" | "cut";
 
 /** Why a conversation ended. The last three are not the policy's fault and are counted apart. */
 export type Ending =
   | "user-stop" // the customer said goodbye
   | "tool-end" // a tool that ends the talk was called (transfer to a human)
+  | "tool-crash" // a tool returned no text (the fourth certificate of tau-bench's airline), which ends its episodes
   | "turn-limit"
   | "token-limit" // the context or the rollout's token budget is full
   | "invalid-limit" // too many turns in a row that could not be acted on
@@ -173,7 +200,7 @@ export type Ending =
 export interface AgentTurn {
   /** What is said to the customer: outside of thoughts and tool calls, trimmed. */
   readonly text: string;
-  /** Tool calls in order; `arguments` is the JSON text as the agent wrote it, so that 1 and 1.0 stay apart. */
+  /** Tool calls in order. */
   readonly calls: readonly WrittenCall[];
   /** Set when the turn cannot be acted on; `observation` is one line for the agent. */
   readonly invalid: { readonly reason: InvalidReason; readonly observation: string } | null;

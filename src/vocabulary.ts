@@ -3,7 +3,7 @@
 
 import { UsageError } from "./errors.ts";
 import { oracleHabits } from "./eval/evaluate.ts";
-import { demonstrateAs } from "./play.ts";
+import { type Conversing, demonstrateAs } from "./play.ts";
 import { train } from "./policy/bpe.ts";
 import { BYTE_SYMBOLS } from "./policy/bytes.ts";
 import type { TokenizerJson } from "./policy/tokenizer.ts";
@@ -34,13 +34,13 @@ export const letters = {
   },
 };
 
-const LIMITS = {
+const LIMITS: Conversing = {
   turns: 100,
   turnTokens: Infinity,
   promptTokens: Infinity,
   contextTokens: Infinity,
   invalidInRow: 3,
-  checkOutputs: false,
+  checkOutputs: "off",
   concurrent: 1,
 };
 

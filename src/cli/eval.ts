@@ -9,7 +9,7 @@ type Options = Sources & { readonly agent: string | undefined; readonly json: bo
 
 /** What an evaluation depends on; the rest of the table has no place here. */
 const KEYS = [
-  ...(["model", "device", "dtype", "threads", "domain", "families", "refuseShare"] as const),
+  ...(["model", "device", "dtype", "threads", "domain", "profile", "families", "refuseShare"] as const),
   ...(["turns", "turnTokens", "promptTokens", "contextTokens", "invalidInRow", "concurrent", "checkOutputs"] as const),
   ...(["evalTasks", "evalTrials", "evalSeed", "evalTemperature"] as const),
 ];

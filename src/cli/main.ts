@@ -13,7 +13,7 @@ import sandbox from "./sandbox.ts";
 import score from "./score.ts";
 import setup from "./setup.ts";
 import sft from "./sft.ts";
-import tasks from "./tasks.ts";
+import tasks from "./tasks/index.ts";
 import train from "./train.ts";
 
 /** Where nobody reads any more (`| head`), a command has done what was wanted; a run goes on, its log is a file. */

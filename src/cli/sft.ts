@@ -46,10 +46,10 @@ const kind = (argv: Options): RunKind<SftConfig> => ({
     const options = configOf(argv, KEYS);
     const file = recipeFile(argv);
     const recipe = readRecipe(file);
-    const { domain, refuseShare } = recipe;
+    const { domain, refuseShare, trainDatabases } = recipe;
     if (!domainNames.includes(domain))
       throw new UsageError(`${file}: domain ${domain}: expected one of ${domainNames.join(", ")}`);
-    return { recipe, options: { ...options, domain, refuseShare, families: "all" } };
+    return { recipe, options: { ...options, domain, refuseShare, trainDatabases, families: "all" } };
   },
   read: (json, file) => {
     const { recipe, options } = json as { recipe?: unknown; options?: { [key: string]: unknown } };

@@ -4,7 +4,6 @@
 import type { Argv, CommandModule } from "yargs";
 import { type Config, resolveConfig } from "../config.ts";
 import { blame, UsageError } from "../errors.ts";
-import { heldOutTasks, sampleTasks, trainDatabases } from "../tasks/sampler.ts";
 import { addOptions, addRun, addSources, configOf, type RunOptions, type Sources } from "./options.ts";
 import { type RunKind, stopped, withRun } from "./running.ts";
 
@@ -25,16 +24,16 @@ const kind = (argv: Options): RunKind<Config> => ({
     return resolveConfig("embedded", { values, label: (key) => `${file}: ${key}` });
   },
   options: (config) => config,
-  check: async (config, { domain, families }) => {
-    const { trainDatabases: databases, tasks, seed, evalTasks, evalSeed } = config;
-    blame(`--train-databases ${databases} with --tasks ${tasks}`, () =>
-      sampleTasks(domain, families, trainDatabases(databases), tasks, seed, 0),
+  check: async (config, { tasks }) => {
+    const { trainDatabases: databases, tasksPerStep, seed, evalTasks, evalSeed } = config;
+    blame(`--train-databases ${databases} with --tasks-per-step ${tasksPerStep}`, () =>
+      tasks.train(tasksPerStep, seed, 0),
     );
-    if (evalTasks > 0) blame(`--eval-tasks ${evalTasks}`, () => heldOutTasks(domain, families, evalTasks, evalSeed));
+    if (evalTasks > 0) blame(`--eval-tasks ${evalTasks}`, () => tasks.heldOut(evalTasks, evalSeed));
   },
   name: (c) => [c.domain, c.algo, ...(c.tarl ? ["tarl"] : []), `s${c.seed}`].join("-"),
   describe: (c) =>
-    `${c.algo}${c.tarl ? " with TARL" : ""} on ${c.domain}, ${c.steps} updates of ${c.tasks} tasks x ${c.samples} rollouts, ` +
+    `${c.algo}${c.tarl ? " with TARL" : ""} on ${c.domain}, ${c.steps} updates of ${c.tasksPerStep} tasks x ${c.samples} rollouts, ` +
     `policy ${c.model}, seed ${c.seed}`,
 });
 

@@ -1,17 +1,26 @@
-// The domains by name, loaded when they are asked for.
+// The domains by name and profile, loaded when they are asked for.
 
 import { UsageError } from "../errors.ts";
 import type { Domain } from "../types.ts";
 
-const DOMAINS: Readonly<Record<string, () => Promise<Domain>>> = {
-  retail: async () => (await import("./retail/index.ts")).retail,
-  shop: async () => (await import("./shop/index.ts")).shop,
+/** Domain -> profile -> the module that has it. The first profile is the default. */
+const DOMAINS: Readonly<Record<string, Readonly<Record<string, () => Promise<Domain>>>>> = {
+  retail: { tau1: async () => (await import("./retail/index.ts")).retail },
+  shop: { shop: async () => (await import("./shop/index.ts")).shop },
 };
 
 export const domainNames: readonly string[] = Object.keys(DOMAINS);
 
-export async function domain(name: string): Promise<Domain> {
+export function profilesOf(name: string): readonly string[] {
+  return Object.keys(DOMAINS[name]);
+}
+
+/** A domain under one of its profiles. */
+export async function domain(name: string, profile = "default"): Promise<Domain> {
   if (!Object.hasOwn(DOMAINS, name))
     throw new UsageError(`--domain ${name}: expected one of ${domainNames.join(", ")}`);
-  return DOMAINS[name]();
+  const chosen = profile === "default" ? profilesOf(name)[0] : profile;
+  if (!Object.hasOwn(DOMAINS[name], chosen))
+    throw new UsageError(`--profile ${chosen}: ${name} has ${profilesOf(name).join(", ")}`);
+  return DOMAINS[name][chosen]();
 }

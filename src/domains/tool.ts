@@ -1,7 +1,8 @@
 // Calling a tool: a light check of the arguments against its JSON schema (required, unknown, type; what is inside of
 // arrays and objects is the tool's own business), and the call, which never throws. Test: test/unit/session.test.ts
 
-import type { Json, Tool } from "../types.ts";
+import { ToolError } from "../errors.ts";
+import type { Call, Domain, Json, Tool, ToolFault, WrittenCall } from "../types.ts";
 import type { Store } from "./store.ts";
 
 interface Schema {
@@ -41,13 +42,32 @@ export function isDeeper(value: unknown, levels: number): boolean {
   return false;
 }
 
+/** A written call as the domain's tools take it; throws where the arguments are not one JSON object. */
+export function readCall(domain: Pick<Domain, "parse">, { name, arguments: json }: WrittenCall): Call {
+  return { name, arguments: (domain.parse ?? JSON.parse)(json) };
+}
+
+/** What came of a call. */
+export interface Called {
+  readonly observation: string;
+  readonly failed: boolean;
+  readonly fault?: ToolFault;
+}
+
 /** Runs a tool; what it throws is its observation. Tools that write must not have written before they throw. */
-export function callTool(tool: Tool, store: Store, args: unknown): { observation: string; failed: boolean } {
+export function callTool(tool: Tool, store: Store, args: unknown): Called {
   try {
-    const observation = tool.call(store, args);
-    return { observation, failed: observation.startsWith("Error: ") };
+    const observation: unknown = tool.call(store, args);
+    if (typeof observation === "string") return { observation, failed: observation.startsWith("Error: ") };
+    return {
+      observation: `Error: ${tool.name} returned ${String(observation)}, expected text`,
+      failed: true,
+      fault: "result",
+    };
   } catch (error) {
-    return { observation: `Error: ${error instanceof Error ? error.message : String(error)}`, failed: true };
+    const observation = `Error: ${error instanceof Error ? error.message : String(error)}`;
+    if (error instanceof ToolError) return { observation, failed: true };
+    return { observation, failed: true, fault: "threw" };
   }
 }
 

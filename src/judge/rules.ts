@@ -3,7 +3,7 @@
 // Test: test/unit/judge.test.ts
 
 import { equal, Store, sameState } from "../domains/store.ts";
-import { callTool } from "../domains/tool.ts";
+import { callTool, readCall } from "../domains/tool.ts";
 import { faulty } from "../errors.ts";
 import type { Call, Domain, Entry, Judge, Judgement, Rollout, Speech, Task, TurnScore } from "../types.ts";
 
@@ -157,11 +157,8 @@ class Knowledge {
   constructor(domain: Domain, task: Task) {
     this.#domain = domain;
     this.#task = task;
-    this.#left = task.actions.map(({ name, arguments: args }) => ({
-      name,
-      arguments: (domain.parse ?? JSON.parse)(JSON.stringify(args)),
-    }));
-    this.#goal = [...valuesOf(task.actions.map((action) => action.arguments)), ...task.outputs];
+    this.#left = task.actions.map((action) => readCall(domain, action));
+    this.#goal = [...this.#left.flatMap((action) => valuesOf(action.arguments)), ...task.outputs];
     this.#asked = new Set(task.scenario.given);
     this.#idle = task.actions.length === 0;
     this.#claimed = !this.#idle;

@@ -95,7 +95,8 @@ export class Session {
     }
     if (call.arguments.length > this.#options.chars) return fail("too-long", "Error: arguments too long");
     const tool = this.domain.tools.find(({ name }) => name === call.name);
-    if (!tool) return fail("unknown-tool", `Error: unknown tool ${clip(call.name)}`);
+    if (!tool)
+      return fail("unknown-tool", this.domain.unknownTool?.(call.name) ?? `Error: unknown tool ${clip(call.name)}`);
     let args: unknown;
     try {
       args = (this.domain.parse ?? JSON.parse)(call.arguments);
@@ -118,9 +119,11 @@ export class Session {
 
   #run(tool: Tool, call: Call, turn: number): Reply["messages"][number] {
     this.#invalidInRow = 0;
-    const { observation, failed } = callTool(tool, this.store, call.arguments);
-    this.transcript.push({ role: "tool", turn, call, observation, failed, wrote: tool.writes && !failed });
-    if (tool.ends) this.ending = "tool-end";
+    const { observation, failed, fault } = callTool(tool, this.store, call.arguments);
+    const wrote = tool.writes && !failed;
+    this.transcript.push({ role: "tool", turn, call, observation, failed, wrote, ...(fault && { fault }) });
+    if (fault === "result") this.ending = "tool-crash";
+    else if (tool.ends) this.ending = "tool-end";
     return { role: "tool", text: observation };
   }
 

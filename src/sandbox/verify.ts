@@ -2,7 +2,7 @@
 // Looks at results only, never at the way there; that is the judge's. Test: test/unit/session.test.ts
 
 import { Store, sameState } from "../domains/store.ts";
-import { callTool } from "../domains/tool.ts";
+import { callTool, readCall } from "../domains/tool.ts";
 import type { Domain, Ending, Entry, Outcome, Task } from "../types.ts";
 
 /** A conversation that is over, or is taken to be. */
@@ -35,9 +35,9 @@ export function verify({ domain, task, store, transcript, ending }: Played, chec
 /** Fresh data after the task's own actions; actions that fail change nothing, as in tau-bench. */
 export function replayTruth(domain: Domain, task: Task): Store {
   const store = new Store(domain.database(task.database));
-  for (const { name, arguments: args } of task.actions) {
-    const tool = domain.tools.find((tool) => tool.name === name);
-    if (tool && !tool.ends) callTool(tool, store, (domain.parse ?? JSON.parse)(JSON.stringify(args)));
+  for (const action of task.actions) {
+    const tool = domain.tools.find(({ name }) => name === action.name);
+    if (tool && !tool.ends) callTool(tool, store, readCall(domain, action).arguments);
   }
   return store;
 }

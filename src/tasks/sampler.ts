@@ -102,7 +102,16 @@ function drawTask(domain: Domain, family: string, databases: Databases, random: 
   );
 }
 
-/** The tasks of every measurement. */
-export function heldOutTasks(domain: Domain, families: Mix, count: number, seed: number): Task[] {
-  return sampleTasks(domain, families, HELD_OUT, count, "held-out", seed);
+/** Where tasks come from. Each draw has `count` different ones and is a function of its seeds. */
+export interface TaskSource {
+  train(count: number, ...seeds: (number | string)[]): Task[];
+  heldOut(count: number, ...seeds: (number | string)[]): Task[];
+}
+
+/** The domain's own families; `databases`: how many seeds training draws from. */
+export function generated(domain: Domain, families: Mix, databases: number): TaskSource {
+  return {
+    train: (count, ...seeds) => sampleTasks(domain, families, trainDatabases(databases), count, ...seeds),
+    heldOut: (count, ...seeds) => sampleTasks(domain, families, HELD_OUT, count, "held-out", ...seeds),
+  };
 }

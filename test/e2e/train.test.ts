@@ -16,7 +16,7 @@ test.after(() => fs.rmSync(dir, { recursive: true }));
 const main = new URL("../../src/cli/main.js", import.meta.url).href;
 const script = `const { main } = await import(${JSON.stringify(main)}); process.exitCode = await main(process.argv.slice(1));`;
 const STEPS = 3;
-const tiny = "--algo grpo --tarl --tasks 2 --samples 4 --save-every 1 --keep 1".split(" ");
+const tiny = "--algo grpo --tarl --tasks-per-step 2 --samples 4 --save-every 1 --keep 1".split(" ");
 const small = [...tiny, "--steps", String(STEPS), "--eval-tasks", "2"];
 const seed3 = [...small, "--seed", "3"];
 

@@ -20,7 +20,7 @@ const format = chatFormat(letters);
 const limits = {
   turns: 30,
   invalidInRow: 3,
-  checkOutputs: false,
+  checkOutputs: "off" as const,
   promptTokens: 4096,
   contextTokens: 1 << 16,
   turnTokens: 4096,
@@ -30,7 +30,7 @@ const sampling = { temperature: 1, topP: 1, topK: 0, minP: 0, stopIds: format.st
 const attemptOf = (family: string, index = 0, sample = 0): Attempt =>
   attempts([shop.task(family, 5, index)!], sample + 1, 1, "test")[sample];
 const sandboxOf = ({ task, seed }: Attempt): Sandbox =>
-  new Session(shop, task, new ScriptedUser(shop, task, derive(seed, "user")), limits);
+  new Session(shop, task, new ScriptedUser(shop, task, derive(seed, "user")), { turns: limits.turns });
 
 async function taught(attempt: Attempt, contextLength?: number): Promise<[FakePolicy, Rollout]> {
   const shown = await demonstrateAs(shop, attempt, oracleHabits, format, limits);
@@ -115,7 +115,7 @@ test("what goes wrong is data", async () => {
   assert.is(tight.turns, 0);
 
   const gone = { open: () => Promise.reject(new Error("line is dead")), reply: async () => ({ text: "", done: true }) };
-  const mute = await converse(attempt, new Session(shop, attempt.task, gone, limits), policy, format, sampling, limits);
+  const mute = await converse(attempt, new Session(shop, attempt.task, gone), policy, format, sampling, limits);
   assert.is(mute.ending, "user-fault");
   assert.is(mute.error, "line is dead");
   assert.is(mute.outcome.success, 0);

@@ -22,7 +22,7 @@ test("every option has a default that it accepts itself, a unit, a text and a so
 test("the preset paper is what is known of the paper", () => {
   const paper = resolveConfig("paper");
   const known: Partial<Config> = {
-    tasks: 32,
+    tasksPerStep: 32,
     samples: 4,
     lr: 1e-6,
     temperature: 0.7,
@@ -51,7 +51,7 @@ test("later values lie over earlier ones, and the preset under all", () => {
   const config = resolveConfig("embedded", file, typed({ lr: 0.2 }));
   assert.is(config.lr, 0.2);
   assert.is(config.seed, 7);
-  assert.is(config.tasks, presets.embedded.tasks);
+  assert.is(config.tasksPerStep, presets.embedded.tasksPerStep);
 });
 
 const bad: [values: Record<string, unknown>, message: RegExp][] = [
@@ -60,9 +60,9 @@ const bad: [values: Record<string, unknown>, message: RegExp][] = [
   [{ lr: Infinity }, /^--lr Infinity: expected/],
   [{ lr: 0 }, /^--lr 0: expected a number above 0$/],
   [{ lr: ["1", "2"] }, /^--lr \["1","2"\]: expected/],
-  [{ tasks: 1.5 }, /^--tasks 1.5: expected a whole number from 1 to 65536$/],
-  [{ tasks: -1 }, /^--tasks -1: expected/],
-  [{ tasks: "" }, /^--tasks "": expected/],
+  [{ tasksPerStep: 1.5 }, /^--tasks-per-step 1.5: expected a whole number from 1 to 65536$/],
+  [{ tasksPerStep: -1 }, /^--tasks-per-step -1: expected/],
+  [{ tasksPerStep: "" }, /^--tasks-per-step "": expected/],
   [{ algo: "ppo" }, /^--algo ppo: expected grpo or rloo$/],
   [{ tarl: "maybe" }, /^--tarl maybe: expected true or false$/],
   [{ topP: 0 }, /^--top-p 0: expected a number from 0.01 to 1$/],

@@ -36,7 +36,7 @@ test("two measurements see the same tasks in the same order", async () => {
 });
 
 test("faults count as failures and apart; rewards are means of what was judged", async () => {
-  const task = (id: string, actions: Task["actions"] = [{ name: "x", arguments: {} }]) =>
+  const task = (id: string, actions: Task["actions"] = [{ name: "x", arguments: "{}" }]) =>
     ({ id, family: "f", actions }) as Task;
   const rollout = (task: Task, ending: Ending, success: 0 | 1, writes: number) =>
     ({

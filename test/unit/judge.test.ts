@@ -60,7 +60,7 @@ test("mistakes that are mended cost a turn and are no major error", async () => 
 
 test("turn by turn: look-ups, repeats, typos, confirmation, write, claim", async () => {
   const task = plainTask("cancel");
-  const { order_id } = task.actions[0].arguments as { order_id: string };
+  const { order_id } = JSON.parse(task.actions[0].arguments) as { order_id: string };
   const { product_id } = (shop.database(task.database).get("orders")!.get(order_id) as Order).items[0];
   const look = [call("find_user", { email: emailOf(task) }), call("get_order", { order_id })];
   const finish = [

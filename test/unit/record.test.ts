@@ -7,7 +7,7 @@ import type { Ending, Reward, Rollout, StepStats } from "../../src/types.ts";
 
 function graded(family: string, success: 0 | 1, ending: Ending, writes: number, tarl: Reward, learned = true): Graded {
   const rollout = {
-    task: { id: `shop/1/${family}/0`, family, actions: [{ name: "x", arguments: {} }] },
+    task: { id: `shop/1/${family}/0`, family, actions: [{ name: "x", arguments: "{}" }] },
     sample: 0,
     seed: 7,
     turns: 2,

@@ -8,10 +8,12 @@ import { makeTables, toDatabase } from "../../src/domains/retail/data.ts";
 import { retail } from "../../src/domains/retail/index.ts";
 import { planOf } from "../../src/domains/retail/plans.ts";
 import { asks, brokenRules, hears, violates } from "../../src/domains/retail/rules.ts";
+import { callOf as actionCall } from "../../src/domains/retail/tools.ts";
 import { Store, sameState } from "../../src/domains/store.ts";
+import { readCall } from "../../src/domains/tool.ts";
 import { Session } from "../../src/sandbox/session.ts";
 import { mix, sampleTasks, trainDatabases } from "../../src/tasks/sampler.ts";
-import type { AgentTurn, Call, Entry, Habits, Task } from "../../src/types.ts";
+import type { AgentTurn, Call, Entry, Habits, Task, WrittenCall } from "../../src/types.ts";
 import { ScriptedUser } from "../../src/user/scripted.ts";
 
 const SEEDS = [1, 2, 3, 1_000_000];
@@ -26,10 +28,7 @@ function tasksOf(family: string, seed: number, most = 8): Task[] {
 const every = (most?: number) =>
   retail.families.flatMap((family) => SEEDS.flatMap((seed) => tasksOf(family, seed, most)));
 
-const callOf = ({ name, arguments: args }: Task["actions"][number]): Call<Dict> => ({
-  name,
-  arguments: parseObject(JSON.stringify(args)),
-});
+const callOf = (call: WrittenCall): Call<Dict> => readCall(retail, call);
 
 /** Runs calls on fresh data; throws where a tool does. */
 function replay(task: Task, actions = task.actions): Store {
@@ -171,7 +170,7 @@ test("what is refused breaks exactly one rule, and all rules occur", () => {
   const rules = new Set<string>();
   for (const task of SEEDS.flatMap((seed) => tasksOf("refuse", seed, 60))) {
     const { forbidden, userId } = planOf(task);
-    const step = callOf(forbidden!.action);
+    const step = actionCall(forbidden!.action);
     const broken = brokenRules(step, new Store(retail.database(task.database)));
     const order = retail
       .database(task.database)

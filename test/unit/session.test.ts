@@ -13,6 +13,8 @@ interface Counter {
 
 const counters: Domain = {
   name: "counters",
+  profile: "test",
+  checkOutputs: false,
   policy: "Count.",
   toolsInPrompt: true,
   families: ["count"],
@@ -61,7 +63,7 @@ const task = (change: Partial<Task> = {}): Task => ({
   database: 0,
   instruction: "",
   scenario: { opening: "Add 2 to a.", facts: {}, fallback: "" },
-  actions: [{ name: "add", arguments: { id: "a", by: 2 } }],
+  actions: [{ name: "add", arguments: '{"id": "a", "by": 2}' }],
   outputs: [],
   ...change,
 });
@@ -256,9 +258,9 @@ test("verifier: outputs as in tau-bench (any case, commas of the message aside),
 
 test("verifier: truth that fails changes nothing, truth that ends the talk is not run", async () => {
   const actions: Task["actions"] = [
-    { name: "add", arguments: { id: "b", by: 1 } },
-    { name: "stop", arguments: {} },
-    { name: "none", arguments: {} },
+    { name: "add", arguments: '{"id": "b", "by": 1}' },
+    { name: "stop", arguments: "{}" },
+    { name: "none", arguments: "{}" },
   ];
   assert.is((await play([say("bye")], {}, task({ actions }))).outcome.success, 1);
 });

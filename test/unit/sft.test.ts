@@ -13,7 +13,7 @@ import { chatFormat } from "../../src/rollout/format.ts";
 import { root } from "../../src/root.ts";
 import { evalSampling } from "../../src/settings.ts";
 import { type SftLine, sft } from "../../src/sft.ts";
-import { mix } from "../../src/tasks/sampler.ts";
+import { generated, mix } from "../../src/tasks/sampler.ts";
 import type { Domain } from "../../src/types.ts";
 import { makeTokenizer } from "../../src/vocabulary.ts";
 import { FakePolicy } from "../fake-policy.ts";
@@ -44,7 +44,7 @@ const recipe = parseRecipe(
 const tokenizer = new Tokenizer(await makeTokenizer(shop, 1000, 100, 1));
 
 const table = (policy: FakePolicy, domain: Domain = shop) =>
-  new Table(domain, mix(shop, [], 0.15), policy, tokenizer, chatFormat(tokenizer), {
+  new Table(domain, generated(domain, mix(shop, [], 0.15), 100_000), policy, tokenizer, chatFormat(tokenizer), {
     ...presets.embedded,
     turns: 30,
     contextTokens: 4096,

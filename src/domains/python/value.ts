@@ -2,15 +2,14 @@
 // str is string, list is an array, dict is a Map, None/True/False are null/true/false.
 // Not an interpreter: only what tau-bench's tools use. Test: test/unit/python.test.ts
 
+import { ToolError } from "../../errors.ts";
 import { reprText } from "./text.ts";
 
 export type Value = null | boolean | bigint | number | string | Value[] | Dict;
 export type Dict = Map<string, Value>;
 
 /** What CPython would raise; the message is that of the exception (a KeyError's is the repr of its key). */
-export class PythonError extends Error {
-  override readonly name = "PythonError";
-}
+export class PythonError extends ToolError {}
 
 /** `type(value).__name__` */
 export function typeName(value: Value): string {

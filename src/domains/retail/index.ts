@@ -12,9 +12,12 @@ import { tools } from "./tools.ts";
 
 export const retail: Domain<Dict> = {
   name: "retail",
+  profile: "tau1",
+  checkOutputs: true,
   policy,
   toolsInPrompt: true,
   tools,
+  unknownTool: (name) => `Unknown action ${name}`,
   families: FAMILIES,
   parse: parseObject,
   database: (seed) => world(seed).database,

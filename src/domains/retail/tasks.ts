@@ -2,9 +2,9 @@
 // prose for a reader. Half of the customers leave out each detail until they are asked for it.
 
 import { Random } from "../../random.ts";
-import type { Scenario, Task } from "../../types.ts";
+import type { Scenario, Task, WrittenCall } from "../../types.ts";
 import type { User } from "./data.ts";
-import { type Errand, list } from "./errands.ts";
+import { type Action, type Errand, list } from "./errands.ts";
 import { FAMILIES, type Family, type Plan, plansOf, world } from "./plans.ts";
 
 /** Rates of what the opening leaves out. */
@@ -25,9 +25,13 @@ export function makeTask(family: string, seed: number, index: number): Task | nu
     database: seed,
     instruction: instruct(plan, user, random),
     scenario: speak(plan, user, random),
-    actions: plan.actions,
+    actions: plan.actions.map(written),
     outputs: plan.outputs,
   };
+}
+
+function written({ name, arguments: args }: Action): WrittenCall {
+  return { name, arguments: JSON.stringify(args) };
 }
 
 function speak({ errands }: Plan, { name, address, email }: User, random: Random): Scenario {

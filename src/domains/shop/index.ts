@@ -11,6 +11,8 @@ import { FAMILIES } from "./world.ts";
 
 export const shop: Domain<Arguments> = {
   name: "shop",
+  profile: "shop",
+  checkOutputs: false,
   policy,
   toolsInPrompt: false,
   tools,

@@ -2,7 +2,8 @@
 // most customers have to be asked for their email, some for the payment or the option that they want.
 
 import { Random } from "../../random.ts";
-import type { Database, Task } from "../../types.ts";
+import type { Database, Task, WrittenCall } from "../../types.ts";
+import { json } from "./tools.ts";
 import { type Family, makeDatabase, makeWishes, type Product, type User, type Wish } from "./world.ts";
 
 /** Rates of what the opening leaves out. */
@@ -57,9 +58,13 @@ export function makeTask(family: string, seed: number, index: number): Task | nu
       given: Object.keys(facts).filter((slot) => !asked.includes(slot)),
       fallback: `${random.pick(["I do not know.", "I am not sure.", "I do not get it."])} ${request}`,
     },
-    actions: wish.allowed ? [actionOf(wish, database)] : [],
+    actions: wish.allowed ? [written(actionOf(wish, database))] : [],
     outputs: wish.allowed ? [] : [wish.order],
   };
+}
+
+function written({ name, arguments: args }: ReturnType<typeof actionOf>): WrittenCall {
+  return { name, arguments: json(args) };
 }
 
 /** The call that fulfils a wish. */

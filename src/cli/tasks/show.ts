@@ -1,0 +1,52 @@
+// `tarl tasks show`: prints one task, as a reader or as JSON.
+
+import type { Argv, CommandModule } from "yargs";
+import { domainNames, domain as findDomain } from "../../domains/index.ts";
+import { UsageError } from "../../errors.ts";
+import type { Task } from "../../types.ts";
+import { jsonOption } from "../options.ts";
+
+interface Options {
+  readonly id: string;
+  readonly json: boolean | undefined;
+}
+
+export default {
+  command: "show <id>",
+  describe: "Print one task, by the id that list printed",
+  builder: (yargs: Argv) =>
+    yargs
+      .positional("id", { type: "string", demandOption: true, describe: "domain/database/family/index" })
+      .option("json", jsonOption) as unknown as Argv<Options>,
+  handler: async ({ id, json }) => {
+    const task = await findTask(id);
+    process.stdout.write(`${json ? JSON.stringify(task) : describe(task)}\n`);
+  },
+} satisfies CommandModule<object, Options>;
+
+async function findTask(id: string): Promise<Task> {
+  const [name, database, family, index] = id.split("/");
+  const domain = domainNames.includes(name) ? await findDomain(name) : null;
+  const numbers = [database, index].map(Number);
+  const task =
+    domain?.families.includes(family) && numbers.every((n) => Number.isInteger(n) && n >= 0)
+      ? domain.task(family, numbers[0], numbers[1])
+      : null;
+  if (task?.id !== id)
+    throw new UsageError(`${id}: no such task; expected domain/database/family/index, as "tasks list" prints it`);
+  return task;
+}
+
+function describe({ id, instruction, scenario, actions, outputs }: Task): string {
+  return [
+    id,
+    "",
+    instruction,
+    "",
+    `opening    ${scenario.opening}`,
+    ...Object.entries(scenario.facts).map(([slot, answer]) => `fact       ${slot}: ${answer}`),
+    ...actions.map((action) => `action     ${action.name} ${action.arguments}`),
+    ...outputs.map((output) => `to be said ${output}`),
+    ...(actions.length ? [] : ["action     none: nothing may change"]),
+  ].join("\n");
+}
