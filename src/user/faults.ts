@@ -169,14 +169,15 @@ const DATES = [
   /\b(\d{1,2})\/(\d{1,2})(?:\/(\d{2,4}))?\b/g,
 ];
 /** With a digit and at least four letters and digits, or after a #: order numbers, ids, zip codes, telephone numbers. */
-const ID = /#\w[\w-]*|\b(?=[\w-]*\d)\w[\w-]{2,}\w\b/g;
+const ID = /(?<![#\w])#\w[\w-]*|\b(?=[\w-]*\d)\w[\w-]{2,}\w\b/g;
 
 /** What the customer can know: the task's words, and all that was said and shown so far. */
 class Knowledge {
   #text = "";
   #squeezed = "";
-  #dates: Day[] = [];
-  #amounts = new Set<number>();
+  readonly #dates: Day[] = [];
+  readonly #amounts = new Set<number>();
+  readonly #emails = new Set<string>();
 
   constructor({ instruction, scenario }: Task) {
     this.learn(`${instruction}\n${texts(scenario).join("\n")}`);
@@ -186,6 +187,7 @@ class Knowledge {
     this.#text += `\n${text.toLowerCase()}`;
     this.#squeezed += `\n${squeeze(text)}`;
     this.#dates.push(...datesOf(text));
+    for (const [email] of text.matchAll(EMAIL)) this.#emails.add(email.toLowerCase());
     for (const number of text.matchAll(/\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?/g))
       this.#amounts.add(amountOf(number[0]));
   }
@@ -200,7 +202,7 @@ class Knowledge {
         return " ";
       });
     };
-    take(EMAIL, (piece) => this.#text.includes(piece.toLowerCase()));
+    take(EMAIL, (piece) => this.#emails.has(piece.toLowerCase()));
     for (const date of datesOf(text)) if (!this.#knowsDate(date)) found.push(date.text);
     for (const pattern of DATES) take(pattern, () => true);
     take(MONEY, (piece) => this.#amounts.has(amountOf(piece.replace(/[$\s]/g, ""))));
