@@ -25,6 +25,9 @@ export interface Tool<Args = any> {
   call(store: Store, args: Args): string;
 }
 
+/** A tool as a prompt shows it. */
+export type ToolSchema = Pick<Tool, "name" | "description" | "parameters">;
+
 /** A call of a tool with its arguments as the domain reads them. */
 export interface Call<Args = any> {
   readonly name: string;
@@ -209,7 +212,7 @@ export interface Format {
   /** The end-of-turn token first. */
   readonly stopIds: readonly number[];
   /** System text, tools and the first user message, up to where the agent starts. */
-  prompt(system: string, tools: readonly Tool[], user: string): number[];
+  prompt(system: string, tools: readonly ToolSchema[], user: string): number[];
   /** What comes between two turns of the agent. `closed`: the sampled turn already ends in its end-of-turn token. */
   between(reply: Reply, closed: boolean): number[];
   /** A demonstrated turn, end-of-turn token included. */

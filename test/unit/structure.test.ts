@@ -25,7 +25,7 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "domains/retail/": state,
   "domains/shop/": state,
   "domains/": ["domains/"],
-  "tasks/": [],
+  "tasks/": ["domains/python.ts"],
   "sandbox/": state,
   "user/": [],
   "rollout/": ["domains/python.ts"],
@@ -44,7 +44,7 @@ const joints = ["train.ts", "sft.ts", "play.ts", "measure.ts", "settings.ts", "v
 /** The only files that may import an outside package. */
 const doors: { readonly [name: string]: RegExp } = {
   yargs: /^cli\//,
-  zod: /^(config|recipe)\.ts$/,
+  zod: /^(config|recipe)\.ts$|^tasks\//,
   openai: /^(user|judge)\//,
   "@huggingface/tokenizers": /^policy\/tokenizer\.ts$/,
 };
