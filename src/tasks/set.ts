@@ -8,7 +8,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { dumps, parse } from "../domains/python.ts";
 import { UsageError } from "../errors.ts";
-import type { Domain, Json, Task, ToolSchema } from "../types.ts";
+import type { Domain, Json, Scenario, Style, Task, ToolSchema } from "../types.ts";
 import { attempt, check, dict, jsonLines, plain, readText, written } from "./record.ts";
 
 const MANIFEST = "manifest.json";
@@ -20,23 +20,30 @@ const call = z.strictObject({
   arguments: dict.transform(dumps),
 });
 
+const STYLES = ["plain", "terse", "chatty", "formal", "impatient", "unsure", "friendly"] as const satisfies Style[];
+
+const scenario = z.strictObject({
+  opening: z.string().min(1),
+  facts: z.record(z.string(), z.string()),
+  given: z.array(z.string()).optional(),
+  fallback: z.string().min(1),
+  style: z.enum(STYLES).optional(),
+  slips: z.record(z.string(), z.string()).optional(),
+  otherwise: z.array(z.string()).optional(),
+} satisfies Record<keyof Scenario, z.ZodType>);
+
 const task = z.strictObject({
   id: z.string().min(1),
   domain: z.string().min(1),
   family: z.string().min(1),
   database: z.int().min(0),
   instruction: z.string(),
-  scenario: z.strictObject({
-    opening: z.string().min(1),
-    facts: z.record(z.string(), z.string()),
-    given: z.array(z.string()).optional(),
-    fallback: z.string().min(1),
-  }),
+  scenario,
   actions: z.array(call),
   outputs: z.array(z.string()),
   lookups: z.array(call).optional(),
   forbidden: z.strictObject({ action: call, rule: z.string().min(1) }).optional(),
-});
+} satisfies Record<keyof Task, z.ZodType>);
 
 export const toolSchema = z.strictObject({
   name: z.string().min(1),
