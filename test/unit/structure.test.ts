@@ -49,6 +49,8 @@ const doors: { readonly [name: string]: RegExp } = {
   yargs: /^cli\//,
   zod: /^(config|recipe)\.ts$|^tasks\//,
   openai: /^(user|judge)\//,
+  hyparquet: /^tasks\/rows\.ts$/,
+  "hyparquet-compressors": /^tasks\/rows\.ts$/,
   "@huggingface/tokenizers": /^policy\/tokenizer\.ts$/,
 };
 
