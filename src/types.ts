@@ -25,6 +25,9 @@ export interface Tool<Args = any> {
   call(store: Store, args: Args): string;
 }
 
+/** A tool as a prompt shows it. */
+export type ToolSchema = Pick<Tool, "name" | "description" | "parameters">;
+
 /** A call of a tool with its arguments as the domain reads them. */
 export interface Call<Args = any> {
   readonly name: string;
@@ -215,12 +218,25 @@ export interface Reply {
   readonly ending: Ending | null;
 }
 
+/** A recorded conversation to learn from: whose it was and what was right is not known, only what was said. */
+export interface Dialogue {
+  /** Unique in its set. */
+  readonly id: string;
+  readonly system: string;
+  readonly tools: readonly ToolSchema[];
+  /** The customer begins; an agent's calls are followed by their results, its words by the customer's. */
+  readonly turns: readonly (
+    | { readonly role: "user" | "tool"; readonly text: string }
+    | { readonly role: "agent"; readonly text: string; readonly calls: readonly WrittenCall[] }
+  )[];
+}
+
 /** How conversations are written as tokens. Environment text is encoded without any added token of its own. */
 export interface Format {
   /** The end-of-turn token first. */
   readonly stopIds: readonly number[];
   /** System text, tools and the first user message, up to where the agent starts. */
-  prompt(system: string, tools: readonly Tool[], user: string): number[];
+  prompt(system: string, tools: readonly ToolSchema[], user: string): number[];
   /** What comes between two turns of the agent. `closed`: the sampled turn already ends in its end-of-turn token. */
   between(reply: Reply, closed: boolean): number[];
   /** A demonstrated turn, end-of-turn token included. */
