@@ -10,8 +10,8 @@ const mostLines = 600;
 
 /** What every stage may import besides itself. */
 const common = ["types.ts", "errors.ts", "root.ts", "random.ts"];
-/** The state of a domain and its lossless JSON: not a stage, but what sessions, judges and formats are written on. */
-const state = ["domains/store.ts", "domains/tool.ts", "domains/python.ts"];
+/** The state of a domain, its lossless JSON and how English is heard: what sessions, judges and formats are written on. */
+const state = ["domains/store.ts", "domains/tool.ts", "domains/python.ts", "domains/ears.ts"];
 
 /** Stage (a folder or file of src) -> what else it may import. Files that join stages are not listed here. */
 const stages: { readonly [stage: string]: readonly string[] } = {

@@ -2,11 +2,12 @@
 // project's own. Python's values (domains/python.ts) keep 1 and 1.0 apart, in the data and in the agent's calls.
 
 import type { Domain } from "../../types.ts";
+import { hears } from "../ears.ts";
 import { type Dict, parseObject } from "../python.ts";
 import { expert } from "./expert.ts";
 import { FAMILIES, world } from "./plans.ts";
 import { policy } from "./policy.ts";
-import { answered, asks, hears, violates } from "./rules.ts";
+import { answered, asks, violates } from "./rules.ts";
 import { makeTask } from "./tasks.ts";
 import { tools } from "./tools.ts";
 
