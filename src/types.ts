@@ -70,7 +70,15 @@ export interface Scenario {
   readonly given?: readonly string[];
   /** Said once when the agent seems lost or asks for something the customer does not know. */
   readonly fallback: string;
+  /** How the customer talks. Without one: as plainly as the phrases are. */
+  readonly style?: Style;
+  /** Plausible wrong answers, complete sentences too, for customers who correct themselves. */
+  readonly slips?: { readonly [slot: string]: string };
+  /** What the customer asks for instead, one after the other, when something is refused. */
+  readonly otherwise?: readonly string[];
 }
+
+export type Style = "plain" | "terse" | "chatty" | "formal" | "impatient" | "unsure" | "friendly";
 
 /** A backend application: what the agent can do, what it must obey, and what it is asked. */
 export interface Domain<Args = any> {

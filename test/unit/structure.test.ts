@@ -13,6 +13,9 @@ const common = ["types.ts", "errors.ts", "root.ts", "random.ts"];
 /** The state of a domain, its lossless JSON and how English is heard: what sessions, judges and formats are written on. */
 const state = ["domains/store.ts", "domains/tool.ts", "domains/python.ts", "domains/ears.ts"];
 
+/** What domains share that make their tasks from goals. */
+const making = ["domains/goals.ts", "domains/telling.ts", "domains/expert.ts"];
+
 /** Stage (a folder or file of src) -> what else it may import. Files that join stages are not listed here. */
 const stages: { readonly [stage: string]: readonly string[] } = {
   "types.ts": ["domains/store.ts"],
@@ -22,7 +25,7 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "config.ts": [],
   "recipe.ts": [],
   "domains/python/": ["domains/store.ts"],
-  "domains/retail/": state,
+  "domains/retail/": [...state, ...making],
   "domains/shop/": state,
   "domains/": ["domains/"],
   "tasks/": [],
