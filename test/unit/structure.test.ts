@@ -47,7 +47,7 @@ const joints = ["train.ts", "sft.ts", "play.ts", "measure.ts", "settings.ts", "v
 /** The only files that may import an outside package. */
 const doors: { readonly [name: string]: RegExp } = {
   yargs: /^cli\//,
-  zod: /^(config|recipe)\.ts$/,
+  zod: /^(config|recipe|domains\/(folder|folder-tasks|shape))\.ts$/,
   openai: /^(user|judge)\//,
   "@huggingface/tokenizers": /^policy\/tokenizer\.ts$/,
 };
