@@ -47,7 +47,7 @@ export function makeTasks(kit) {
       reserve: `reserve ${book}, and know until when it is out`,
     }[wish.kind];
     const facts = {
-      card: random.pick([`It is ${wish.card}.`, `My card number is ${wish.card}.`]),
+      card: random.pick([`My card is ${wish.card}.`, `I have the card ${wish.card}.`]),
       book: wish.byTitle ? `It is called "${title}".` : `The one by ${author}.`,
       ...(wish.kind === "extend" && { weeks: wish.weeks === 1 ? "One week more." : `For ${wish.weeks} weeks.` }),
     };

@@ -110,7 +110,8 @@ async function importIndex(dir: string, fail: Fail): Promise<unknown> {
   if (!file) return fail("expected index.js or index.mjs in it");
   try {
     const { default: exported } = (await import(pathToFileURL(join(dir, file)).href)) as { default?: unknown };
-    if (exported === undefined) return fail(`${file}: expected a default export, the domain or a function that makes it`);
+    if (exported === undefined)
+      return fail(`${file}: expected a default export, the domain or a function that makes it`);
     return typeof exported === "function" ? await exported(kit) : exported;
   } catch (error) {
     if (error instanceof UsageError) throw error;
@@ -159,7 +160,9 @@ function assemble(given: Shape, dir: string, label: string, fail: Fail): Domain 
     ...(readings && {
       readings: guarded("readings", (task: Task) => listed(readings(task)).map((calls) => writtenCalls(calls))),
     }),
-    answered: guarded("answered", (task, talk) => (answered ? answered(task, talk) === true : saidAll(task, talk, base))),
+    answered: guarded("answered", (task, talk) =>
+      answered ? answered(task, talk) === true : saidAll(task, talk, base),
+    ),
     ...(drills && {
       drills: Object.fromEntries(Object.entries(drills).map(([key, drill]) => [key, guarded(`drills.${key}`, drill)])),
     }),
@@ -195,7 +198,13 @@ function toolOf({ parameters, writes = false, ends = false, call, ...rest }: Sha
     const [{ path, message }] = found.error.issues;
     throw new ToolError(`argument ${path.join(".")}: ${message.replace(/^Invalid input: /, "")}`);
   };
-  return { ...rest, parameters: jsonSchema(schema, fail), writes, ends, call: (store, args) => call(store, parse(args)) };
+  return {
+    ...rest,
+    parameters: jsonSchema(schema, fail),
+    writes,
+    ends,
+    call: (store, args) => call(store, parse(args)),
+  };
 }
 
 function jsonSchema(schema: z.ZodObject, fail: Fail): Json {
@@ -278,7 +287,10 @@ function asksOf({ asks }: Shape, { families, task }: Tasks, guarded: Guarded): D
     });
   if (asks && !Array.isArray(asks)) {
     // A pattern that remembers where it stopped would hear every other message.
-    const stateless = ([slot, { source, flags }]: [string, RegExp]) => [slot, new RegExp(source, flags.replace(/[gy]/g, ""))];
+    const stateless = ([slot, { source, flags }]: [string, RegExp]) => [
+      slot,
+      new RegExp(source, flags.replace(/[gy]/g, "")),
+    ];
     return asksFor(Object.fromEntries(Object.entries(asks).map(stateless)));
   }
   const slots = new Set(asks);
@@ -324,15 +336,19 @@ function expertOf({ expert }: Shape, domain: Domain, guarded: Guarded): NonNulla
     Object.entries(asked).map(([slot, text]) => ({ slots: [slot], text }));
   const { identify, details, describe, mistaken } = expert ?? {};
   const plain = (task: Task) =>
-    Object.fromEntries(Object.keys(task.scenario.facts).map((slot) => [slot, `What is the ${wordsOf(slot).join(" ")}?`]));
+    Object.fromEntries(
+      Object.keys(task.scenario.facts).map((slot) => [slot, `What is the ${wordsOf(slot).join(" ")}?`]),
+    );
   return (task, habits, seed) => {
     const words: Words = {
       identify: questions(identify ?? (details ? {} : plain(task))),
       details: questions(details ?? {}),
       ...(describe && { describe: guarded("expert.describe", (call, database) => String(describe(call, database))) }),
       ...(mistaken && {
-        mistaken: guarded("expert.mistaken", (call, database, random) =>
-          writtenCalls([mistaken({ ...call, arguments: JSON.parse(call.arguments) }, database, random)])[0],
+        mistaken: guarded(
+          "expert.mistaken",
+          (call, database, random) =>
+            writtenCalls([mistaken({ ...call, arguments: JSON.parse(call.arguments) }, database, random)])[0],
         ),
       }),
     };

@@ -103,7 +103,8 @@ export function unjson(value: unknown, at = "", depth = 0): string | null {
     return null;
   }
   const prototype = Object.getPrototypeOf(value);
-  if (prototype !== null && prototype !== Object.prototype) return `a ${prototype.constructor?.name || "class"}${where}`;
+  if (prototype !== null && prototype !== Object.prototype)
+    return `a ${prototype.constructor?.name || "class"}${where}`;
   for (const [key, part] of Object.entries(value)) {
     const odd = part === undefined ? null : unjson(part, `${at}.${key}`, depth + 1);
     if (odd) return odd;

@@ -3,10 +3,12 @@
 import type { Argv, CommandModule } from "yargs";
 import list from "./list.ts";
 import show from "./show.ts";
+import validate from "./validate.ts";
 
 export default {
   command: "tasks",
   describe: "Look at tasks",
-  builder: (yargs: Argv) => yargs.command(list).command(show).demandCommand(1, "tasks: expected list or show"),
+  builder: (yargs: Argv) =>
+    yargs.command(list).command(show).command(validate).demandCommand(1, "tasks: expected list, show or validate"),
   handler: () => {},
 } satisfies CommandModule;
