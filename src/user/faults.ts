@@ -28,7 +28,7 @@ export function userFaults(conversation: Conversation, tools: readonly Pick<Tool
         faults.push({ kind, turn, evidence });
     };
     const last = turn === said.length - 1;
-    for (; heard < at; heard++) known.learn(wordsOf(transcript[heard]));
+    for (; heard < at; heard++) known.learn(wordsOf(transcript[heard])); // its own words too: found once, then known
 
     if (text.trim() === "" && !(last && ending === "user-stop")) add("empty", "says nothing");
     if (text.length > LONG) add("too-long", `${text.length} characters`);
@@ -42,7 +42,6 @@ export function userFaults(conversation: Conversation, tools: readonly Pick<Tool
       const left = leftUndone(conversation, tools);
       if (left) add("left-early", left);
     }
-    known.learn(text); // what was invented once is found once
   }
   return faults;
 }
