@@ -25,6 +25,9 @@ export interface Tool<Args = any> {
   call(store: Store, args: Args): string;
 }
 
+/** A tool as a prompt shows it. */
+export type ToolSchema = Pick<Tool, "name" | "description" | "parameters">;
+
 /** A call of a tool with its arguments as the domain reads them. */
 export interface Call<Args = any> {
   readonly name: string;
@@ -46,6 +49,8 @@ export interface Task {
   readonly family: string;
   /** Seed of the database that it is played on: `domain.database(task.database)`. */
   readonly database: number;
+  /** Id of the customer in the data, where it has customers. */
+  readonly customer?: string;
   /** Prose for a reader (LLM user, LLM judge): who the customer is, what they want and know. */
   readonly instruction: string;
   /** The same, structured, for the scripted user. */
@@ -60,25 +65,26 @@ export interface Task {
   readonly forbidden?: { readonly action: WrittenCall; readonly rule: string };
 }
 
+/** How a customer talks; it colours what is said beside the facts (src/user/phrases.ts). */
+export type Style = "plain" | "terse" | "chatty" | "formal" | "impatient" | "unsure" | "friendly";
+
 /** What the scripted user plays from. Phrases are complete sentences, ready to be said. */
 export interface Scenario {
   /** The first message. */
   readonly opening: string;
-  /** Slot (one that the domain's `asks` can name) -> what the customer answers when asked for it. */
+  /** Slot (one that the domain's `asks` can name) -> what the customer answers when asked for it; the last is what they insist on. */
   readonly facts: { readonly [slot: string]: string };
+  /** Slot -> what the customer may answer by mistake and then mends: as a fact, with another plausible value. Default none. */
+  readonly slips?: { readonly [slot: string]: string };
   /** Slots that the opening answers already: asking for them again is of no use. Default none. */
   readonly given?: readonly string[];
   /** Said once when the agent seems lost or asks for something the customer does not know. */
   readonly fallback: string;
-  /** How the customer talks. Without one: as plainly as the phrases are. */
+  /** Default plain. */
   readonly style?: Style;
-  /** Plausible wrong answers, complete sentences too, for customers who correct themselves. */
-  readonly slips?: { readonly [slot: string]: string };
-  /** What the customer asks for instead, one after the other, when something is refused. */
+  /** What the customer asks for instead, one after the other, when something is refused. Default none. */
   readonly otherwise?: readonly string[];
 }
-
-export type Style = "plain" | "terse" | "chatty" | "formal" | "impatient" | "unsure" | "friendly";
 
 /** A backend application: what the agent can do, what it must obey, and what it is asked. */
 export interface Domain<Args = any> {
@@ -110,8 +116,8 @@ export interface Domain<Args = any> {
   hears(message: string): Speech;
   /** Policy predicates: null when this call is allowed in this state, else the rule that it breaks. */
   violates(call: Call<Args>, store: Store, transcript: readonly Entry[]): string | null;
-  /** Every rule about the state alone that a write would break now; the gates prove tasks with it. Default none. */
-  rules?(call: Call<Args>, store: Store): readonly string[];
+  /** Every rule about the state that a write asked for by this customer would break now; the gates prove tasks with it. */
+  rules?(call: Call<Args>, store: Store, customer?: string): readonly string[];
   /** Every list of calls that the words of a task's customer admit, by enumeration over the data: only the truth may be right. */
   readings?(task: Task): Iterable<readonly WrittenCall[]>;
   /** For tasks without writes: did the agent say what had to be said (silence must not pass)? Default true. */
@@ -212,12 +218,25 @@ export interface Reply {
   readonly ending: Ending | null;
 }
 
+/** A recorded conversation to learn from: whose it was and what was right is not known, only what was said. */
+export interface Dialogue {
+  /** Unique in its set. */
+  readonly id: string;
+  readonly system: string;
+  readonly tools: readonly ToolSchema[];
+  /** The customer begins; an agent's calls are followed by their results, its words by the customer's. */
+  readonly turns: readonly (
+    | { readonly role: "user" | "tool"; readonly text: string }
+    | { readonly role: "agent"; readonly text: string; readonly calls: readonly WrittenCall[] }
+  )[];
+}
+
 /** How conversations are written as tokens. Environment text is encoded without any added token of its own. */
 export interface Format {
   /** The end-of-turn token first. */
   readonly stopIds: readonly number[];
   /** System text, tools and the first user message, up to where the agent starts. */
-  prompt(system: string, tools: readonly Tool[], user: string): number[];
+  prompt(system: string, tools: readonly ToolSchema[], user: string): number[];
   /** What comes between two turns of the agent. `closed`: the sampled turn already ends in its end-of-turn token. */
   between(reply: Reply, closed: boolean): number[];
   /** A demonstrated turn, end-of-turn token included. */

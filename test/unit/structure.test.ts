@@ -25,10 +25,11 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "config.ts": [],
   "recipe.ts": [],
   "domains/python/": ["domains/store.ts"],
+  "domains/airline/": [...state, ...making],
   "domains/retail/": [...state, ...making],
   "domains/shop/": state,
   "domains/": ["domains/"],
-  "tasks/": [],
+  "tasks/": ["domains/python.ts"],
   "sandbox/": state,
   "user/": [],
   "rollout/": ["domains/python.ts"],
@@ -48,8 +49,10 @@ const joints = ["train.ts", "sft.ts", "play.ts", "measure.ts", "settings.ts", "v
 /** The only files that may import an outside package. */
 const doors: { readonly [name: string]: RegExp } = {
   yargs: /^cli\//,
-  zod: /^(config|recipe)\.ts$/,
+  zod: /^(config|recipe)\.ts$|^tasks\//,
   openai: /^llm\/client\.ts$/,
+  hyparquet: /^tasks\/rows\.ts$/,
+  "hyparquet-compressors": /^tasks\/rows\.ts$/,
   "@huggingface/tokenizers": /^policy\/tokenizer\.ts$/,
 };
 
