@@ -9,6 +9,7 @@ import { ruleJudge } from "../../src/judge/rules.ts";
 import { Random } from "../../src/random.ts";
 import { Session, sessionDefaults } from "../../src/sandbox/session.ts";
 import type { Domain, Scenario, Task } from "../../src/types.ts";
+import { userFaults } from "../../src/user/faults.ts";
 import * as phrases from "../../src/user/phrases.ts";
 import { ScriptedUser } from "../../src/user/scripted.ts";
 import { type Agent, oracle, playTalk, say, someTasks } from "../talk.ts";
@@ -360,7 +361,12 @@ test("a careful agent finishes every task, however the customer is disturbed", a
       // Retail's expert is careful by itself.
       const agent = () => (domain === shop ? careful(domain, task, expert()) : expert());
       const calm = await play(domain, task, agent(), i, 0);
-      const { outcome, ending, turns, disturbed } = await play(domain, task, agent(), i, 1);
+      const played = await play(domain, task, agent(), i, 1);
+      const { outcome, ending, turns, disturbed } = played;
+      // To be disturbed is no fault of a customer.
+      const faults = (of: typeof played) =>
+        userFaults({ task, ...of }, domain.tools).map(({ kind, evidence }) => `${kind}: ${evidence}`);
+      assert.equal(faults(played), faults(calm), `${task.id}: ${disturbed}`);
       assert.is(outcome.success, 1, `${task.id}: ${disturbed}`);
       assert.is(ending, calm.ending, `${task.id}: ${disturbed}`);
       assert.ok(turns <= calm.turns + disturbed.length, `${task.id}: ${turns} turns, not ${calm.turns}; ${disturbed}`);
