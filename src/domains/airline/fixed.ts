@@ -1,5 +1,5 @@
 // The airline's tools with tau-bench's defects mended: the profile `fixed`. Names and schemas are those of `tau1`, whose
-// functions do the work where they are right. Policy is not checked here either. Test: test/unit/fixed.test.ts
+// functions do the work where they are right. Policy is not checked here either. Test: test/unit/airline.test.ts
 //
 // | tool | tau1 | fixed |
 // |---|---|---|
