@@ -1,6 +1,7 @@
 // The airline's tools on a database of five flights: tau-bench's oddities under `tau1`, and each of the mends that
 // airline/fixed.ts lists under `fixed`. Byte for byte against recordings: test/golden/tau-bench.test.ts.
 
+import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { airline, fixed } from "../../src/domains/airline/index.ts";
@@ -359,6 +360,63 @@ test("fixed: a connection after midnight is found on the next day, at its prices
 test("fixed: a reservation that is not there is not a user", () => {
   assert.is(desk(airline).call("get_reservation_details", HATHAT), "Error: user not found");
   assert.is(desk(fixed).call("get_reservation_details", HATHAT), "Error: reservation not found");
+});
+
+/** What a session has written so far, as text. */
+function written(store: Store): string {
+  return dumps([...store.touched()].map(([table, id]) => store.get<Dict>(table, id)!));
+}
+
+test("both profiles: no call throws anything but a refusal, and under fixed what is refused leaves nothing behind", () => {
+  const ids = [
+    "ann",
+    "HATHAT",
+    "HATHAU",
+    "T1",
+    "T4",
+    "gift_card_1",
+    "credit_card_1",
+    "certificate_1",
+    "SFO",
+    "DEN",
+    "JFK",
+  ];
+  const words = fc.constantFrom(...ids, "economy", "business", "2024-05-08", "2024-05-09", "yes", "one_way", "", "x");
+  const value = fc.oneof(
+    { weight: 4, arbitrary: words },
+    fc.jsonValue({ maxDepth: 3 }),
+    fc.double(),
+    fc.integer({ min: -3, max: 300 }),
+    fc.array(fc.constantFrom(leg("T1"), leg("T2"), leg("T4", "2024-05-20"), BEE, paid("gift_card_1", 20)), {
+      maxLength: 3,
+    }),
+  );
+  const right = fc.constantFrom<[string, object]>(
+    ["book_reservation", TRIP],
+    ["book_reservation", { ...TRIP, payment_methods: [paid("gift_card_1", 100)] }],
+    ["update_reservation_flights", CHANGE],
+    ["update_reservation_baggages", { ...HATHAT, total_baggages: 3, nonfree_baggages: 1, payment_id: "gift_card_1" }],
+    ["update_reservation_passengers", { ...HATHAT, passengers: [BEE] }],
+    ["cancel_reservation", HATHAT],
+    ["send_certificate", { user_id: "ann", amount: 100 }],
+    ["search_onestop_flight", { origin: "SFO", destination: "JFK", date: "2024-05-08" }],
+  );
+  const call = fc.tuple(right, fc.option(fc.tuple(fc.nat(), value)));
+  const property = fc.property(fc.constantFrom(airline, fixed), fc.array(call, { maxLength: 12 }), (domain, calls) => {
+    const store = new Store(DATABASE);
+    for (const [[name, args], odd] of calls) {
+      const names = Object.keys(args);
+      const sent = odd ? { ...args, [names[odd[0] % names.length]]: odd[1] } : args;
+      const before = written(store);
+      const tool = domain.tools.find((tool) => tool.name === name)!;
+      const { failed, fault, observation } = callTool(tool, store, parseObject(JSON.stringify(sent)));
+      assert.ok(fault === undefined || (fault === "result" && domain === airline), observation);
+      if (domain !== fixed || !failed) continue;
+      assert.not.match(observation, /\n|'.*object|operand/);
+      assert.is(written(store), before, observation);
+    }
+  });
+  fc.assert(property, { numRuns: 2000, seed: 20240515, endOnFailure: true });
 });
 
 test.run();

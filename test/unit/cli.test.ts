@@ -121,7 +121,7 @@ const bad: [line: string, message: RegExp][] = [
     `sft --recipe ${drill}`,
     /drill\.json: phases\.0\.drills\.fly: expected a drill of the domain shop: pairs, objects$/,
   ],
-  [`sft --recipe ${bank}`, /bank\.json: domain bank: expected one of retail, shop$/],
+  [`sft --recipe ${bank}`, /bank\.json: domain bank: expected one of airline, retail, shop$/],
   ["--domain bank", /^--domain bank: expected one of /],
   ["--families steal", /^--families steal: shop has /],
   ["fly", /^Unknown argument: fly$/],
