@@ -317,6 +317,7 @@ test("equality, counting and iteration are Python's", () => {
     equals(true, 1n) && equals(1n, 1) && equals([1n, [2]], [1, [2n]]) && !equals("1", 1n) && !equals(null, false),
   );
   assert.ok(equals(parse('{"a": 1, "b": 2}'), parse('{"b": 2.0, "a": true}')));
+  assert.not.ok(equals(Number.NaN, Number.NaN) || equals([Number.NaN], [Number.NaN]));
   assert.is(count([1n, true, 1, "1"], 1), 3);
   assert.is(count("banana", "a"), 3);
   assert.equal(iterate("é😀"), ["é", "😀"]);
