@@ -3,22 +3,14 @@
 // laid out anew from the fields of a user scenario. Layout as of sierra-research/tau2-bench a2c0247. No telecom, no tasks
 // that begin in the middle of a conversation. Test: test/unit/tau2.test.ts, test/golden/tau2.test.ts
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Dict, dumps, parse, type Value } from "../domains/python.ts";
 import { UsageError } from "../errors.ts";
 import type { Criteria, Part, Task, WrittenCall } from "../types.ts";
+import { attempt, readText } from "./record.ts";
+import type { Benchmark } from "./tau-bench.ts";
 import { readToolSchemas } from "./tau2-tools.ts";
-
-/** What is found for one domain. */
-export interface Tau2Bench {
-  readonly splits: Readonly<Record<string, readonly Task[]>>;
-  readonly policy: string;
-  /** What agents are told about the tools, where the checkout has its source. */
-  readonly tools?: ReturnType<typeof readToolSchemas>;
-  /** Folder with `db.json`. */
-  readonly data: string;
-}
 
 const DOMAINS = ["retail", "airline"];
 const PARTS: readonly string[] = ["DB", "COMMUNICATE", "ACTION", "NL_ASSERTION"] satisfies Part[];
@@ -26,7 +18,7 @@ const PARTS: readonly string[] = ["DB", "COMMUNICATE", "ACTION", "NL_ASSERTION"]
 const LOOKUP = /^(get|find|list|search)_|^calculate$/;
 
 /** One split of a domain, or all of them. Throws UsageErrors that name file, place in it and reason. */
-export function importTau2(checkout: string, domain: string, split?: string): Tau2Bench {
+export function importTau2(checkout: string, domain: string, split?: string): Benchmark {
   if (!DOMAINS.includes(domain)) throw new UsageError(`--domain ${domain}: expected ${DOMAINS.join(" or ")}`);
   const data = join(checkout, "data", "tau2", "domains", domain);
   if (!existsSync(data)) throw new UsageError(`${checkout}: no checkout of tau2-bench: ${data} does not exist`);
@@ -159,21 +151,8 @@ function readPart(part: Place): Part {
   return PARTS.includes(textIn(part)) ? (part.value as Part) : wrong(part, `expected one of ${PARTS.join(", ")}`);
 }
 
-function readText(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new UsageError(`${file}: ${code === "ENOENT" ? "no such file" : message}`);
-  }
-}
-
 function readJson(file: string): Value {
-  try {
-    return parse(readText(file));
-  } catch (error) {
-    throw error instanceof SyntaxError ? new UsageError(`${file}: ${error.message}`) : error;
-  }
+  return attempt(file, () => parse(readText(file)));
 }
 
 /** A field of an object; null where it is missing. */

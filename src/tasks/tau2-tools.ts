@@ -2,12 +2,11 @@
 // tool's signature and docstring (docstring_parser's Google style, pydantic's JSON schema). Reads the few forms that these
 // files have and refuses any other; nothing is run. Test: test/unit/tau2.test.ts, test/golden/tau2.test.ts
 
-import { readFileSync } from "node:fs";
 import { UsageError } from "../errors.ts";
-import type { Json, Tool } from "../types.ts";
+import type { Json, ToolSchema } from "../types.ts";
+import { readText } from "./record.ts";
 
 type Schema = { readonly [key: string]: Json };
-type ToolSchema = Pick<Tool, "name" | "description" | "parameters">;
 
 /** What annotations can name besides str and int. */
 interface Names {
@@ -23,8 +22,8 @@ const SECTION = /^(?:Args|Returns|Raises):[ \t]*$/gm;
 
 /** The tools of `tools.py` in their order; `data_model.py` says what the types are that it names. */
 export function readToolSchemas(tools: string, models: string): ToolSchema[] {
-  const names = readNames(readFile(models));
-  const found = [...readFile(tools).matchAll(TOOL)].map(([, name, signature, doc]) => {
+  const names = readNames(lines(models));
+  const found = [...lines(tools).matchAll(TOOL)].map(([, name, signature, doc]) => {
     const place = `${tools}: ${name}`;
     if (doc.includes("\\")) throw new UsageError(`${place}: a docstring with a backslash is not read`);
     const { description, parameters } = readDoc(doc);
@@ -42,6 +41,10 @@ export function readToolSchemas(tools: string, models: string): ToolSchema[] {
   });
   if (found.length === 0) throw new UsageError(`${tools}: no tools: expected methods under @is_tool`);
   return found;
+}
+
+function lines(file: string): string {
+  return readText(file).replace(/\r\n?/g, "\n");
 }
 
 function readNames(text: string): Names {
@@ -117,13 +120,4 @@ function cleaned(text: string): string {
   );
   const lines = [first.trimStart(), ...rest.map((line) => line.slice(Number.isFinite(margin) ? margin : 0))];
   return lines.join("\n").replace(/^\n+|\s+$/g, "");
-}
-
-function readFile(file: string): string {
-  try {
-    return readFileSync(file, "utf8").replace(/\r\n?/g, "\n");
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new UsageError(`${file}: ${code === "ENOENT" ? "no such file" : message}`);
-  }
 }

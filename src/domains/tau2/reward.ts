@@ -2,6 +2,7 @@
 // open, and named; it is never taken as passed. Test: test/unit/tau2.test.ts, test/golden/tau2.test.ts
 
 import type { Checks, Criteria, Ending, Entry, Part, Task } from "../../types.ts";
+import { isSaid } from "../ears.ts";
 import { type Dict, equals, parseObject } from "../python.ts";
 import { type Store, sameState } from "../store.ts";
 
@@ -35,17 +36,6 @@ export function score(checks: Checks, ending: Ending | null): Score {
 }
 
 const NONE: Criteria = { basis: [] };
-
-/** Lower-cased, part of some message of the agent lower-cased without commas; the output keeps its own. */
-function isSaid(output: string, transcript: readonly Entry[]): boolean {
-  const wanted = output.toLowerCase();
-  return transcript.some(
-    (entry) =>
-      entry.role === "agent" &&
-      entry.text.trim() !== "" &&
-      entry.text.toLowerCase().replaceAll(",", "").includes(wanted),
-  );
-}
 
 /** Without `compared` the arguments of the agent's call decide which are compared: one without any always fits. */
 function isCalled(
