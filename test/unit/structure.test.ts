@@ -21,7 +21,7 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "random.ts": [],
   "config.ts": [],
   "recipe.ts": [],
-  "domains/python/": ["domains/store.ts"],
+  "domains/python/": ["domains/store.ts", "domains/copy.ts"],
   "domains/retail/": state,
   "domains/shop/": state,
   "domains/": ["domains/"],

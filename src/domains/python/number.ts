@@ -6,11 +6,13 @@ import { PythonError, typeName, type Value } from "./value.ts";
 export type Numeric = bigint | number;
 
 export function add(a: Value, b: Value): Numeric {
+  if (typeof a === "number" && typeof b === "number") return a + b;
   const [x, y] = operands("+", a, b);
   return typeof x === "bigint" && typeof y === "bigint" ? x + y : Number(x) + Number(y);
 }
 
 export function subtract(a: Value, b: Value): Numeric {
+  if (typeof a === "number" && typeof b === "number") return a - b;
   const [x, y] = operands("-", a, b);
   return typeof x === "bigint" && typeof y === "bigint" ? x - y : Number(x) - Number(y);
 }
