@@ -13,6 +13,9 @@ const common = ["types.ts", "errors.ts", "root.ts", "random.ts"];
 /** The state of a domain and its lossless JSON: not a stage, but what sessions, judges and formats are written on. */
 const state = ["domains/store.ts", "domains/tool.ts", "domains/python.ts"];
 
+/** What domains share that make their tasks from goals. */
+const making = ["domains/goals.ts", "domains/telling.ts", "domains/expert.ts"];
+
 /** Stage (a folder or file of src) -> what else it may import. Files that join stages are not listed here. */
 const stages: { readonly [stage: string]: readonly string[] } = {
   "types.ts": ["domains/store.ts"],
@@ -22,7 +25,8 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "config.ts": [],
   "recipe.ts": [],
   "domains/python/": ["domains/store.ts", "domains/copy.ts"],
-  "domains/retail/": state,
+  "domains/airline/": [...state, ...making],
+  "domains/retail/": [...state, ...making],
   "domains/shop/": state,
   "domains/": ["domains/"],
   "tasks/": [],
