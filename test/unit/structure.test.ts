@@ -24,7 +24,7 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "random.ts": [],
   "config.ts": [],
   "recipe.ts": [],
-  "domains/python/": ["domains/store.ts"],
+  "domains/python/": ["domains/store.ts", "domains/copy.ts"],
   "domains/airline/": [...state, ...making],
   "domains/retail/": [...state, ...making],
   "domains/shop/": state,
