@@ -10,8 +10,8 @@ const mostLines = 600;
 
 /** What every stage may import besides itself. */
 const common = ["types.ts", "errors.ts", "root.ts", "random.ts"];
-/** The state of a domain and its lossless JSON: not a stage, but what sessions, judges and formats are written on. */
-const state = ["domains/store.ts", "domains/tool.ts", "domains/python.ts"];
+/** The state of a domain, its lossless JSON and how English is heard: what sessions, judges and formats are written on. */
+const state = ["domains/store.ts", "domains/tool.ts", "domains/python.ts", "domains/ears.ts"];
 
 /** What domains share that make their tasks from goals. */
 const making = ["domains/goals.ts", "domains/telling.ts", "domains/expert.ts"];
@@ -29,10 +29,12 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "domains/retail/": [...state, ...making],
   "domains/shop/": state,
   "domains/": ["domains/"],
-  "tasks/": [],
+  "tasks/gates.ts": [...state, "sandbox/", "user/", "eval/"], // it plays tasks to prove them
+  "tasks/": ["domains/python.ts"],
   "sandbox/": state,
   "user/": [],
   "rollout/": ["domains/python.ts"],
+  "llm/": ["rollout/parse.ts"], // one reader of turns, whoever wrote them
   "judge/": state,
   "reward.ts": [],
   "advantage.ts": [],
@@ -48,8 +50,10 @@ const joints = ["train.ts", "sft.ts", "play.ts", "measure.ts", "settings.ts", "v
 /** The only files that may import an outside package. */
 const doors: { readonly [name: string]: RegExp } = {
   yargs: /^cli\//,
-  zod: /^(config|recipe)\.ts$/,
-  openai: /^(user|judge)\//,
+  zod: /^(config|recipe|domains\/(folder|folder-tasks|shape))\.ts$|^tasks\//,
+  openai: /^llm\/client\.ts$/,
+  hyparquet: /^tasks\/rows\.ts$/,
+  "hyparquet-compressors": /^tasks\/rows\.ts$/,
   "@huggingface/tokenizers": /^policy\/tokenizer\.ts$/,
 };
 
@@ -139,8 +143,6 @@ test("each outside package has one door", () => {
     wrong.map(({ name, target }) => `${name} imports ${target}`),
     [],
   );
-  const clients = new Set(used.filter(({ target }) => target === "openai").map(({ name }) => name));
-  assert.ok(clients.size <= 1, `openai in ${[...clients].join(", ")}`);
 });
 
 test("argv and the environment are read by the command line alone, the addon is opened by policy/ alone", () => {
