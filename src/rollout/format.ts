@@ -5,7 +5,7 @@
 
 import { parse as parseJson } from "../domains/python.ts";
 import { UsageError } from "../errors.ts";
-import type { Format, Tool } from "../types.ts";
+import type { Format, ToolSchema } from "../types.ts";
 import { parseTurn } from "./parse.ts";
 import { IM_END, type Message, type Part, parts, turn } from "./template.ts";
 
@@ -76,6 +76,6 @@ export function chatFormat(codec: Codec, options: { readonly thinking?: boolean 
 }
 
 /** A tool as the prompt shows it. The detour over text makes whole numbers Python ints, as a JSON file would. */
-function toolJson({ name, description, parameters }: Tool) {
+function toolJson({ name, description, parameters }: ToolSchema) {
   return parseJson(JSON.stringify({ type: "function", function: { name, description, parameters } }));
 }

@@ -8,12 +8,14 @@ export type Numeric = bigint | number;
 
 /** `a + b`; `sign` is the operator that an error names. */
 export function add(a: Value, b: Value, sign = "+"): Numeric {
+  if (typeof a === "number" && typeof b === "number") return a + b;
   const [x, y] = operands(sign, a, b);
   return typeof x === "bigint" && typeof y === "bigint" ? x + y : float(x) + float(y);
 }
 
 /** `a - b` */
 export function subtract(a: Value, b: Value, sign = "-"): Numeric {
+  if (typeof a === "number" && typeof b === "number") return a - b;
   const [x, y] = operands(sign, a, b);
   return typeof x === "bigint" && typeof y === "bigint" ? x - y : float(x) - float(y);
 }

@@ -1,0 +1,77 @@
+// Records on disk: JSON whose numbers keep their spelling, checked against a zod schema, with every mistake named by its
+// place (file:line, row or path). Knows no record itself: set.ts, dialogues.ts, apigen.ts and deepscaler.ts do.
+// Test: test/unit/set.test.ts
+
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { type Dict, dumps, parse, parseObject, type Value } from "../domains/python.ts";
+import { UsageError } from "../errors.ts";
+
+/** Values under these keys stay as they were parsed, for `written` or `plain` to take. */
+const KEPT = new Set(["arguments", "parameters"]);
+
+/** Runs a reader; what goes wrong becomes one line that names the place. */
+export function attempt<T>(place: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const said = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "a folder, expected a file" : message;
+    throw new UsageError(`${place}: ${said}`);
+  }
+}
+
+/** The text of a file that has to be UTF-8. */
+export function readText(file: string): string {
+  const bytes = attempt(file, () => readFileSync(file));
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new UsageError(`${file}: ${error instanceof TypeError ? "not UTF-8 text" : (error as Error).message}`);
+  }
+}
+
+/** Lines of JSON with their places; empty ones are passed over. */
+export function* jsonLines(text: string, file: string): Generator<{ readonly place: string; readonly value: Value }> {
+  let line = 0;
+  for (let start = 0, end = 0; start < text.length; start = end + 1) {
+    line++;
+    end = text.indexOf("\n", start);
+    if (end < 0) end = text.length;
+    const json = text.slice(start, end);
+    const place = `${file}:${line}`;
+    if (json.trim() !== "") yield { place, value: attempt(place, () => parse(json)) };
+  }
+}
+
+/** A parsed value as plain JavaScript; what is under a key of `KEPT` stays a Map. */
+export function plain(value: Value): unknown {
+  if (typeof value === "bigint") return Number(value);
+  if (Array.isArray(value)) return value.map(plain);
+  if (value instanceof Map)
+    return Object.fromEntries([...value].map(([key, inner]) => [key, KEPT.has(key) ? inner : plain(inner)]));
+  return value;
+}
+
+/** An object whose spelling was kept. */
+export const dict = z.custom<Dict>((value) => value instanceof Map, "expected an object");
+
+/** Checks a value; the first mistake is a UsageError that names `place` and where in the value it is. */
+export function check<T extends z.ZodType>(schema: T, value: unknown, place: string): z.infer<T> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const { path, message } = result.error.issues[0];
+  throw new UsageError(`${place}: ${path.length ? `${path.join(".")}: ` : ""}${message}`);
+}
+
+/** A record as one line of JSON; an `arguments` that is text is JSON already, and its numbers keep their spelling. */
+export function written(record: unknown): string {
+  if (Array.isArray(record)) return `[${record.map(written).join(", ")}]`;
+  if (record === null || typeof record !== "object") return JSON.stringify(record);
+  const entries = Object.entries(record).filter(([, value]) => value !== undefined);
+  return `{${entries.map(([key, value]) => `${JSON.stringify(key)}: ${field(key, value)}`).join(", ")}}`;
+}
+
+function field(key: string, value: unknown): string {
+  return key === "arguments" && typeof value === "string" ? dumps(parseObject(value)) : written(value);
+}
