@@ -14,6 +14,7 @@ import {
   presets,
   resolveConfig,
 } from "../config.ts";
+import { absoluteDomain } from "../domains/index.ts";
 import { UsageError } from "../errors.ts";
 
 const ALL = Object.keys(options) as (keyof Config)[];
@@ -90,13 +91,14 @@ export function typedOptions(argv: object): { [key: string]: unknown } {
 }
 
 /**
- * Preset, then the file of --config, then what was typed. `keys`: what the command takes, of the file too. The model's path
- * is made absolute: a run may move on elsewhere.
+ * Preset, then the file of --config, then what was typed. `keys`: what the command takes, of the file too. The paths of the
+ * model and of a domain of one's own are made absolute: a run may move on elsewhere.
  */
 export function configOf(argv: Sources, keys: readonly (keyof Config)[] = ALL): Config {
   const typed = { values: typedOptions(argv), label: flagName };
   const config = resolveConfig(argv.preset ?? "embedded", ...fileOf(argv, keys), typed);
-  return config.model === "embedded" ? config : { ...config, model: resolve(config.model) };
+  const model = config.model === "embedded" ? config.model : resolve(config.model);
+  return { ...config, model, domain: absoluteDomain(config.domain) };
 }
 
 /** What --config names, if it names something. */
