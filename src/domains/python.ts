@@ -31,6 +31,7 @@ export {
   count,
   type Dict,
   equals,
+  equalsLower,
   has,
   iterate,
   length,

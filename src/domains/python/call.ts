@@ -12,14 +12,14 @@ export function bind(path: { module: string; method: string }, names: readonly s
 
 /** `method(**kwargs)`: the arguments in the order of `names`, all of which are required. */
 export function ordered(method: string, names: readonly string[], kwargs: Dict): Value[] {
+  const args = names.map((name) => kwargs.get(name));
+  if (args.length === kwargs.size && !args.includes(undefined)) return args as Value[];
   for (const name of kwargs.keys())
     if (!names.includes(name)) throw new PythonError(`${method}() got an unexpected keyword argument '${name}'`);
   const missing = names.filter((name) => !kwargs.has(name)).map((name) => `'${name}'`);
-  if (missing.length > 0)
-    throw new PythonError(
-      `${method}() missing ${missing.length} required positional argument${missing.length > 1 ? "s" : ""}: ${listed(missing)}`,
-    );
-  return names.map((name) => kwargs.get(name)!);
+  throw new PythonError(
+    `${method}() missing ${missing.length} required positional argument${missing.length > 1 ? "s" : ""}: ${listed(missing)}`,
+  );
 }
 
 function listed(names: readonly string[]): string {
