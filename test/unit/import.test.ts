@@ -70,7 +70,7 @@ TASKS_TEST = [
         'zebra "Zoë" moved, and you\\'ll wait. If they ask you, say yes.',
         actions=[
             Action(name="move_animal", kwargs={"animal": "#Z1", "weight": 300.0, "count": 1, "to": ["A", None]}),
-            Action(name="transfer_to_human_agents", kwargs={}),
+            Action(name="transfer_to_human_agents", kwargs={}), Action(name="find_animal", kwargs={"id": 1.0}),
         ],
         outputs=["12"],
     ),
@@ -147,6 +147,7 @@ test("a checkout's tasks, schemas, policy and data are found", () => {
       { name: "move_animal", arguments: '{"animal": "#Z1", "weight": 300.0, "count": 1, "to": ["A", null]}' },
       { name: "transfer_to_human_agents", arguments: "{}" },
     ],
+    lookups: [{ name: "find_animal", arguments: '{"id": 1.0}' }],
     outputs: ["12"],
   });
   assert.equal([second.id, second.actions, second.outputs], ["zoo/tau-bench-test/1", [], []]);
