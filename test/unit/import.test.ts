@@ -263,6 +263,8 @@ test("import, list and show go together", async () => {
     [["import", "tau-bench", top, "--domain", "zoo"], /Missing required argument: out/],
     [["list", "--tasks", out, "--split", "dev"], /^tarl: --split dev: \d+ has test, train\n$/],
     [["list", "--tasks", out, "--families", "a"], /^tarl: --tasks .* with --families: /],
+    [["list", "--tasks", out, "--config", "a.json"], /^tarl: --tasks .* with --config: /],
+    [["list", "--tasks", out, "--preset", "paper"], /^tarl: --tasks .* with --preset: /],
     [["list", "--tasks", join(dir, "nowhere")], /^tarl: nowhere: no such task set\n$/],
     [["show", "zoo/tau-bench-test/7", "--tasks", out], /^tarl: zoo\/tau-bench-test\/7: no such task in \d+; /],
   ];
@@ -319,6 +321,9 @@ test("conversations become dialogues, and come back from the disk", async () => 
   assert.is(code, 0);
   assert.equal(openDialogues(out), dialogues);
   assert.match(await failure(() => openSet(out)), /^\d+: a set of dialogues, expected one of tasks$/);
+  const empty = fresh();
+  writeSet(empty, { kind: "dialogues", source: "test", splits: { train: [] } });
+  assert.match(await failure(() => openDialogues(empty)), /^\d+: holds no dialogue$/);
 });
 
 const wrongTalks: [rows: unknown, message: RegExp][] = [
