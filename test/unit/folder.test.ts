@@ -452,6 +452,52 @@ for (const [agent, least, most] of [
     assert.ok(pass[0] >= least && pass[0] <= most, String(pass[0]));
   });
 
+test("the walk through docs/domains.md holds: one rule, one tool and one family more", async () => {
+  const mine = join(dir, "mine");
+  fs.cpSync(join(root, "examples/library"), mine, { recursive: true });
+  const edit = (file: string, before: string, after: string) => {
+    const text = fs.readFileSync(join(mine, file), "utf8");
+    assert.is(text.split(before).length, 2, `${file} has "${before}" once`);
+    fs.writeFileSync(
+      join(mine, file),
+      text.replace(before, () => after),
+    );
+  };
+  const page = fs.readFileSync(join(root, "docs/domains.md"), "utf8");
+  const [tool, family] = [...page.matchAll(/^```js\n(.*?)^```/gms)].map(([, code]) => code);
+  edit("rules.js", '(book.loan?.renewals ?? 0) < 2, "a loan is extended at most twice"', rule(page));
+  edit("tools.js", '    {\n      name: "reserve_book"', `${tool}    {\n      name: "reserve_book"`);
+  edit("rules.js", '"reserve_book"];', '"reserve_book", "drop_reservation"];');
+  edit("tasks.js", "const KINDS = {\n", `const KINDS = {\n${family}`);
+  edit(
+    "index.js",
+    'reserve_book: "reserve",',
+    `reserve_book: "reserve", ${/`(drop_reservation: "[^`]*")`/.exec(page)![1]},`,
+  );
+  const { code, out } = await run("tasks", "validate", "--domain", "./mine", "--count", "60", "--json");
+  assert.is(code, 0, out);
+  const drawn = await run(
+    "tasks",
+    "list",
+    "--domain",
+    "./mine",
+    "--families",
+    "drop,refuse",
+    "--count",
+    "60",
+    "--json",
+  );
+  const tasks = drawn.out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Task);
+  assert.ok(tasks.some(({ actions }) => actions[0]?.name === "drop_reservation"));
+  assert.ok(tasks.some(({ forbidden }) => forbidden?.rule === "a loan is extended at most once"));
+});
+
+/** The changed rule, as the page has it. */
+const rule = (page: string) => /`(\(book\.loan[^`]*)`/.exec(page)![1];
+
 test("a validation that fails says which task, which gate and why, and exits with 1", async () => {
   const path = folder({
     "index.mjs": index({
