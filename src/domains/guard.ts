@@ -114,7 +114,7 @@ export function unjson(value: unknown, at = "", depth = 0): string | null {
 
 /** Makes plain data unchangeable, all the way down. */
 export function freeze<T>(value: T): T {
-  if (value === null || typeof value !== "object" || Object.isFrozen(value)) return value;
+  if (value === null || typeof value !== "object") return value;
   for (const part of Object.values(value)) freeze(part);
   return Object.freeze(value);
 }
