@@ -107,6 +107,16 @@ const wrong: [what: string, parts: Parts, line: RegExp][] = [
     /: database: no disk \(index\.mjs:\d+\)$/,
   ],
   [
+    "a database that is another every time",
+    { database: "() => ({ notes: { a: { n: Math.random() } } })" },
+    /: database: seed 1 gives other data the second time; draw it with kit\.Random$/,
+  ],
+  [
+    "a task that is another every time",
+    { task: '() => ({ scenario: { opening: "Hi " + Math.random() } })' },
+    /: task: notes\/1\/jot\/0 is another task the second time; draw it with kit\.Random$/,
+  ],
+  [
     "a database that is no tables",
     { database: "() => [1]" },
     /: database: expected tables by name in an object, got \[1\]/,
@@ -272,6 +282,31 @@ test("the expert that is made of the tasks plays them, in words that the ears he
   const { outcome, transcript } = await playTalk(domain, made, domain.expert!(made, oracle, 1));
   assert.is(outcome.success, 1);
   assert.ok(transcript.some((entry) => entry.role === "agent" && entry.text === "What is the note text?"));
+});
+
+test("what a tool leaves behind and nobody waits for ends no process", async () => {
+  const tools = `[{ name: "stray", description: "d", parameters: { type: "object" }, call() {
+    (async () => { throw new Error("late"); })();
+    setTimeout(() => { throw new Error("later"); }, 0);
+    return "ok";
+  } }]`;
+  const domain = await own({ tools });
+  const { write } = process.stderr;
+  let said = "";
+  process.stderr.write = (text) => {
+    said += text;
+    return true;
+  };
+  try {
+    assert.equal(say0(domain, "stray", {}).observation, "ok");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  } finally {
+    process.stderr.write = write;
+  }
+  assert.match(
+    said,
+    /^tarl: --domain \S+: nobody waits for late \(index\.mjs:\d+\)\ntarl: .* later \(index\.mjs:\d+\)\n$/,
+  );
 });
 
 test("by default a task without writes is won by its outputs, or by a refusal after a look", async () => {
