@@ -26,6 +26,8 @@ const MAX_READINGS = 10_000;
 /** Where tasks are looked at before they are played, for their sameness and their slots: seeds from 1, indices from 0. */
 const FIRST_SEEDS = 16;
 const FIRST_INDICES = 2;
+/** Tasks of a file that are looked at for the same. */
+const LISTED = 1000;
 
 const text = z.string("expected text").trim().min(1, "expected text");
 const functionOf = (args: string) =>
@@ -257,7 +259,7 @@ function tasksOf(given: Shape, dir: string, guarded: Guarded, fail: Fail): Tasks
 }
 
 /** By default a slot is asked for by its name; the slots are those that some tasks have facts for. */
-function asksOf({ asks }: Shape, { families, task }: Tasks, guarded: Guarded): Domain["asks"] {
+function asksOf({ asks, tasks }: Shape, { families, task }: Tasks, guarded: Guarded): Domain["asks"] {
   if (typeof asks === "function")
     return guarded("asks", (message: string) => {
       const slots: unknown = asks(message);
@@ -273,8 +275,9 @@ function asksOf({ asks }: Shape, { families, task }: Tasks, guarded: Guarded): D
     return asksFor(Object.fromEntries(Object.entries(asks).map(stateless)));
   }
   const slots = new Set(asks);
+  const seeds = tasks === undefined ? FIRST_SEEDS : LISTED;
   for (const family of asks ? [] : families)
-    for (let seed = 1; seed <= FIRST_SEEDS; seed++)
+    for (let seed = 1; seed <= seeds; seed++)
       for (let index = 0; index < FIRST_INDICES; index++)
         for (const slot of Object.keys(task(family, seed, index)?.scenario.facts ?? {})) slots.add(slot);
   return asksFor(Object.fromEntries([...slots].map((slot) => [slot, slotPattern(slot)])));

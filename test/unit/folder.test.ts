@@ -396,6 +396,9 @@ test("tasks and data can be files: every task is drawn, training and held out", 
   );
   assert.is(domain.task("f", 1, 1), null);
   assert.equal(domain.database(0).get("notes")!.get("a"), { text: "fixed" });
+  const many = Array.from({ length: 40 }, (_, n) => line(n).replace('"facts": {}', `"facts": {"slot${n}x": "Yes."}`));
+  const long = await own(listed, { ...texts, "tasks.jsonl": many.join("\n") });
+  assert.equal(long.asks("What is the slot39x?"), ["slot39x"], "slots of every line");
   const same = await own(listed, texts);
   assert.is(same.task("f", 1_000_001, 0)!.scenario.opening, "Task 2.", "measured on all of them");
 });
