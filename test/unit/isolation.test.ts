@@ -100,8 +100,8 @@ class Neighbours {
   }
 
   #gather(number: number): { near: Words; far: Words } {
-    const { id, row } = this.#rows[number];
-    const near = gather(row, "", new Map([["", [id]]]));
+    const { table, id, row } = this.#rows[number];
+    const near = gather(row, table, new Map([[`${table.slice(0, -1)}_id`, [id]]]));
     const far: Words = new Map();
     for (const named of new Set([...near.values()].flat()))
       for (const [table, rows] of this.database)
