@@ -46,6 +46,32 @@ export class ToolError extends Error {
   override readonly name = "ToolError";
 }
 
+/** How a request to a language model's API failed: "http-429", "http-500" and so on by status. */
+export type ChatErrorKind =
+  | "timeout"
+  | "connection"
+  | "not-json"
+  | "no-choice"
+  | "too-long"
+  | "aborted"
+  | `http-${number}`;
+
+/** A language model's API gave no answer that can be used, retries included. One line, without the key. */
+export class ChatError extends Error {
+  override readonly name = "ChatError";
+  constructor(
+    readonly kind: ChatErrorKind,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** The budget of a run is spent: nothing more is asked of a model. */
+export class BudgetError extends Error {
+  override readonly name = "BudgetError";
+}
+
 /** Was a conversation spoiled by something that is not the policy's doing? It is counted and left out of learning. */
 export function faulty(ending: Ending): boolean {
   return ending === "aborted" || ending === "user-fault" || ending === "error";

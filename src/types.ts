@@ -276,6 +276,60 @@ export interface Rollout {
   readonly outcome: Outcome;
   /** Message of the error, where `ending` is "error" or "user-fault". */
   readonly error?: string;
+  /** What the simulated customer did wrong (src/user/faults.ts); absent where nobody looked. */
+  readonly userFaults?: readonly UserFault[];
+  /** What the models behind an API took for this conversation; absent where none was asked. */
+  readonly bill?: Bill;
+}
+
+/** A mistake of the simulated customer, for which the agent is not to blame. */
+export interface UserFault {
+  readonly kind: "left-early" | "invented" | "leaked" | "as-agent" | "empty" | "too-long" | "repeated";
+  /** The customer's message, counted from 0 (the opening). */
+  readonly turn: number;
+  readonly evidence: string;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Chat: the door to language models behind an API
+// ---------------------------------------------------------------------------------------------------
+
+/** One line of a chat. A "tool" message answers the call of the "assistant" message before it. */
+export type ChatMessage =
+  | { readonly role: "system" | "user" | "tool"; readonly text: string }
+  | { readonly role: "assistant"; readonly text: string; readonly call?: WrittenCall };
+
+export interface CompleteOptions {
+  readonly tools?: readonly Pick<Tool, "name" | "description" | "parameters">[];
+  /** Decides the answer as far as the server knows seeds, and always which cached answer is taken. */
+  readonly seed?: number;
+  /** Who asks ("user", "agent", "judge"); errors name it. */
+  readonly label?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** Tokens as the server counts them, and their price in dollars; nothing for an answer out of the cache. */
+export interface Bill {
+  /** Answers that were paid for. */
+  readonly calls: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly dollars: number;
+}
+
+export interface Completion {
+  readonly text: string;
+  readonly calls: readonly WrittenCall[];
+  /** The answer stopped at its token limit. */
+  readonly cut: boolean;
+  readonly cached: boolean;
+  readonly bill: Bill;
+}
+
+/** A model to talk with. Rejects with a ChatError or a BudgetError, in bounded time. */
+export interface Chat {
+  readonly model: string;
+  complete(messages: readonly ChatMessage[], options?: CompleteOptions): Promise<Completion>;
 }
 
 // ---------------------------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ export function summarize(before: Evaluation, after: Evaluation, seed: number, s
 }
 
 /** An agent without a policy: what it says next, given the talk so far. */
-export type Agent = (transcript: readonly Entry[]) => AgentTurn;
+export type Agent = (transcript: readonly Entry[]) => AgentTurn | Promise<AgentTurn>;
 
 const say = (text: string): AgentTurn => ({ text, calls: [], invalid: null });
 /** No mistakes. */

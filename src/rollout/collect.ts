@@ -1,4 +1,4 @@
-// Plays conversations: `converse` with the policy, `demonstrate` with a scripted agent, `collect` many at once.
+// Plays conversations: `converse` with the policy, `demonstrate` with an agent of another kind, `collect` many at once.
 // A rollout is an ordinary async function; batching is the engine's business. Knows nothing of rewards.
 // Nothing depends on timing: every seed is derived from (run seed, label, task, sample), results keep their order.
 // Test: test/unit/collect.test.ts
@@ -124,13 +124,13 @@ export async function converse(
 }
 
 /**
- * One conversation of a scripted agent (expert, baseline), with the same ledger as the policy's; log-probs are 0.
+ * One conversation of an agent without a policy (expert, baseline, API model), with the same ledger as the policy's; log-probs are 0.
  * `format` null: nothing is written as tokens and the ledger stays empty. Never rejects.
  */
 export async function demonstrate(
   attempt: Attempt,
   sandbox: Sandbox,
-  agent: (transcript: readonly Entry[]) => AgentTurn,
+  agent: (transcript: readonly Entry[]) => AgentTurn | Promise<AgentTurn>,
   format: Format | null,
   limits: TokenLimits,
 ): Promise<Rollout> {
@@ -143,7 +143,7 @@ export async function demonstrate(
       ledger.environment(prompt);
     }
     for (;;) {
-      const turn = agent(sandbox.transcript);
+      const turn = await agent(sandbox.transcript);
       ledger.policy(format ? format.turn(turn) : [], null);
       if (ledger.length >= limits.contextTokens) return finish(attempt, sandbox, ledger, "token-limit");
       const reply = await sandbox.act(turn);

@@ -2,14 +2,15 @@
 // Tolerant in layout, strict in JSON; never throws, linear in the text's length. Not a validator of arguments:
 // which tools there are and what they take is the session's business. Tests: test/unit/parse.test.ts
 
-import type { AgentTurn, InvalidReason } from "../types.ts";
+import type { AgentTurn, InvalidReason, WrittenCall } from "../types.ts";
 
 /** Longest arguments of one call, in bytes of UTF-8: far more than any tool takes. */
 export const MAX_ARGUMENT_BYTES = 100_000;
 /** Brackets inside brackets in one call: deeper than any tool's arguments, shallow enough for any stack. */
 export const MAX_DEPTH = 64;
 
-type Call = AgentTurn["calls"][number];
+const CUT = "the turn was cut off at its token limit";
+const NO_NAME = 'the tool call has no "name", expected {"name": ..., "arguments": {...}}';
 
 /** Why a call is refused; thrown and caught here. Not an Error: a stack trace for each of many would cost seconds. */
 class Refusal {
@@ -26,7 +27,7 @@ class Refusal {
 export function parseTurn(text: string, cut: boolean): AgentTurn {
   const tags = /<think>|<\/think>|<tool_call>/g;
   let said = "";
-  let calls: Call[] = [];
+  let calls: WrittenCall[] = [];
   let refusal: Refusal | null = null;
   let thinking = false;
   let from = 0;
@@ -58,10 +59,27 @@ export function parseTurn(text: string, cut: boolean): AgentTurn {
   if (calls.length > 0) said = said.replace(/```\w*\s*```/g, "");
   said = said.trim();
 
-  if (cut) return invalid(said, "cut", "the turn was cut off at its token limit");
+  if (cut) return invalid(said, "cut", CUT);
   if (refusal) return invalid(said, refusal.reason, refusal.message);
   if (said === "" && calls.length === 0) return invalid(said, "empty", "the turn says nothing and calls no tool");
   return { text: said, calls, invalid: null };
+}
+
+/** The same for a turn whose calls come apart from its text, as an API gives them: the same limits, the same refusals. */
+export function parseApart(text: string, written: readonly WrittenCall[], cut: boolean): AgentTurn {
+  if (written.length === 0) return parseTurn(text, cut);
+  const said = parseTurn(text, false).text;
+  if (cut) return invalid(said, "cut", CUT);
+  try {
+    const calls = written.map(({ name, arguments: json }) => {
+      if (name === "") throw new Refusal("json", NO_NAME);
+      return { name, arguments: checkArguments(json.trim()) };
+    });
+    return { text: said, calls, invalid: null };
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return invalid(said, error.reason, error.message);
+  }
 }
 
 function invalid(text: string, reason: InvalidReason, why: string): AgentTurn {
@@ -69,7 +87,7 @@ function invalid(text: string, reason: InvalidReason, why: string): AgentTurn {
 }
 
 /** Reads what follows a <tool_call> up to and with its end tag, which may be missing at the end; gives the end. */
-function readCalls(text: string, start: number, calls: Call[]): number {
+function readCalls(text: string, start: number, calls: WrittenCall[]): number {
   let at = skipFence(text, skipSpace(text, start));
   do {
     const { call, end } = readCall(text, at, start);
@@ -81,12 +99,11 @@ function readCalls(text: string, start: number, calls: Call[]): number {
   return refuse("</tool_call> after the JSON object", at, start);
 }
 
-function readCall(text: string, at: number, start: number): { call: Call; end: number } {
+function readCall(text: string, at: number, start: number): { call: WrittenCall; end: number } {
   const fields = new Map<string, string>();
   const end = skipObject(text, at, start, 1, (key, value) => fields.set(JSON.parse(key), value));
   const name = fields.get("name");
-  if (!name?.startsWith('"') || name === '""')
-    throw new Refusal("json", 'the tool call has no "name", expected {"name": ..., "arguments": {...}}');
+  if (!name?.startsWith('"') || name === '""') throw new Refusal("json", NO_NAME);
   return { call: { name: JSON.parse(name), arguments: readArguments(fields.get("arguments")) }, end };
 }
 
@@ -94,12 +111,26 @@ function readCall(text: string, at: number, start: number): { call: Call; end: n
 function readArguments(written: string | undefined): string {
   if (written === undefined)
     throw new Refusal("arguments", 'the tool call has no "arguments", expected {"name": ..., "arguments": {...}}');
-  const bytes = Buffer.byteLength(written);
+  checkSize(written);
+  const inner = written.startsWith('"') ? JSON.parse(written).trim() : written;
+  return inner === written ? checkObject(inner) : checkArguments(inner);
+}
+
+/** Arguments that are a text of their own: one JSON object and nothing after it. */
+function checkArguments(json: string): string {
+  checkSize(json);
+  checkObject(json);
+  return skipObject(json, 0, 0, 1) === json.length ? json : refuse("nothing", json.length, 0);
+}
+
+function checkSize(json: string): void {
+  const bytes = Buffer.byteLength(json);
   if (bytes > MAX_ARGUMENT_BYTES)
     throw new Refusal("too-long", `the arguments take ${bytes} bytes, at most ${MAX_ARGUMENT_BYTES} are allowed`);
-  const json: string = written.startsWith('"') ? JSON.parse(written).trim() : written;
+}
+
+function checkObject(json: string): string {
   if (json[0] !== "{") throw new Refusal("arguments", "the arguments of the tool call must be a JSON object");
-  if (json !== written && skipObject(json, 0, 0, 1) !== json.length) return refuse("nothing", json.length, 0);
   return json;
 }
 
