@@ -1,70 +1,240 @@
 // Measures an agent on held-out tasks: the same tasks, users and seeds every time, so that two measurements can be paired.
-// Joins sampler, conversations, judge and src/eval/; used by train.ts before and after, and by the eval command.
-// Test: test/unit/evaluate.test.ts
+// Joins tasks, conversations, judge and src/eval/; used by train.ts before and after, and by the eval command. Of a
+// conversation only its `Trial` is kept. What a server spoils is played again, and then left out: no outage is a zero.
+// Test: test/unit/measure.test.ts
 
 import type { Config } from "./config.ts";
+import { equal } from "./domains/store.ts";
+import { readCall } from "./domains/tool.ts";
 import { blame, faulty, UsageError } from "./errors.ts";
-import { agents, type Evaluation, evaluate } from "./eval/evaluate.ts";
+import { addBills, agents, type Evaluation, evaluation, type Setting } from "./eval/evaluate.ts";
+import { type Trial, trialOf } from "./eval/trial.ts";
 import { ruleJudge } from "./judge/rules.ts";
-import { openTasks, perform, Table } from "./play.ts";
+import { chatAgent } from "./llm/agent.ts";
+import { metered } from "./llm/budget.ts";
+import type { OpenChat } from "./llm/client.ts";
+import { type Access, asksOutputs, openModel, openTasks, perform, type Played, type Prices, scripted, Table } from "./play.ts";
 import { reward } from "./reward.ts";
 import { type Attempt, attempts, collect } from "./rollout/collect.ts";
+import type { Results } from "./run/results.ts";
 import { evalSampling, rewardOptions } from "./settings.ts";
-import type { TaskSource } from "./tasks/sampler.ts";
-import type { Judge, Rollout } from "./types.ts";
+import type { Domain, Judge, Rollout, Task } from "./types.ts";
 
-/** Plays a plan of conversations and reports every finished one. */
-type Play = (plan: readonly Attempt[]) => Promise<readonly Rollout[]>;
+/** Further times that a conversation is played which a server has spoiled. */
+const REPLAYS = 2;
+/** Conversations that a server spoils one after the other before the rest is left. */
+const OUTAGES = 20;
 
-export function measure(
+/** Who is measured. */
+export interface Measured extends Pick<Setting, "agent" | "model" | "sampling"> {
+  readonly play: (attempt: Attempt) => Promise<Rollout>;
+  readonly decode: (ids: Int32Array) => string;
+  /** A model behind an API that plays the agent. */
+  readonly chat?: OpenChat;
+}
+
+/** Who looks on. */
+export interface Watch {
+  readonly finished?: (done: number, count: number) => void;
+  readonly signal?: AbortSignal;
+  /** Finished conversations of earlier processes, and where those of this one go. */
+  readonly results?: Results;
+}
+
+/** Measures on the held-out tasks of `played`. */
+export async function measure(
   config: Config,
-  { tasks: source, decode }: { tasks: TaskSource; decode: (ids: Int32Array) => string },
+  played: Played,
   judge: Judge,
-  play: Play,
+  measured: Measured,
+  watch: Watch = {},
 ): Promise<Evaluation> {
-  const { evalTasks, evalTrials, evalSeed } = config;
-  const tasks = blame(`--eval-tasks ${evalTasks}`, () => source.heldOut(evalTasks, evalSeed));
-  return evaluate(tasks, {
-    trials: evalTrials,
-    play: (tasks, trials) => play(attempts(tasks, trials, evalSeed, "held-out")),
-    decode,
-    value: async (rollout) => {
-      if (faulty(rollout.ending)) return null;
-      const verdict = { outcome: rollout.outcome, judgement: await judge.judge(rollout) };
-      return verdict.judgement.scores && reward(verdict, rollout.turns, rewardOptions(config, true)).total;
-    },
+  const tasks = heldOut(config, played);
+  const plan = attempts(tasks, config.trials, config.evalSeed, "held-out");
+  const { trials, stopped } = await playAll(plan, config, played, judge, measured, watch);
+  return evaluation(trials, {
+    setting: settingOf(config, played, measured),
+    tasks: tasks.length,
+    trials: config.trials,
+    ...(stopped !== null && { stopped }),
   });
 }
 
-/** A measurement by itself: of the policy of a config, or of one of `agents`. */
+/** A measurement by itself, of one of `agents` or of "openai:<model>", with the score of doing nothing beside it. */
 export async function measureAgent(
   config: Config,
   name: string,
-  finished: (done: number, count: number) => void,
+  { access, ...watch }: Watch & { readonly access?: Access & { readonly prices?: Prices } } = {},
 ): Promise<Evaluation> {
-  const told = (plan: readonly Attempt[]) => (_: Rollout, done: number) => finished(done, plan.length);
   if (name === "policy") {
-    const table = await Table.open(config, null);
-    const sampling = evalSampling(config);
+    const table = await Table.open(config, null, access);
     try {
-      return await measure(config, table, ruleJudge(table.domain), (plan) =>
-        table.collect(plan, (attempt) => table.converse(attempt, sampling), told(plan)),
-      );
+      const found = await measure(config, table, ruleJudge(table.domain), policyOf(config, table, watch.signal), watch);
+      return await withInaction(config, table, found, watch);
     } finally {
       await table.policy.dispose();
     }
   }
-  const { domain, tasks } = await openTasks(config);
-  return measure(config, { tasks, decode: () => "" }, ruleJudge(domain), (plan) =>
-    collect(
-      plan,
-      (attempt) => {
-        const agent = agents[name](domain, attempt.task, attempt.seed);
-        if (!agent) throw new UsageError(`--agent ${name}: the domain ${domain.name} has none`);
-        return perform(domain, attempt, agent, config);
-      },
-      config.concurrent,
-      told(plan),
-    ),
+  const played = await openTasks(config, access);
+  const measured = name.startsWith("openai:")
+    ? modelOf(config, played, name, access, watch.signal)
+    : scriptedOf(config, played, name);
+  return withInaction(config, played, await measure(config, played, ruleJudge(played.domain), measured, watch), watch);
+}
+
+/** The policy of a table as it stands. */
+export function policyOf(config: Config, table: Table, signal?: AbortSignal): Measured {
+  const sampling = evalSampling(config);
+  return {
+    agent: "policy",
+    model: config.model,
+    sampling: { temperature: sampling.temperature, maxTokens: sampling.maxTokens },
+    play: (attempt) => table.converse(attempt, sampling, signal),
+    decode: table.decode,
+  };
+}
+
+function scriptedOf(config: Config, played: Played, name: string): Measured {
+  return {
+    agent: name,
+    sampling: null,
+    play: (attempt) => {
+      const agent = agents[name](played.domain, attempt.task, attempt.seed);
+      if (!agent) throw new UsageError(`--agent ${name}: the domain ${played.domain.name} has none`);
+      return perform(played, attempt, agent, config);
+    },
+    decode: () => "",
+  };
+}
+
+function modelOf(
+  config: Config,
+  played: Played,
+  name: string,
+  access: (Access & { readonly prices?: Prices }) | undefined,
+  signal?: AbortSignal,
+): Measured {
+  const { temperature, maxTokens } = evalSampling(config);
+  const model = name.slice("openai:".length);
+  const chat = openModel(`--agent ${name}`, { model, temperature, maxTokens, prices: access?.prices }, config, access);
+  return {
+    agent: name,
+    sampling: { temperature, maxTokens },
+    play: async (attempt) => {
+      const own = metered(chat);
+      const rollout = await perform(played, attempt, chatAgent(own, played.domain, attempt.seed, signal), config);
+      const bill = rollout.bill ? addBills(own.bill(), rollout.bill) : own.bill();
+      return { ...rollout, bill, ...(signal?.aborted && rollout.ending === "error" && { ending: "aborted" as const }) };
+    },
+    decode: () => "",
+    chat,
+  };
+}
+
+function heldOut({ evalTasks, evalSeed }: Config, { tasks }: Played): Task[] {
+  return blame(`--eval-tasks ${evalTasks}`, () => tasks.heldOut(evalTasks, evalSeed));
+}
+
+function settingOf(config: Config, { domain, origin }: Played, { agent, model, sampling }: Measured): Setting {
+  const { user, disturbances, userModel, userTemperature, evalSeed, turns } = config;
+  return {
+    agent,
+    ...(model !== undefined && { model }),
+    sampling,
+    domain: domain.name,
+    profile: domain.profile,
+    checkOutputs: asksOutputs(config, domain),
+    tasks: origin,
+    user:
+      user === "llm"
+        ? { kind: "llm", model: userModel, temperature: userTemperature }
+        : { kind: "scripted", disturbances },
+    seed: evalSeed,
+    turns,
+  };
+}
+
+async function playAll(
+  plan: readonly Attempt[],
+  config: Config,
+  { domain, users }: Played,
+  judge: Judge,
+  { play, decode, chat }: Measured,
+  { finished, signal, results }: Watch,
+): Promise<{ trials: Trial[]; stopped: string | null }> {
+  const chats = [users.chat, chat].flatMap((each) => each ?? []);
+  let outages = 0;
+  let outage = "";
+  const stopped = (): string | null => {
+    if (signal?.aborted) return "interrupted";
+    for (const each of chats) if (each.stopped()) return each.stopped()!.message;
+    const spent = chats.reduce((sum, each) => sum + each.counts().dollars, 0);
+    if (config.budget > 0 && spent >= config.budget) return `the budget of ${config.budget} dollars is spent`;
+    return outages < OUTAGES ? null : `${OUTAGES} conversations in a row were spoiled, the last one: ${outage}`;
+  };
+  const checkOutputs = asksOutputs(config, domain);
+
+  const playOne = async (attempt: Attempt): Promise<Trial | null> => {
+    let bill: Rollout["bill"];
+    for (let replays = 0; ; replays++) {
+      if (stopped()) return null;
+      const rollout = await play(attempt);
+      if (rollout.bill) bill = bill ? addBills(bill, rollout.bill) : rollout.bill;
+      const spoiled = faulty(rollout.ending);
+      if (spoiled && (stopped() || rollout.ending === "aborted")) return null;
+      if (spoiled && chats.length > 0 && replays < REPLAYS) continue;
+      outages = spoiled && chats.length > 0 ? outages + 1 : 0;
+      outage = rollout.error ?? "";
+      const tarl = spoiled ? null : await value(config, judge, rollout);
+      const onlyWanted = writesOnlyTruth(domain, rollout);
+      const trial = trialOf(
+        { ...rollout, ...(bill && { bill }) },
+        { checkOutputs, onlyWanted, tarl, replays, decode },
+      );
+      results?.add(trial, rollout.transcript);
+      return trial;
+    }
+  };
+
+  const known = plan.map(({ task, sample }) => results?.find(task.id, sample));
+  const open = plan.filter((_, i) => !known[i]);
+  const count = plan.length;
+  const done = count - open.length;
+  const trials = await collect(open, playOne, config.concurrent, (_, more) => finished?.(done + more, count));
+  const next = trials.values();
+  const all = known.map((trial) => trial ?? next.next().value).filter((trial) => trial != null);
+  results?.sort(plan.map(({ task, sample }) => ({ task: task.id, trial: sample })));
+  return { trials: all, stopped: all.length < count ? stopped() : null };
+}
+
+/** TARL reward, null where the judge abstained. */
+async function value(config: Config, judge: Judge, rollout: Rollout): Promise<number | null> {
+  const verdict = { outcome: rollout.outcome, judgement: await judge.judge(rollout) };
+  return verdict.judgement.scores && reward(verdict, rollout.turns, rewardOptions(config, true)).total;
+}
+
+/** Is every change that was made one of those that the task asks for? */
+function writesOnlyTruth(domain: Domain, { task, transcript }: Rollout): boolean {
+  const wrote = transcript.filter((entry) => entry.role === "tool" && entry.wrote);
+  if (wrote.length === 0) return true;
+  const truth = task.actions.map((action) => readCall(domain, action));
+  return wrote.every(
+    (entry) => entry.role === "tool" && truth.some(({ name, arguments: args }) => name === entry.call.name && equal(args, entry.call.arguments)),
   );
+}
+
+/** Beside every score: what an agent gets on these tasks that says "Okay." until the customer leaves. */
+async function withInaction(
+  config: Config,
+  played: Played,
+  found: Evaluation,
+  { signal }: Watch,
+): Promise<Evaluation> {
+  if (signal?.aborted) return found;
+  const idle = { ...config, trials: 1, user: "scripted", disturbances: 0 } as const;
+  const table = { ...played, users: scripted(0) };
+  const plan = attempts(heldOut(config, played), 1, config.evalSeed, "held-out");
+  const { play } = scriptedOf(idle, table, "do-nothing");
+  const wins = await collect(plan, async (attempt) => (await play(attempt)).outcome.success as number, config.concurrent);
+  return { ...found, inaction: wins.reduce((sum, win) => sum + win, 0) / wins.length };
 }

@@ -48,26 +48,134 @@ export function engineOf({ model, device, dtype, threads }: Pick<Config, "model"
   return { model: modelPath(model), device, dtype, threads };
 }
 
-/** What a config plays: the domain, and where its tasks come from. */
-export async function openTasks(config: Config): Promise<{ domain: Domain; tasks: TaskSource }> {
-  const domain = await findDomain(config.domain, config.profile);
-  const families = mix(domain, familyNames(config), config.refuseShare);
-  return { domain, tasks: generated(domain, families, config.trainDatabases) };
+/** What reaches models behind an API, as the environment has it. */
+export interface Access {
+  readonly apiKey?: string;
+  readonly baseURL?: string;
 }
 
-export class Table {
+/** Dollars for a million tokens. */
+export interface Prices {
+  readonly input: number;
+  readonly output: number;
+}
+
+/** What a config plays: the domain, where its tasks come from, and who its customers are. */
+export interface Played {
+  readonly domain: Domain;
+  readonly tasks: TaskSource;
+  /** "generated", or the path of the set. */
+  readonly origin: string;
+  readonly users: Users;
+}
+
+export async function openTasks(config: Config, access?: Access): Promise<Played> {
+  const users = openUsers(config, access);
+  if (config.tasks !== "generated") return { ...(await openListed(config)), origin: config.tasks, users };
+  const domain = await findDomain(config.domain, config.profile);
+  const families = mix(domain, familyNames(config), config.refuseShare);
+  return { domain, tasks: generated(domain, families, config.trainDatabases), origin: "generated", users };
+}
+
+/** A set's own tasks, on its domain as it wants it. */
+async function openListed(config: Config): Promise<Pick<Played, "domain" | "tasks">> {
+  const set = openSet(config.tasks);
+  const base = await findDomain(config.domain, config.profile, set.overlay.data);
+  const domain = withSet(base, set);
+  const { profile } = set.manifest;
+  if (profile !== undefined && profile !== domain.profile)
+    throw new UsageError(`--profile ${domain.profile}: ${config.tasks} is a set for ${profile}`);
+  return { domain, tasks: listed(config.tasks, set.splits, familyNames(config)) };
+}
+
+/** A customer for one conversation, and what is known of it afterwards. */
+interface Customer {
+  readonly user: User;
+  told(rollout: Rollout): Pick<Rollout, "userFaults" | "disturbed" | "bill">;
+}
+
+export interface Users {
+  customer(domain: Domain, attempt: Attempt): Customer;
+  /** The model behind an API that plays them, or null. */
+  readonly chat: OpenChat | null;
+}
+
+/** Customers that need no model. */
+export function scripted(disturbances: number): Users {
+  return {
+    customer: (domain, { task, seed }) => {
+      const user = new ScriptedUser(domain, task, derive(seed, "user"), { disturbances });
+      return { user, told: () => (user.disturbed.length ? { disturbed: [...user.disturbed] } : {}) };
+    },
+    chat: null,
+  };
+}
+
+function openUsers(config: Config, access?: Access): Users {
+  if (config.user === "scripted") return scripted(config.disturbances);
+  const { userModel: model, userUrl, userTemperature: temperature, userPrices } = config;
+  const baseURL = userUrl === "environment" ? access?.baseURL : userUrl;
+  const own = { model, temperature, prices: readPrices(userPrices) };
+  const chat = openModel(`--user-model ${model}`, own, config, { ...access, baseURL });
+  return {
+    customer: (domain, { task, seed }) => {
+      const meter = metered(chat);
+      const user = new LlmUser(meter, task, derive(seed, "user"));
+      const told = (rollout: Rollout) => ({ userFaults: userFaults(rollout, domain.tools), bill: meter.bill() });
+      return { user, told };
+    },
+    chat,
+  };
+}
+
+/** Requests at once; a server that wants fewer says so with status 429, and is asked again later. */
+const REQUESTS = 32;
+
+/** A model behind an API; `option` is what somebody typed that led to it. */
+export function openModel(
+  option: string,
+  own: Pick<ChatOptions, "model" | "temperature" | "maxTokens" | "prices">,
+  { budget, cache, apiTimeout, apiRetries, concurrent }: Config,
+  access: Access = {},
+): OpenChat {
+  const { apiKey, baseURL = "https://api.openai.com/v1" } = access;
+  if (apiKey === undefined && access.baseURL === undefined)
+    throw new UsageError(`${option}: expected a key in OPENAI_API_KEY, or a server of your own in OPENAI_BASE_URL`);
+  const priced = own.prices && own.prices.input + own.prices.output > 0;
+  if (budget > 0 && !priced) throw new UsageError(`--budget ${budget} with ${option}: expected the prices of its tokens`);
+  return blame(option, () =>
+    openChat({
+      ...own,
+      baseURL,
+      apiKey,
+      timeoutMs: apiTimeout * 1000,
+      retries: apiRetries,
+      concurrency: Math.min(concurrent, REQUESTS),
+      ...(budget > 0 && { budget: { dollars: budget } }),
+      ...(cache !== "none" && { cacheDir: cache }),
+    }),
+  );
+}
+
+export class Table implements Played {
+  readonly domain: Domain;
+  readonly tasks: TaskSource;
+  readonly origin: string;
+  readonly users: Users;
+
   constructor(
-    readonly domain: Domain,
-    readonly tasks: TaskSource,
+    played: Played,
     readonly policy: Policy,
     readonly tokenizer: Tokenizer,
     readonly format: Format,
     readonly limits: Conversing,
-  ) {}
+  ) {
+    ({ domain: this.domain, tasks: this.tasks, origin: this.origin, users: this.users } = played);
+  }
 
   /** Opens domain, tokenizer and policy. `checkpoint`: one of the run's own to go on from; null: the config's model. */
-  static async open(config: Config, checkpoint: string | null): Promise<Table> {
-    const { domain, tasks } = await openTasks(config);
+  static async open(config: Config, checkpoint: string | null, access?: Access): Promise<Table> {
+    const played = await openTasks(config, access);
     if (!checkpoint) checkModel(config.model);
     const model = checkpoint ?? modelPath(config.model);
     const tokenizer = loadTokenizer(model);
@@ -77,18 +185,21 @@ export class Table {
       throw new UsageError(`${model}: the tokenizer has ${tokenizer.size} ids, the policy ${vocabSize}`);
     if (config.contextTokens > maxPositions)
       throw new UsageError(`--context-tokens ${config.contextTokens}: ${model} reads at most ${maxPositions}`);
-    checkPrompt(await onePrompt(domain, tasks, format, config), config);
+    checkPrompt(await onePrompt(played, format, config), config);
     const vocabLimit = tokenizer.size; // rows of the embedding beyond the tokenizer are padding
     const role = { role: "policy", fresh: checkpoint === null } as const;
     const policy = await openPolicy({ ...engineOf(config), model, vocabLimit, ...role });
-    return new Table(domain, tasks, policy, tokenizer, format, config);
+    return new Table(played, policy, tokenizer, format, config);
   }
 
   /** One conversation of the policy. */
-  converse(attempt: Attempt, sampling: SamplingSettings, signal?: AbortSignal): Promise<Rollout> {
+  async converse(attempt: Attempt, sampling: SamplingSettings, signal?: AbortSignal): Promise<Rollout> {
     const { policy, format, limits } = this;
     const full = { ...sampling, stopIds: format.stopIds };
-    return converse(attempt, sandboxFor(this.domain, attempt, limits), policy, format, full, limits, signal);
+    const { user, told } = this.users.customer(this.domain, attempt);
+    const sandbox = sandboxFor(this.domain, attempt, user, limits);
+    const rollout = await converse(attempt, sandbox, policy, format, full, limits, signal);
+    return { ...rollout, ...told(rollout) };
   }
 
   /** One conversation of the domain's scripted expert. */
@@ -107,11 +218,9 @@ export class Table {
   decode = (ids: ArrayLike<number>): string => this.format.decode(ids);
 }
 
-/** A prompt to look at: where one is too long, every conversation breaks off. */
-async function onePrompt(domain: Domain, tasks: TaskSource, format: Format, limits: Conversing): Promise<number[]> {
-  const [task] = tasks.heldOut(1, "prompt");
-  const { system, tools, user } = await sandboxFor(domain, { task, sample: 0, seed: 0 }, limits).start();
-  return format.prompt(system, tools, user);
+/** A prompt to look at: where one is too long, every conversation breaks off. Without the customer's first words. */
+function onePrompt({ domain }: Played, format: Format): number[] {
+  return format.prompt(domain.policy, domain.toolsInPrompt ? domain.tools : [], "");
 }
 
 /** The policy that a run started from, for the KL to it. */
@@ -137,15 +246,23 @@ export async function demonstrateAs(
 }
 
 /** One conversation of an agent without a policy; nothing is written as tokens. */
-export function perform(domain: Domain, attempt: Attempt, agent: Agent, limits: Conversing): Promise<Rollout> {
-  return demonstrate(attempt, sandboxFor(domain, attempt, limits), agent, null, limits);
+export async function perform(
+  { domain, users }: Pick<Played, "domain" | "users">,
+  attempt: Attempt,
+  agent: Agent,
+  limits: Conversing,
+): Promise<Rollout> {
+  const { user, told } = users.customer(domain, attempt);
+  const rollout = await demonstrate(attempt, sandboxFor(domain, attempt, user, limits), agent, null, limits);
+  return { ...rollout, ...told(rollout) };
 }
 
-function sandboxFor(domain: Domain, { task, seed }: Attempt, limits: Conversing): Sandbox {
-  const { turns, invalidInRow, checkOutputs } = limits;
-  return new Session(domain, task, new ScriptedUser(domain, task, derive(seed, "user")), {
-    turns,
-    invalidInRow,
-    checkOutputs: checkOutputs === "profile" ? domain.checkOutputs : checkOutputs === "on",
-  });
+function sandboxFor(domain: Domain, { task }: Attempt, user: User, limits: Conversing): Sandbox {
+  const { turns, invalidInRow } = limits;
+  return new Session(domain, task, user, { turns, invalidInRow, checkOutputs: asksOutputs(limits, domain) });
+}
+
+/** Does success ask for a task's outputs? */
+export function asksOutputs({ checkOutputs }: Pick<Config, "checkOutputs">, domain: Domain): boolean {
+  return checkOutputs === "profile" ? domain.checkOutputs : checkOutputs === "on";
 }

@@ -25,7 +25,7 @@ export class Folder {
   }
 
   /** Writes a whole file at once. */
-  writeText(file: string, text: string): void {
+  writeText(file: string, text: string | Uint8Array): void {
     const path = join(this.dir, file);
     writeFileSync(`${path}.part`, text, { flush: true });
     renameSync(`${path}.part`, path);
