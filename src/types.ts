@@ -49,6 +49,8 @@ export interface Task {
   readonly family: string;
   /** Seed of the database that it is played on: `domain.database(task.database)`. */
   readonly database: number;
+  /** Id of the customer in the data, where it has customers. */
+  readonly customer?: string;
   /** Prose for a reader (LLM user, LLM judge): who the customer is, what they want and know. */
   readonly instruction: string;
   /** The same, structured, for the scripted user. */
@@ -113,8 +115,8 @@ export interface Domain<Args = any> {
   hears(message: string): Speech;
   /** Policy predicates: null when this call is allowed in this state, else the rule that it breaks. */
   violates(call: Call<Args>, store: Store, transcript: readonly Entry[]): string | null;
-  /** Every rule about the state alone that a write would break now; the gates prove tasks with it. Default none. */
-  rules?(call: Call<Args>, store: Store): readonly string[];
+  /** Every rule about the state that a write asked for by this customer would break now; the gates prove tasks with it. */
+  rules?(call: Call<Args>, store: Store, customer?: string): readonly string[];
   /** Every list of calls that the words of a task's customer admit, by enumeration over the data: only the truth may be right. */
   readings?(task: Task): Iterable<readonly WrittenCall[]>;
   /** For tasks without writes: did the agent say what had to be said (silence must not pass)? Default true. */

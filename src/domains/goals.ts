@@ -55,69 +55,76 @@ export interface Refused {
   readonly rule: string;
 }
 
-type Rules = Pick<Domain, "tools" | "rules" | "parse">;
+/** Whose rules hold, on which data, and who asks. */
+export interface Ground {
+  readonly domain: Pick<Domain, "tools" | "rules" | "parse">;
+  readonly database: Database;
+  readonly customer?: string;
+}
 
 /**
  * The one list of calls that serves the goals one after the other: of each the only reading that runs and breaks no rule,
  * or else that of the goal it falls back on. Refused where another reading ends elsewhere ("ambiguous"), none is left
- * ("impossible"), a call changes nothing ("idle"), or the order of the goals matters ("entangled").
+ * ("impossible"), a call changes nothing ("idle"), or another order of the goals ends elsewhere ("entangled").
  */
-export function truthOf(rules: Rules, database: Database, goals: readonly Goal[]): Truth {
-  const parts: WrittenCall[][] = [];
+export function truthOf(ground: Ground, goals: readonly Goal[]): Truth {
+  const truth = serve(ground, goals);
+  if ("why" in truth) return truth;
+  const { actions } = truth;
+  for (let i = 0; i < actions.length; i++) {
+    const [before, after] = [actions.slice(0, i), actions.slice(0, i + 1)].map((some) => run(ground, some)!);
+    if (sameState(before, after)) return { why: "idle" };
+  }
+  const end = run(ground, actions)!;
+  for (const order of permutations(goals).slice(1)) {
+    const other = serve(ground, order);
+    if ("why" in other || !sameState(run(ground, other.actions)!, end)) return { why: "entangled" };
+  }
+  return truth;
+}
+
+function serve(ground: Ground, goals: readonly Goal[]): Truth {
+  const actions: WrittenCall[] = [];
   const served: Goal[] = [];
   const refused: Refused[] = [];
   for (let goal of goals) {
-    for (;;) {
-      const before = parts.flat();
-      const found = allowed(rules, database, before, goal.readings);
-      if (found === "ambiguous") return { why: "ambiguous" };
-      if (found) {
-        parts.push([...found]);
-        served.push(goal);
-        break;
-      }
-      const no = forbiddenBy(rules, database, before, goal.readings);
+    let found = allowed(ground, actions, goal.readings);
+    while (found === null) {
+      const no = forbiddenBy(ground, actions, goal.readings);
       if (!goal.otherwise || !no) return { why: "impossible" };
       refused.push(no);
       goal = goal.otherwise;
+      found = allowed(ground, actions, goal.readings);
     }
-  }
-  const actions = parts.flat();
-  for (let i = 0; i < actions.length; i++) {
-    const [before, after] = [actions.slice(0, i), actions.slice(0, i + 1)].map((some) => run(rules, database, some)!);
-    if (sameState(before, after)) return { why: "idle" };
-  }
-  const end = run(rules, database, actions)!;
-  for (const order of permutations(parts)) {
-    const other = run(rules, database, order.flat());
-    if (!other || !sameState(other, end)) return { why: "entangled" };
+    if (found === "ambiguous") return { why: "ambiguous" };
+    actions.push(...found);
+    served.push(goal);
   }
   return { actions, goals: served, refused };
 }
 
 /** Plays calls on fresh data; null where one fails or breaks a rule. */
-export function run(rules: Rules, database: Database, calls: readonly WrittenCall[]): Store | null {
-  const store = new Store(database);
-  return calls.every((call) => step(rules, store, call)) ? store : null;
+export function run(ground: Ground, calls: readonly WrittenCall[]): Store | null {
+  const store = new Store(ground.database);
+  return calls.every((call) => step(ground, store, call)) ? store : null;
 }
 
-function step(rules: Rules, store: Store, written: WrittenCall): boolean {
-  const call = readCall(rules, written);
-  if (rules.rules?.(call, store).length) return false;
-  const tool = rules.tools.find(({ name }) => name === call.name)!;
+function step({ domain, customer }: Ground, store: Store, written: WrittenCall): boolean {
+  const call = readCall(domain, written);
+  if (domain.rules?.(call, store, customer).length) return false;
+  const tool = domain.tools.find(({ name }) => name === call.name)!;
   return !callTool(tool, store, call.arguments).failed;
 }
 
 /** The only reading that can be played after `before`; null without one. Readings that end in the same state are one. */
 function allowed(
-  rules: Rules,
-  database: Database,
+  ground: Ground,
   before: readonly WrittenCall[],
   readings: Goal["readings"],
 ): readonly WrittenCall[] | "ambiguous" | null {
   let found: { calls: readonly WrittenCall[]; end: Store } | null = null;
   for (const calls of readings) {
-    const end = run(rules, database, [...before, ...calls]);
+    const end = run(ground, [...before, ...calls]);
     if (end && found && !sameState(end, found.end)) return "ambiguous";
     if (end) found ??= { calls, end };
   }
@@ -126,22 +133,21 @@ function allowed(
 
 /** The one rule that forbids the only reading, as it stands after `before`; null where that cannot be said. */
 export function forbiddenBy(
-  rules: Rules,
-  database: Database,
+  ground: Ground,
   before: readonly WrittenCall[],
   readings: Goal["readings"],
 ): Refused | null {
-  const store = run(rules, database, before);
+  const store = run(ground, before);
   if (!store || readings.length !== 1) return null;
   for (const action of readings[0]) {
-    const broken = rules.rules?.(readCall(rules, action), store) ?? [];
+    const broken = ground.domain.rules?.(readCall(ground.domain, action), store, ground.customer) ?? [];
     if (broken.length === 1) return { action, rule: broken[0] };
-    if (broken.length > 1 || !step(rules, store, action)) return null;
+    if (broken.length > 1 || !step(ground, store, action)) return null;
   }
   return null;
 }
 
-/** Every other order of a few things. */
+/** Every order of a few things, theirs first. */
 function permutations<T>(things: readonly T[]): T[][] {
   if (things.length < 2) return [[...things]];
   return things.flatMap((thing, i) => permutations(things.toSpliced(i, 1)).map((rest) => [thing, ...rest]));

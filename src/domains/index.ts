@@ -5,7 +5,14 @@ import type { Domain } from "../types.ts";
 
 /** Domain -> profile -> the module that has it. The first profile is the default. */
 const DOMAINS: Readonly<Record<string, Readonly<Record<string, () => Promise<Domain>>>>> = {
-  retail: { tau1: async () => (await import("./retail/index.ts")).retail },
+  airline: {
+    tau1: async () => (await import("./airline/index.ts")).airline,
+    fixed: async () => (await import("./airline/index.ts")).fixed,
+  },
+  retail: {
+    tau1: async () => (await import("./retail/index.ts")).retail,
+    fixed: async () => (await import("./retail/index.ts")).fixed,
+  },
   shop: { shop: async () => (await import("./shop/index.ts")).shop },
 };
 

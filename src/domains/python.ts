@@ -2,9 +2,26 @@
 
 export { calculate } from "./python/calculate.ts";
 export { bind } from "./python/call.ts";
+export {
+  checked,
+  choice,
+  type Desk,
+  integer,
+  list,
+  number,
+  object,
+  type Runs,
+  type Schema,
+  SHARED,
+  schema,
+  shared,
+  string,
+  unchecked,
+} from "./python/desk.ts";
 export { hash, hashableText, hashStore } from "./python/hash.ts";
 export { dumps, parse, parseObject } from "./python/json.ts";
-export { absolute, add, less, type Numeric, round2, subtract } from "./python/number.ts";
+export { money, stillPaid } from "./python/money.ts";
+export { absolute, add, less, type Numeric, negative, round2, subtract, sum, times, toInt } from "./python/number.ts";
 export { floatText, reprText } from "./python/text.ts";
 export {
   asKey,
@@ -13,11 +30,14 @@ export {
   count,
   type Dict,
   equals,
+  has,
   iterate,
   length,
+  listFor,
   lower,
   PythonError,
   sorted,
+  tail,
   text,
   type Value,
 } from "./python/value.ts";

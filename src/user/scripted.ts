@@ -21,6 +21,8 @@ export class ScriptedUser implements User {
   readonly #asked = new Set<string>();
   readonly #heard = new Set<string>();
   #fallbackSaid = false;
+  /** Refusals so far. */
+  #refused = 0;
   #useless = 0;
 
   constructor(domain: Pick<Domain, "asks" | "hears">, task: Task, seed: number) {
@@ -37,6 +39,8 @@ export class ScriptedUser implements User {
     const { facts, fallback } = this.#scenario;
     const { confirms, claimsDone, refuses } = this.#domain.hears(message);
     const slots = this.#domain.asks(message).filter((slot) => Object.hasOwn(facts, slot));
+    const instead = refuses && !claimsDone && !confirms ? this.#scenario.otherwise?.[this.#refused++] : undefined;
+    if (instead && slots.length === 0) return { text: instead, done: false };
     if (slots.length === 0 && !confirms && (claimsDone || refuses))
       return { text: this.#random.pick(claimsDone ? THANKS : ACCEPTS), done: true };
 

@@ -6,9 +6,7 @@ import * as assert from "uvu/assert";
 import { type Dict, hash, parseObject } from "../../src/domains/python.ts";
 import { makeTables, toDatabase } from "../../src/domains/retail/data.ts";
 import { retail } from "../../src/domains/retail/index.ts";
-import { planOf } from "../../src/domains/retail/plans.ts";
 import { asks, brokenRules, hears, violates } from "../../src/domains/retail/rules.ts";
-import { callOf as actionCall } from "../../src/domains/retail/tools.ts";
 import { Store, sameState } from "../../src/domains/store.ts";
 import { readCall } from "../../src/domains/tool.ts";
 import { Session } from "../../src/sandbox/session.ts";
@@ -155,7 +153,7 @@ test("every write of a ground truth succeeds, breaks no rule, and cannot be left
     const store = new Store(retail.database(task.database));
     for (const [i, action] of task.actions.entries()) {
       const step = callOf(action);
-      assert.equal(brokenRules(step, store), [], task.id);
+      assert.equal(brokenRules(step, store, task.customer), [], task.id);
       retail.tools.find(({ name }) => name === step.name)!.call(store, step.arguments);
       let without: Store | null = null;
       try {
@@ -169,21 +167,15 @@ test("every write of a ground truth succeeds, breaks no rule, and cannot be left
 test("what is refused breaks exactly one rule, and all rules occur", () => {
   const rules = new Set<string>();
   for (const task of SEEDS.flatMap((seed) => tasksOf("refuse", seed, 60))) {
-    const { forbidden, userId } = planOf(task);
-    const step = actionCall(forbidden!.action);
-    const broken = brokenRules(step, new Store(retail.database(task.database)));
-    const order = retail
-      .database(task.database)
-      .get("orders")!
-      .get(step.arguments.get("order_id") as string) as Dict;
-    if (order.get("user_id") !== userId) broken.push("the order belongs to another customer");
+    const { forbidden, customer } = task;
+    const broken = brokenRules(callOf(forbidden!.action), new Store(retail.database(task.database)), customer);
     assert.equal(broken, [forbidden!.rule], task.id);
     rules.add(broken[0].replace(/is (delivered|processed|pending), /, ""));
   }
   assert.equal([...rules].sort(), [
     "a new item is not available",
+    "it concerns another customer",
     "the gift card does not cover the amount",
-    "the order belongs to another customer",
     "the order not delivered",
     "the order not pending",
     "the refund goes neither to the original payment method nor to a gift card",
@@ -192,7 +184,7 @@ test("what is refused breaks exactly one rule, and all rules occur", () => {
 
 test("the customer's words fit one order and one item alone", () => {
   for (const task of every(20)) {
-    const { userId } = planOf(task);
+    const userId = task.customer!;
     const { users, orders } = makeTables(task.database);
     for (const [, product] of task.instruction.matchAll(/your order with the ([A-Z]\w+(?: [A-Z]\w+)*)/g)) {
       const fits = users[userId].orders.filter((id) => orders[id].items.some(({ name }) => name === product));
@@ -286,7 +278,7 @@ test("messages are heard as a customer would", () => {
 
 test("a write needs a known customer, their own order, a look at it and a yes", () => {
   const task = retail.task("cancel", 1, 0)!;
-  const { userId } = planOf(task);
+  const userId = task.customer!;
   const step = callOf(task.actions[0]);
   const store = new Store(retail.database(1));
   const tool = (name: string, args: object, observation: string): Entry => {

@@ -25,6 +25,7 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "config.ts": [],
   "recipe.ts": [],
   "domains/python/": ["domains/store.ts"],
+  "domains/airline/": [...state, ...making],
   "domains/retail/": [...state, ...making],
   "domains/shop/": state,
   "domains/": ["domains/"],

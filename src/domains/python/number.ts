@@ -1,18 +1,43 @@
 // Arithmetic on Python's int (bigint) and float (number) as the tools need it. Whole expressions: arithmetic.ts.
 // Test: test/unit/python.test.ts, golden vectors in test/golden/tau-bench.test.ts
 
-import { PythonError, typeName, type Value } from "./value.ts";
+import { reprText } from "./text.ts";
+import { byCodePoint, equals, PythonError, typeName, type Value } from "./value.ts";
 
 export type Numeric = bigint | number;
 
-export function add(a: Value, b: Value): Numeric {
-  const [x, y] = operands("+", a, b);
-  return typeof x === "bigint" && typeof y === "bigint" ? x + y : Number(x) + Number(y);
+/** `a + b`; `sign` is the operator that an error names. */
+export function add(a: Value, b: Value, sign = "+"): Numeric {
+  const [x, y] = operands(sign, a, b);
+  return typeof x === "bigint" && typeof y === "bigint" ? x + y : float(x) + float(y);
 }
 
-export function subtract(a: Value, b: Value): Numeric {
-  const [x, y] = operands("-", a, b);
-  return typeof x === "bigint" && typeof y === "bigint" ? x - y : Number(x) - Number(y);
+/** `a - b` */
+export function subtract(a: Value, b: Value, sign = "-"): Numeric {
+  const [x, y] = operands(sign, a, b);
+  return typeof x === "bigint" && typeof y === "bigint" ? x - y : float(x) - float(y);
+}
+
+/** `n * value` for a small int: a str or a list is repeated. */
+export function times(n: bigint, value: Value): Value {
+  if (typeof value === "string") return value.repeat(Math.max(0, Number(n)));
+  if (Array.isArray(value)) return Array.from({ length: Number(n) }, () => value).flat();
+  const [x, y] = operands("*", n, value);
+  return typeof x === "bigint" && typeof y === "bigint" ? x * y : float(x) * float(y);
+}
+
+/** `-x` */
+export function negative(x: Value): Numeric {
+  const value = numeric(x);
+  if (value === null) throw new PythonError(`bad operand type for unary -: '${typeName(x)}'`);
+  return -value;
+}
+
+/** `sum(values)` */
+export function sum(values: Iterable<Value>): Numeric {
+  let total: Numeric = 0n;
+  for (const value of values) total = add(total, value);
+  return total;
 }
 
 /** `abs(x)` */
@@ -20,10 +45,27 @@ export function absolute(x: Numeric): Numeric {
   return typeof x === "bigint" ? (x < 0n ? -x : x) : Math.abs(x);
 }
 
-/** `a < b` */
+/** `a < b`: numbers, strings by code point, lists by their first difference. */
 export function less(a: Value, b: Value): boolean {
+  if (typeof a === "string" && typeof b === "string") return byCodePoint(a, b) < 0;
+  if (Array.isArray(a) && Array.isArray(b)) {
+    const i = a.findIndex((item, i) => i >= b.length || !equals(item, b[i]));
+    return i === -1 ? a.length < b.length : i < b.length && less(a[i], b[i]);
+  }
   const [x, y] = operands("<", a, b);
   return x < y;
+}
+
+/** `int(value)` for a str of a few characters. */
+export function toInt(value: Value): bigint {
+  if (typeof value !== "string")
+    throw new PythonError(
+      `int() argument must be a string, a bytes-like object or a real number, not '${typeName(value)}'`,
+    );
+  const digits = [...strip(value)].map((char) => digitOf(char) ?? char).join("");
+  if (!/^[+-]?[0-9]+(_[0-9]+)*$/.test(digits))
+    throw new PythonError(`invalid literal for int() with base 10: ${reprText(value)}`);
+  return BigInt(digits.replace(/[+_]/g, ""));
 }
 
 /** `round(x, 2)`: the exact binary value, halves to the even digit. An int stays as it is. */
@@ -63,6 +105,26 @@ function operands(sign: string, a: Value, b: Value): [Numeric, Numeric] {
   );
 }
 
+/** bool is an int. */
 function numeric(value: Value): Numeric | null {
+  if (typeof value === "boolean") return value ? 1n : 0n;
   return typeof value === "bigint" || typeof value === "number" ? value : null;
+}
+
+function float(x: Numeric): number {
+  const value = Number(x);
+  if (typeof x === "bigint" && !Number.isFinite(value)) throw new PythonError("int too large to convert to float");
+  return value;
+}
+
+/** `text.strip()` as int() does it: a BOM is no space, U+0085 is one. */
+function strip(text: string): string {
+  return text.replace(/^[\p{Z}\t-\r\x85]+|[\p{Z}\t-\r\x85]+$/gu, "");
+}
+
+/** The value of a decimal digit of any script: Unicode keeps each script's ten in a row. */
+function digitOf(char: string): number | null {
+  let value = 0;
+  for (let code = char.codePointAt(0)!; /^\p{Nd}$/u.test(String.fromCodePoint(code)); code--) value++;
+  return value === 0 ? null : (value - 1) % 10;
 }

@@ -33,11 +33,38 @@ export function text(value: Value): string {
   return typeof value === "string" ? value : reprText(value);
 }
 
-/** `dict[key]` for a key that is a string. */
-export function at(dict: Dict, key: string): Value {
-  const value = dict.get(key);
-  if (value === undefined) throw new PythonError(reprText(key));
-  return value;
+/** `container[key]` for a key that is no index. */
+export function at(container: Value, key: Value): Value {
+  if (container instanceof Map) {
+    const name = asKey(key);
+    const value = name === null ? undefined : container.get(name);
+    if (value === undefined) throw new PythonError(reprText(key));
+    return value;
+  }
+  if (typeof container === "string") throw new PythonError(`string indices must be integers, not '${typeName(key)}'`);
+  if (Array.isArray(container)) throw new PythonError(`list indices must be integers or slices, not ${typeName(key)}`);
+  throw new PythonError(`'${typeName(container)}' object is not subscriptable`);
+}
+
+/** `key in dict` */
+export function has(dict: Dict, key: Value): key is string {
+  const name = asKey(key);
+  return name !== null && dict.has(name);
+}
+
+/** `value.method` for a method of lists that nothing else has: the list itself. */
+export function listFor(method: "append" | "extend", value: Value): Value[] {
+  if (Array.isArray(value)) return value;
+  throw new PythonError(`'${typeName(value)}' object has no attribute '${method}'`);
+}
+
+/** `value[-n:]` */
+export function tail(value: Value, n: number): Value {
+  if (typeof value === "string") return [...value].slice(-n).join("");
+  if (Array.isArray(value)) return value.slice(-n);
+  throw new PythonError(
+    value instanceof Map ? "unhashable type: 'slice'" : `'${typeName(value)}' object is not subscriptable`,
+  );
 }
 
 /** The key as `key in dict` takes it: null where no string key can equal it. */

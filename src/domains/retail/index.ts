@@ -2,29 +2,36 @@
 // project's own. Python's values (domains/python.ts) keep 1 and 1.0 apart, in the data and in the agent's calls.
 
 import type { Domain } from "../../types.ts";
+import { scriptedExpert } from "../expert.ts";
 import { type Dict, parseObject } from "../python.ts";
-import { expert } from "./expert.ts";
+import { tools as mendedTools } from "./fixed.ts";
 import { FAMILIES, world } from "./plans.ts";
 import { policy } from "./policy.ts";
-import { answered, asks, hears, violates } from "./rules.ts";
-import { makeTask } from "./tasks.ts";
+import { answered, asks, brokenRules, hears, violates } from "./rules.ts";
+import { makeTask, readingsOf, words } from "./tasks.ts";
 import { tools } from "./tools.ts";
 
-export const retail: Domain<Dict> = {
+const base = {
   name: "retail",
   profile: "tau1",
   checkOutputs: true,
   policy,
   toolsInPrompt: true,
   tools,
-  unknownTool: (name) => `Unknown action ${name}`,
+  unknownTool: (name: string) => `Unknown action ${name}`,
   families: FAMILIES,
   parse: parseObject,
-  database: (seed) => world(seed).database,
+  database: (seed: number) => world(seed).database,
   task: makeTask,
   asks,
   hears,
+  rules: brokenRules,
+  readings: readingsOf,
   violates,
   answered,
-  expert,
 };
+
+export const retail: Domain<Dict> = { ...base, expert: scriptedExpert(base, words) };
+
+/** The same desk with tau-bench's defects mended. */
+export const fixed: Domain<Dict> = { ...retail, profile: "fixed", tools: mendedTools };

@@ -1,28 +1,34 @@
-// Retail's plans: for each family, everything a task is made from, proven before it is used. tasks.ts puts a plan into
-// words, expert.ts plays it.
-//
-// A plan is kept only if: every write succeeds on fresh data, changes it, and cannot be left out; no rule is broken by
-// any of them (exactly one by what has to be refused); and the customer's words fit one person, order, item, variant and
-// payment method each.
+// Retail's plans: for each family, everything a task is made from, proven before it is used: its words fit one person and
+// one list of calls, and each call succeeds, matters and breaks no rule (exactly one by what has to be refused).
+// tasks.ts puts a plan into words.
 
 import { Random } from "../../random.ts";
-import type { Database, Task } from "../../types.ts";
-import { Store, sameState } from "../store.ts";
+import type { Database, Task, WrittenCall } from "../../types.ts";
+import { forbiddenBy, type Goal, type Ground, NOTHING, truthOf } from "../goals.ts";
+import { parseObject } from "../python.ts";
+import { drawWording, type Wording } from "../telling.ts";
 import { makeTables, type Order, type Tables, toDatabase, type User } from "./data.ts";
-import { type Action, about, build, type Errand, NOTHING, type Scene, wholeOrder } from "./errands.ts";
+import { about, build, type Kind, type Scene, write } from "./goals.ts";
 import { QUESTIONS } from "./questions.ts";
+import { orderOf } from "./references.ts";
 import { brokenRules } from "./rules.ts";
-import { callOf, perform } from "./tools.ts";
+import { tools } from "./tools.ts";
+
+/** Families of one goal, with the status that its order has to have. */
+const SINGLE = {
+  cancel: "pending",
+  address: "pending",
+  profile: null,
+  payment: "pending",
+  items: "pending",
+  return: "delivered",
+  exchange: "delivered",
+} as const satisfies Readonly<Record<Kind, Order["status"] | null>>;
 
 export const FAMILIES = [
-  "cancel",
-  "address",
-  "profile",
-  "payment",
-  "items",
-  "return",
-  "exchange",
+  ...(Object.keys(SINGLE) as Kind[]),
   "several",
+  "fallback",
   "refuse",
   "transfer",
   "information",
@@ -33,16 +39,20 @@ export type Family = (typeof FAMILIES)[number];
 export interface Plan {
   readonly family: Family;
   readonly userId: string;
-  readonly errands: readonly Omit<Errand, "action">[];
+  readonly wording: Wording;
+  /** As the customer wants them at first. */
+  readonly wanted: readonly Goal[];
   /** The ground truth. */
-  readonly actions: readonly Action[];
+  readonly actions: readonly WrittenCall[];
   /** What has to be refused, and the rule that forbids it. */
-  readonly forbidden: { readonly action: Action; readonly rule: string } | null;
+  readonly forbidden?: Task["forbidden"];
   /** What has to be told. */
   readonly outputs: readonly string[];
+  /** The call that hands the customer over. */
+  readonly handover?: WrittenCall;
 }
 
-export interface World {
+interface World {
   readonly tables: Tables;
   readonly database: Database;
   /** Filled as they are asked for. */
@@ -73,8 +83,11 @@ export function plansOf(family: Family, seed: number): readonly Plan[] {
     const random = new Random("retail plans", seed, family);
     made = random.shuffle(Object.values(tables.orders)).flatMap((order) => {
       const { user_id: userId } = order;
-      const plan = draw[family]({ tables, userId, user: tables.users[userId], order, random }, database);
-      return plan && isProven(plan, tables, database) ? [plan] : [];
+      const wording = drawWording(random);
+      const scene = { tables, userId, user: tables.users[userId], order, random, easy: wording.easy };
+      const draft = draw[family](scene, database);
+      const plan = draft && prove({ family, userId, wording, ...draft }, tables, database);
+      return plan ? [plan] : [];
     });
     plans.set(family, made);
   }
@@ -87,80 +100,84 @@ export function planOf(task: Task): Plan {
   return plansOf(task.family as Family, task.database)[index];
 }
 
-const draw: Readonly<Record<Family, (scene: Scene, database: Database) => Plan | null>> = {
-  cancel: (scene) => single("cancel", scene, "pending"),
-  address: (scene) => single("address", scene, "pending"),
-  profile: (scene) => single("profile", scene),
-  payment: (scene) => single("payment", scene, "pending"),
-  items: (scene) => single("items", scene, "pending"),
-  return: (scene) => single("return", scene, "delivered"),
-  exchange: (scene) => single("exchange", scene, "delivered"),
+export const GROUND = { tools, rules: brokenRules, parse: parseObject };
 
-  /** Two or three errands of one customer, each on an order of its own. */
+/** What a family draws; whoever asks is the order's owner where nobody else is named. */
+type Draft = Partial<Plan> & { readonly wanted: readonly Goal[] };
+
+const draw: Readonly<Record<Family, (scene: Scene, database: Database) => Draft | null>> = {
+  ...(Object.fromEntries(
+    (Object.keys(SINGLE) as Kind[]).map((kind) => [kind, (scene: Scene) => single(kind, scene)]),
+  ) as Record<Kind, (scene: Scene) => Draft | null>),
+
+  /** Two to four goals of one customer, each on an order of its own. */
   several(scene) {
-    const { tables, userId, user, random } = scene;
+    const { tables, user, random } = scene;
     if (scene.order !== tables.orders[user.orders[0]]) return null;
-    const errands: Errand[] = [];
+    const most = 2 + random.int(3);
+    const wanted: Goal[] = [];
     for (const id of random.shuffle(user.orders)) {
       const order = tables.orders[id];
-      const kinds = order.status === "pending" ? PENDING : order.status === "delivered" ? DELIVERED : null;
-      const errand = kinds && build[random.pick(kinds)]({ ...scene, order });
-      if (errand && errands.length < 3) errands.push(errand);
+      const kinds = KINDS.filter((kind) => SINGLE[kind] === order.status);
+      const goal = kinds.length ? build[random.pick(kinds)]({ ...scene, order }) : null;
+      if (goal && wanted.length < most) wanted.push(goal);
     }
-    if (errands.length < 3 && random.chance(0.3)) errands.push(build.profile(scene));
-    if (errands.length < 2) return null;
-    return { ...EMPTY, family: "several", userId, errands, actions: errands.map(({ action }) => action) };
+    if (wanted.length < most && random.chance(0.5)) wanted.push(build.profile(scene));
+    return wanted.length < 2 ? null : { wanted };
+  },
+
+  /** A wish that cannot be had, and what the customer wants instead. */
+  fallback(scene) {
+    const wish = scene.random.pick(FLAWS)(scene);
+    const kinds = KINDS.filter((kind) => SINGLE[kind] === scene.order.status);
+    const otherwise = kinds.length ? build[scene.random.pick(kinds)](scene) : null;
+    return wish && otherwise ? { wanted: [{ ...wish, otherwise }] } : null;
   },
 
   refuse(scene, database) {
     const { tables, userId, order, random } = scene;
     const asker = random.chance(0.1) ? random.pick(Object.keys(tables.users)) : userId;
     const asked = { ...scene, userId: asker, user: tables.users[asker] };
-    const errand = asker === userId ? random.pick(FLAWS)(asked) : build.cancel(asked);
-    if (!errand) return null;
-    const broken = brokenRules(callOf(errand.action), new Store(database));
-    if (asker !== order.user_id) broken.push("the order belongs to another customer");
-    if (broken.length !== 1) return null;
-    const forbidden = { action: errand.action, rule: broken[0] };
-    return { ...EMPTY, family: "refuse", userId: asker, errands: [errand], forbidden };
+    const goal = asker === userId ? random.pick(FLAWS)(asked) : order.status === "pending" ? build.cancel(asked) : null;
+    if (!goal) return null;
+    const forbidden = forbiddenBy({ domain: GROUND, database, customer: asker }, [], goal.readings);
+    return forbidden && { userId: asker, wanted: [{ ...goal, readings: [] }], forbidden };
   },
 
   transfer(scene) {
-    const { userId, order, random } = scene;
+    const { order, random } = scene;
     const wishes = order.status === "pending" ? STRANGE : order.status === "delivered" ? STRANGE_LATER : [];
     if (wishes.length === 0) return null;
     const wish = random.pick(wishes);
-    const whole = wholeOrder(scene);
-    const errand = wish.includes("ORDER") ? about(order, whole) : NOTHING;
-    return { ...EMPTY, family: "transfer", userId, errands: [{ ...errand, want: wish.replace("ORDER", whole.words) }] };
+    const whole = orderOf(scene);
+    const want = wish.replace("ORDER", whole.words);
+    const summary = `The customer would like to ${want.replace(/\bmy\b/g, "their").replace(/\bof mine\b/, "of theirs")}.`;
+    return {
+      wanted: [{ ...(wish.includes("ORDER") ? about(whole) : NOTHING), want }],
+      handover: write("transfer_to_human_agents", { summary }),
+    };
   },
 
   information(scene, database) {
-    const { userId, random } = scene;
-    const errand = random.pick(QUESTIONS)(scene, database);
+    const goal = scene.random.pick(QUESTIONS)(scene, database);
     // Short or round figures could be said by accident.
-    if (!errand || !/\d{4}|\d\d\.\d*[1-9]/.test(errand.output)) return null;
-    return { ...EMPTY, family: "information", userId, errands: [errand], outputs: [errand.output] };
+    if (!goal || !/\d{4}|\d\d\.\d*[1-9]/.test(goal.output)) return null;
+    return { wanted: [goal], outputs: [goal.output] };
   },
 };
 
-const EMPTY = { actions: [], forbidden: null, outputs: [] } as const;
-const PENDING = ["cancel", "address", "payment", "items"] as const;
-const DELIVERED = ["return", "exchange"] as const;
+const KINDS = (Object.keys(SINGLE) as Kind[]).filter((kind) => SINGLE[kind]);
 
-function single(
-  family: Exclude<Family, "several" | "refuse" | "transfer" | "information">,
-  scene: Scene,
-  status?: Order["status"],
-): Plan | null {
+function single(kind: Kind, scene: Scene): Draft | null {
+  const status = SINGLE[kind];
   if (status && scene.order.status !== status) return null;
-  if (family === "profile" && scene.order.order_id !== scene.user.orders[0]) return null;
-  const errand = build[family](scene);
-  return errand && { ...EMPTY, family, userId: scene.userId, errands: [errand], actions: [errand.action] };
+  if (!status && scene.order.order_id !== scene.user.orders[0]) return null;
+  const goal = build[kind](scene);
+  return goal && { wanted: [goal] };
 }
 
-/** Errands with one thing wrong; null where the order does not lend itself to it. */
-const FLAWS: readonly ((scene: Scene) => Errand | null)[] = [
+/** Goals with one thing wrong; null where the order does not lend itself to it. */
+const FLAWS: readonly ((scene: Scene) => Goal | null)[] = [
   (scene) => (["processed", "delivered"].includes(scene.order.status) ? build.cancel(scene) : null),
   (scene) => (["pending", "processed"].includes(scene.order.status) ? build.return(scene) : null),
   (scene) => (scene.order.status === "processed" ? build.address(scene) : null),
@@ -186,28 +203,18 @@ const STRANGE_LATER = [
   "extend the warranty of ORDER",
 ];
 
-/** Replays some of the actions on fresh data; null when one of them fails or breaks a rule. */
-function replay(actions: readonly Action[], database: Database): Store | null {
-  const store = new Store(database);
-  for (const action of actions) {
-    if (brokenRules(callOf(action), store).length > 0) return null;
-    try {
-      perform(action, store);
-    } catch {
-      return null;
-    }
-  }
-  return store;
-}
-
-function isProven({ userId, errands, actions }: Plan, { users }: Tables, database: Database): boolean {
-  if (errands.some(({ choices }) => choices.some((fits) => fits.length !== 1))) return false;
+/** A draft with its truth; null where there is not exactly one. */
+function prove(
+  draft: Draft & Pick<Plan, "family" | "userId" | "wording">,
+  { users }: Tables,
+  database: Database,
+): Plan | null {
   const known = ({ name, address }: User) => `${name.first_name} ${name.last_name} ${address.zip}`;
-  if (Object.values(users).filter((user) => known(user) === known(users[userId])).length !== 1) return false;
-  const end = replay(actions, database);
-  if (end === null) return false;
-  return actions.every((_, i) => {
-    const without = replay(actions.toSpliced(i, 1), database);
-    return without === null || !sameState(without, end);
-  });
+  if (Object.values(users).filter((user) => known(user) === known(users[draft.userId])).length !== 1) return null;
+  const plan: Plan = { actions: [], outputs: [], ...draft };
+  if (plan.wanted.every(({ readings }) => readings.length === 0)) return plan;
+  const ground: Ground = { domain: GROUND, database, customer: draft.userId };
+  const truth = truthOf(ground, draft.wanted);
+  if ("why" in truth || (draft.family === "fallback") !== truth.refused.length > 0) return null;
+  return { ...plan, actions: truth.actions, ...(truth.refused.length ? { forbidden: truth.refused[0] } : {}) };
 }

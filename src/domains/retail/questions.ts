@@ -1,72 +1,78 @@
 // What retail's customers ask without wanting a change. Answers are read with the tools, never made up.
 
-import type { Database } from "../../types.ts";
-import { at, type Dict, floatText, parse } from "../python.ts";
+import type { Database, WrittenCall } from "../../types.ts";
+import { type Goal, NOTHING } from "../goals.ts";
+import { at, type Dict, floatText, parse, type Value } from "../python.ts";
 import { Store } from "../store.ts";
-import { about, type Errand, NOTHING, type Scene, type Whole, wholeOrder } from "./errands.ts";
-import { perform } from "./tools.ts";
+import { callTool, readCall } from "../tool.ts";
+import { about, type Scene, write } from "./goals.ts";
+import { orderOf } from "./references.ts";
+import { tools } from "./tools.ts";
 
 /** Null where there is nothing to ask. `output`: what the agent has to say. */
-type Question = (scene: Scene, database: Database) => (Omit<Errand, "action"> & { output: string }) | null;
+type Question = (scene: Scene, database: Database) => (Goal & { readonly output: string }) | null;
 
 export const QUESTIONS: readonly Question[] = [
   function total(scene, database) {
-    const whole = wholeOrder(scene);
-    const order = look(database, "get_order_details", { order_id: scene.order.order_id });
-    return question(
-      `know how much I paid for ${whole.words}`,
-      (at(order, "payment_history") as Dict[])[0],
-      "amount",
-      scene,
-      whole,
-    );
+    const whole = orderOf(scene);
+    const order = look(database, write("get_order_details", { order_id: scene.order.order_id }));
+    const [payment] = at(order, "payment_history") as Dict[];
+    return { ...about(whole), want: `know how much I paid for ${whole.words}`, output: text(at(payment, "amount")) };
   },
   function tracking(scene, database) {
     if (scene.order.fulfillments.length === 0) return null;
-    const whole = wholeOrder(scene);
-    const order = look(database, "get_order_details", { order_id: scene.order.order_id });
-    const [tracking] = at((at(order, "fulfillments") as Dict[])[0], "tracking_id") as string[];
-    return question(`know the tracking number of ${whole.words}`, new Map([["id", tracking]]), "id", scene, whole);
+    const whole = orderOf(scene);
+    const order = look(database, write("get_order_details", { order_id: scene.order.order_id }));
+    const [number] = at((at(order, "fulfillments") as Dict[])[0], "tracking_id") as string[];
+    return { ...about(whole), want: `know the tracking number of ${whole.words}`, output: number };
   },
-  function balance(scene, database) {
-    const user = look(database, "get_user_details", { user_id: scene.userId });
-    const cards = [...(at(user, "payment_methods") as Map<string, Dict>).values()].filter((method) =>
-      method.has("balance"),
-    );
-    return cards.length === 1
-      ? question("know how much is left on my gift card", cards[0], "balance", scene, null)
-      : null;
+  function balance({ userId }, database) {
+    const user = look(database, write("get_user_details", { user_id: userId }));
+    const methods = [...(at(user, "payment_methods") as Map<string, Dict>).values()];
+    const cards = methods.filter((method) => method.has("balance"));
+    if (cards.length !== 1) return null;
+    return { ...NOTHING, want: "know how much is left on my gift card", output: text(at(cards[0], "balance")) };
   },
-  function price(scene, database) {
-    const item = scene.random.pick(scene.order.items);
-    const product = look(database, "get_product_details", { product_id: item.product_id });
-    const variants = [...(at(product, "variants") as Map<string, Dict>).values()];
-    const options = Object.entries(item.options).map(([option, value]) => `${option} ${value}`);
+  function price({ order, random }, database) {
+    const { product_id, name, options } = random.pick(order.items);
+    const product = write("get_product_details", { product_id });
+    const variants = [...(at(look(database, product), "variants") as Map<string, Dict>).values()];
     const fits = variants.filter((variant) =>
-      [...(at(variant, "options") as Dict)].every(([k, v]) => item.options[k] === v),
+      [...(at(variant, "options") as Dict)].every(([k, v]) => options[k] === v),
     );
-    const errand = question(
-      `know what the ${item.name} with ${options.join(", ")} costs`,
-      fits[0],
-      "price",
-      scene,
-      null,
-    );
+    if (fits.length !== 1) return null;
+    const words = Object.entries(options).map(([option, value]) => `${option} ${value}`);
     return {
-      ...errand,
-      choices: [fits.map((variant) => at(variant, "item_id") as string)],
-      products: [item.product_id],
+      ...NOTHING,
+      lookups: [write("list_all_product_types", {}), product],
+      want: `know what the ${name} with ${words.join(", ")} costs`,
+      output: text(at(fits[0], "price")),
+    };
+  },
+  function cheapest({ order, random }, database) {
+    const { product_id, name } = random.pick(order.items);
+    const product = write("get_product_details", { product_id });
+    const variants = [...(at(look(database, product), "variants") as Map<string, Dict>).values()];
+    const prices = variants.filter((variant) => at(variant, "available") === true).map((v) => Number(at(v, "price")));
+    if (prices.length === 0) return null;
+    return {
+      ...NOTHING,
+      lookups: [write("list_all_product_types", {}), product],
+      want: `know what the cheapest ${name} that you have in stock costs`,
+      output: text(Math.min(...prices)),
     };
   },
 ];
 
-function question(want: string, from: Dict, key: string, { order }: Scene, whole: Whole | null) {
-  const value = at(from, key);
-  const output = typeof value === "number" ? floatText(value) : String(value);
-  return { ...(whole ? about(order, whole) : NOTHING), want, output };
+function text(value: Value): string {
+  return typeof value === "number" ? floatText(value) : String(value);
 }
 
 /** What a look-up shows on fresh data. */
-function look(database: Database, name: string, args: { readonly [name: string]: string }): Dict {
-  return parse(perform({ name, arguments: args }, new Store(database))) as Dict;
+function look(database: Database, call: WrittenCall): Dict {
+  const tool = tools.find(({ name }) => name === call.name)!;
+  const { observation } = callTool(tool, new Store(database), readCall(READS, call).arguments);
+  return parse(observation) as Dict;
 }
+
+const READS = { parse: (json: string) => parse(json) };

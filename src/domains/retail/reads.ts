@@ -2,7 +2,7 @@
 // a wrong type shows the error that CPython would raise. Test: test/golden/tau-bench.test.ts
 
 import { ToolError } from "../../errors.ts";
-import { asKey, at, byCodePoint, calculate, type Dict, dumps, equals, lower, type Value } from "../python.ts";
+import { asKey, at, byCodePoint, type Dict, dumps, equals, lower, shared, type Value } from "../python.ts";
 import type { Store } from "../store.ts";
 
 /** One row of a table, for reading; throws "<what> not found". */
@@ -14,7 +14,7 @@ export function find(store: Store, table: "orders" | "products" | "users", id: V
 }
 
 export const reads = {
-  calculate: (_store: Store, expression: Value) => calculate(expression),
+  ...shared,
 
   find_user_id_by_email(store: Store, email: Value): string {
     for (const [id, user] of store.entries<Dict>("users")) if (lower(at(user, "email")) === lower(email)) return id;
@@ -44,7 +44,4 @@ export const reads = {
       ids.set(at(product, "name") as string, at(product, "product_id"));
     return dumps(new Map([...ids].sort(([a], [b]) => byCodePoint(a, b))));
   },
-
-  think: (_store: Store, _thought: Value) => "",
-  transfer_to_human_agents: (_store: Store, _summary: Value) => "Transfer successful",
 };

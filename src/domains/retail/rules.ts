@@ -13,18 +13,21 @@ const ORDER_STATUS: Readonly<Record<string, string>> = {
   return_delivered_order_items: "delivered",
   exchange_delivered_order_items: "delivered",
 };
+const FOREIGN = "it concerns another customer";
 const REASONS = ["no longer needed", "ordered by mistake"];
 
 /**
- * Every rule about the state that a write would break now; empty where it is allowed. Calls that are no writes, and those
- * whose order or user does not exist, break none: the tool itself answers them.
+ * Every rule about the state that a write asked for by this customer would break now; empty where it is allowed. Calls
+ * that are no writes, and those whose order or user does not exist, break none: the tool itself answers them.
  */
-export function brokenRules(call: Call<Dict>, store: Store): string[] {
+export function brokenRules(call: Call<Dict>, store: Store, customer?: string): string[] {
   const status = ORDER_STATUS[call.name];
-  const order = status && rowOf(store, "orders", call.arguments.get("order_id"));
-  if (!order) return [];
+  const order = status ? rowOf(store, "orders", call.arguments.get("order_id")) : undefined;
+  const owner = call.name === "modify_user_address" ? call.arguments.get("user_id") : order && at(order, "user_id");
   const broken: string[] = [];
   const rule = (holds: boolean, text: string) => void (holds || broken.push(text));
+  rule(!customer || !owner || owner === customer, FOREIGN);
+  if (!order) return broken;
   const argument = (name: string) => call.arguments.get(name) ?? null;
   const methods = at(rowOf(store, "users", at(order, "user_id"))!, "payment_methods") as Map<string, Dict>;
   const history = at(order, "payment_history") as Dict[];
@@ -90,10 +93,9 @@ export function violates(call: Call<Dict>, store: Store, transcript: readonly En
   if (user === null) return "the customer was not identified";
   const orderId = call.arguments.get("order_id");
   const order = rowOf(store, "orders", orderId);
-  const owner = call.name === "modify_user_address" ? call.arguments.get("user_id") : order && at(order, "user_id");
-  if (owner !== undefined && owner !== user) return "it concerns another customer";
+  const [broken] = brokenRules(call, store, user);
+  if (broken === FOREIGN) return broken;
   if (order && !called(transcript, "get_order_details", "order_id", orderId!)) return "the order was not looked at";
-  const [broken] = brokenRules(call, store);
   if (broken) return broken;
   return agreed(transcript) ? null : "the customer has not said yes to it";
 }

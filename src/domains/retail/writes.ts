@@ -131,18 +131,18 @@ export const writes = {
   },
 };
 
-function orderIn(store: Store, id: Value, status: string, otherwise: string): Dict {
+export function orderIn(store: Store, id: Value, status: string, otherwise: string): Dict {
   const order = find(store, "orders", id);
   if (at(order, "status") !== status) throw new ToolError(otherwise);
   return order;
 }
 
-function edit(store: Store, order: Dict): Dict {
+export function edit(store: Store, order: Dict): Dict {
   return store.edit<Dict>("orders", at(order, "order_id") as string);
 }
 
 /** A payment method of the customer who placed the order, with its id. */
-function methodIn(store: Store, order: Dict, id: Value): [id: string, method: Dict] {
+export function methodIn(store: Store, order: Dict, id: Value): [id: string, method: Dict] {
   const methods = at(store.get<Dict>("users", at(order, "user_id") as string)!, "payment_methods") as Dict;
   const key = asKey(id);
   const method = key === null ? undefined : methods.get(key);
@@ -150,11 +150,11 @@ function methodIn(store: Store, order: Dict, id: Value): [id: string, method: Di
   return [key, method as Dict];
 }
 
-function isShort(method: Dict, amount: Value): boolean {
+export function isShort(method: Dict, amount: Value): boolean {
   return at(method, "source") === "gift_card" && less(at(method, "balance"), amount);
 }
 
-function changeBalance(store: Store, order: Dict, methodId: string, amount: Value): void {
+export function changeBalance(store: Store, order: Dict, methodId: string, amount: Value): void {
   const methods = at(store.edit<Dict>("users", at(order, "user_id") as string), "payment_methods") as Dict;
   const method = at(methods, methodId) as Dict;
   method.set("balance", round2(add(at(method, "balance"), amount)));
@@ -189,7 +189,7 @@ function itemIn(order: Dict, id: Value): Dict {
   return list(order, "items").find((item) => equals(at(item, "item_id"), id))!;
 }
 
-function variantsOf(store: Store, item: Dict): Map<string, Dict> {
+export function variantsOf(store: Store, item: Dict): Map<string, Dict> {
   const product = store.get<Dict>("products", at(item, "product_id") as string)!;
   return at(product, "variants") as Map<string, Dict>;
 }
@@ -199,11 +199,11 @@ function zip(a: Value, b: Value): [Value, Value][] {
   return iterate(a).map((x, i) => [x, others[i]]);
 }
 
-function list(dict: Dict, key: string): Dict[] {
+export function list(dict: Dict, key: string): Dict[] {
   return at(dict, key) as Dict[];
 }
 
-function transaction(kind: "payment" | "refund", amount: Value, methodId: string): Dict {
+export function transaction(kind: "payment" | "refund", amount: Value, methodId: string): Dict {
   return new Map<string, Value>([
     ["transaction_type", kind],
     ["amount", amount],
@@ -211,6 +211,6 @@ function transaction(kind: "payment" | "refund", amount: Value, methodId: string
   ]);
 }
 
-function addressOf([address1, address2, city, state, country, zip]: readonly Value[]): Dict {
+export function addressOf([address1, address2, city, state, country, zip]: readonly Value[]): Dict {
   return new Map(Object.entries({ address1, address2, city, state, country, zip }));
 }
