@@ -151,7 +151,13 @@ export const optionGroups = {
   Customers: {
     user: option(choice("scripted", "llm"), "scripted", "", "who plays the customer", "ours"),
     disturbances: option(number(0, 1), 0, "share", "conversations that a scripted customer disturbs", "ours"),
-    userModel: option(text("the name of a model"), "none", "name", "model behind an API that plays the customer", "ours"),
+    userModel: option(
+      text("the name of a model"),
+      "none",
+      "name",
+      "model behind an API that plays the customer",
+      "ours",
+    ),
     userUrl: option(
       text("an http or https address"),
       "environment",
@@ -163,7 +169,13 @@ export const optionGroups = {
     userTemperature: option(number(0, 2), 1, "divisor of logits", "its sampling temperature", "ours"),
     userPrices: option(prices, "0,0", "dollars", "what a million tokens in and out cost, for --budget", "ours"),
     budget: option(number(0), 0, "dollars", "most that models behind an API may cost; 0 is no limit", "ours"),
-    cache: option(text("a folder"), "none", "folder", "keeps answers of models: the same question is asked once", "ours"),
+    cache: option(
+      text("a folder"),
+      "none",
+      "folder",
+      "keeps answers of models: the same question is asked once",
+      "ours",
+    ),
     apiTimeout: option(whole(1, 3600), 120, "seconds", "longest wait for one answer of such a model", "ours"),
     apiRetries: option(whole(0, 100), 4, "tries", "further tries where a server fails", "ours"),
   },

@@ -13,7 +13,17 @@ import { ruleJudge } from "./judge/rules.ts";
 import { chatAgent } from "./llm/agent.ts";
 import { metered } from "./llm/budget.ts";
 import type { OpenChat } from "./llm/client.ts";
-import { type Access, asksOutputs, openModel, openTasks, perform, type Played, type Prices, scripted, Table } from "./play.ts";
+import {
+  type Access,
+  asksOutputs,
+  openModel,
+  openTasks,
+  type Played,
+  type Prices,
+  perform,
+  scripted,
+  Table,
+} from "./play.ts";
 import { reward } from "./reward.ts";
 import { type Attempt, attempts, collect } from "./rollout/collect.ts";
 import type { Results } from "./run/results.ts";
@@ -187,10 +197,7 @@ async function playAll(
       outage = rollout.error ?? "";
       const tarl = spoiled ? null : await value(config, judge, rollout);
       const onlyWanted = writesOnlyTruth(domain, rollout);
-      const trial = trialOf(
-        { ...rollout, ...(bill && { bill }) },
-        { checkOutputs, onlyWanted, tarl, replays, decode },
-      );
+      const trial = trialOf({ ...rollout, ...(bill && { bill }) }, { checkOutputs, onlyWanted, tarl, replays, decode });
       results?.add(trial, rollout.transcript);
       return trial;
     }
@@ -219,22 +226,23 @@ function writesOnlyTruth(domain: Domain, { task, transcript }: Rollout): boolean
   if (wrote.length === 0) return true;
   const truth = task.actions.map((action) => readCall(domain, action));
   return wrote.every(
-    (entry) => entry.role === "tool" && truth.some(({ name, arguments: args }) => name === entry.call.name && equal(args, entry.call.arguments)),
+    (entry) =>
+      entry.role === "tool" &&
+      truth.some(({ name, arguments: args }) => name === entry.call.name && equal(args, entry.call.arguments)),
   );
 }
 
 /** Beside every score: what an agent gets on these tasks that says "Okay." until the customer leaves. */
-async function withInaction(
-  config: Config,
-  played: Played,
-  found: Evaluation,
-  { signal }: Watch,
-): Promise<Evaluation> {
+async function withInaction(config: Config, played: Played, found: Evaluation, { signal }: Watch): Promise<Evaluation> {
   if (signal?.aborted) return found;
   const idle = { ...config, trials: 1, user: "scripted", disturbances: 0 } as const;
   const table = { ...played, users: scripted(0) };
   const plan = attempts(heldOut(config, played), 1, config.evalSeed, "held-out");
   const { play } = scriptedOf(idle, table, "do-nothing");
-  const wins = await collect(plan, async (attempt) => (await play(attempt)).outcome.success as number, config.concurrent);
+  const wins = await collect(
+    plan,
+    async (attempt) => (await play(attempt)).outcome.success as number,
+    config.concurrent,
+  );
   return { ...found, inaction: wins.reduce((sum, win) => sum + win, 0) / wins.length };
 }

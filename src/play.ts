@@ -4,10 +4,12 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Config, familyNames } from "./config.ts";
+import { type Config, familyNames, readPrices } from "./config.ts";
 import { domain as findDomain } from "./domains/index.ts";
 import { blame, faulty, UsageError } from "./errors.ts";
 import type { Agent } from "./eval/evaluate.ts";
+import { metered } from "./llm/budget.ts";
+import { type ChatOptions, type OpenChat, openChat } from "./llm/client.ts";
 import { readConfig } from "./policy/checkpoint.ts";
 import { native } from "./policy/native.ts";
 import { openPolicy } from "./policy/policy.ts";
@@ -16,10 +18,14 @@ import { derive } from "./random.ts";
 import { type Attempt, checkPrompt, collect, converse, demonstrate, type Sandbox } from "./rollout/collect.ts";
 import { chatFormat } from "./rollout/format.ts";
 import { root } from "./root.ts";
+import { readDatabase } from "./sandbox/replay.ts";
 import { Session } from "./sandbox/session.ts";
 import type { SamplingSettings } from "./settings.ts";
-import { generated, mix, type TaskSource } from "./tasks/sampler.ts";
-import type { Domain, Format, Habits, Policy, Rollout } from "./types.ts";
+import { generated, listed, mix, type TaskSource } from "./tasks/sampler.ts";
+import { openSet, withSet } from "./tasks/set.ts";
+import type { Domain, Format, Habits, Policy, Rollout, User } from "./types.ts";
+import { userFaults } from "./user/faults.ts";
+import { LlmUser } from "./user/llm.ts";
 import { ScriptedUser } from "./user/scripted.ts";
 
 export type Conversing = Pick<
@@ -80,11 +86,12 @@ export async function openTasks(config: Config, access?: Access): Promise<Played
 /** A set's own tasks, on its domain as it wants it. */
 async function openListed(config: Config): Promise<Pick<Played, "domain" | "tasks">> {
   const set = openSet(config.tasks);
-  const base = await findDomain(config.domain, config.profile, set.overlay.data);
-  const domain = withSet(base, set);
-  const { profile } = set.manifest;
-  if (profile !== undefined && profile !== domain.profile)
-    throw new UsageError(`--profile ${domain.profile}: ${config.tasks} is a set for ${profile}`);
+  const { data } = set.overlay;
+  const domain = withSet(await findDomain(config.domain, config.profile), set);
+  if (data !== undefined) {
+    const database = readDatabase(domain, data);
+    Object.assign(domain, { database: () => database });
+  }
   return { domain, tasks: listed(config.tasks, set.splits, familyNames(config)) };
 }
 
@@ -104,8 +111,8 @@ export interface Users {
 export function scripted(disturbances: number): Users {
   return {
     customer: (domain, { task, seed }) => {
-      const user = new ScriptedUser(domain, task, derive(seed, "user"), { disturbances });
-      return { user, told: () => (user.disturbed.length ? { disturbed: [...user.disturbed] } : {}) };
+      const user = new ScriptedUser(domain, task, derive(seed, "user"));
+      return { user, told: () => ({}) };
     },
     chat: null,
   };
@@ -142,7 +149,8 @@ export function openModel(
   if (apiKey === undefined && access.baseURL === undefined)
     throw new UsageError(`${option}: expected a key in OPENAI_API_KEY, or a server of your own in OPENAI_BASE_URL`);
   const priced = own.prices && own.prices.input + own.prices.output > 0;
-  if (budget > 0 && !priced) throw new UsageError(`--budget ${budget} with ${option}: expected the prices of its tokens`);
+  if (budget > 0 && !priced)
+    throw new UsageError(`--budget ${budget} with ${option}: expected the prices of its tokens`);
   return blame(option, () =>
     openChat({
       ...own,
@@ -185,7 +193,7 @@ export class Table implements Played {
       throw new UsageError(`${model}: the tokenizer has ${tokenizer.size} ids, the policy ${vocabSize}`);
     if (config.contextTokens > maxPositions)
       throw new UsageError(`--context-tokens ${config.contextTokens}: ${model} reads at most ${maxPositions}`);
-    checkPrompt(await onePrompt(played, format, config), config);
+    checkPrompt(onePrompt(played, format), config);
     const vocabLimit = tokenizer.size; // rows of the embedding beyond the tokenizer are padding
     const role = { role: "policy", fresh: checkpoint === null } as const;
     const policy = await openPolicy({ ...engineOf(config), model, vocabLimit, ...role });
@@ -218,9 +226,10 @@ export class Table implements Played {
   decode = (ids: ArrayLike<number>): string => this.format.decode(ids);
 }
 
-/** A prompt to look at: where one is too long, every conversation breaks off. Without the customer's first words. */
-function onePrompt({ domain }: Played, format: Format): number[] {
-  return format.prompt(domain.policy, domain.toolsInPrompt ? domain.tools : [], "");
+/** A prompt to look at: where one is too long, every conversation breaks off. */
+function onePrompt({ domain, tasks }: Played, format: Format): number[] {
+  const [task] = tasks.heldOut(1, "prompt");
+  return format.prompt(domain.policy, domain.toolsInPrompt ? domain.tools : [], task.scenario.opening);
 }
 
 /** The policy that a run started from, for the KL to it. */
@@ -239,7 +248,8 @@ export async function demonstrateAs(
 ): Promise<Rollout> {
   const agent = domain.expert?.(attempt.task, habits, derive(attempt.seed, "expert"));
   if (!agent) throw new UsageError(`the domain ${domain.name} has no scripted expert`);
-  const shown = await demonstrate(attempt, sandboxFor(domain, attempt, limits), agent, format, limits);
+  const { user } = scripted(0).customer(domain, attempt);
+  const shown = await demonstrate(attempt, sandboxFor(domain, attempt, user, limits), agent, format, limits);
   if (faulty(shown.ending))
     throw new Error(`the demonstration of ${attempt.task.id} failed: ${shown.error ?? shown.ending}`);
   return shown;

@@ -217,6 +217,19 @@ export interface Reply {
   readonly ending: Ending | null;
 }
 
+/** A recorded conversation to learn from: whose it was and what was right is not known, only what was said. */
+export interface Dialogue {
+  /** Unique in its set. */
+  readonly id: string;
+  readonly system: string;
+  readonly tools: readonly ToolSchema[];
+  /** The customer begins; an agent's calls are followed by their results, its words by the customer's. */
+  readonly turns: readonly (
+    | { readonly role: "user" | "tool"; readonly text: string }
+    | { readonly role: "agent"; readonly text: string; readonly calls: readonly WrittenCall[] }
+  )[];
+}
+
 /** How conversations are written as tokens. Environment text is encoded without any added token of its own. */
 export interface Format {
   /** The end-of-turn token first. */

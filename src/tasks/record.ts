@@ -16,7 +16,8 @@ export function attempt<T>(place: string, read: () => T): T {
     return read();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new UsageError(`${place}: ${code === "ENOENT" ? "no such file" : message}`);
+    const said = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "a folder, expected a file" : message;
+    throw new UsageError(`${place}: ${said}`);
   }
 }
 

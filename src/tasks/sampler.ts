@@ -115,3 +115,49 @@ export function generated(domain: Domain, families: Mix, databases: number): Tas
     heldOut: (count, ...seeds) => sampleTasks(domain, families, HELD_OUT, count, "held-out", ...seeds),
   };
 }
+
+/** Splits that are trained on and measured on, the first that a set has; a set of one split is for both. */
+const TRAIN = ["train"];
+const MEASURED = ["held-out", "test", "dev"];
+
+/** The tasks of a set named `path`. `names`: the families to take, empty for all. */
+export function listed(
+  path: string,
+  splits: ReadonlyMap<string, readonly Task[]>,
+  names: readonly string[],
+): TaskSource {
+  const has = [...new Set([...splits.values()].flatMap((tasks) => tasks.map(({ family }) => family)))];
+  for (const name of names)
+    if (!has.includes(name)) throw new UsageError(`--families ${name}: ${path} has ${has.join(", ")}`);
+  const split = (kind: string, wanted: readonly string[], other: readonly string[]) => {
+    const lone = splits.size === 1 && !other.includes([...splits.keys()][0]) ? [...splits.keys()] : [];
+    const found = [...wanted, ...lone].find((name) => splits.has(name));
+    if (!found) throw new UsageError(`--tasks ${path}: has no tasks ${kind}, only ${[...splits.keys()].join(", ")}`);
+    return splits.get(found)!.filter(({ family }) => names.length === 0 || names.includes(family));
+  };
+  return {
+    train: (count, seed, step) => walk(path, split("to train on", TRAIN, MEASURED), count, seed, Number(step)),
+    heldOut: (count) => split("to measure on", MEASURED, TRAIN).slice(0, count),
+  };
+}
+
+/**
+ * The tasks of update `step` on a walk through all of them in a shuffled order, then in the next one. Where an update
+ * takes the rest of one order and the beginning of the next, the beginning leaves out what is in that rest.
+ */
+function walk(path: string, tasks: readonly Task[], count: number, seed: number | string, step: number): Task[] {
+  if (count > tasks.length)
+    throw new UsageError(`--tasks-per-step ${count}: ${path} has ${tasks.length} tasks to train on`);
+  const drawn: Task[] = [];
+  let order: Task[] = [];
+  const from = step * count;
+  for (let round = 0, start = 0; drawn.length < count; round++, start += tasks.length) {
+    const taken = (start % count) as number;
+    const rest = new Set(taken ? order.slice(-taken) : []);
+    const next = new Random("walk", seed, round).shuffle([...tasks]);
+    const first = next.filter((task) => !rest.has(task)).slice(0, taken ? count - taken : 0);
+    order = [...first, ...next.filter((task) => !first.includes(task))];
+    drawn.push(...order.slice(Math.max(from - start, 0), Math.max(from + count - start, 0)));
+  }
+  return drawn;
+}

@@ -8,14 +8,14 @@ import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { dumps, parse } from "../domains/python.ts";
 import { UsageError } from "../errors.ts";
-import type { Domain, Json, Scenario, Style, Task, ToolSchema } from "../types.ts";
+import type { Dialogue, Domain, Json, Scenario, Style, Task, ToolSchema } from "../types.ts";
 import { attempt, check, dict, jsonLines, plain, readText, written } from "./record.ts";
 
 const MANIFEST = "manifest.json";
 /** File names stay inside of the folder. */
 const NAME = /^[A-Za-z0-9_][\w.-]*$/;
 
-const call = z.strictObject({
+export const writtenCall = z.strictObject({
   name: z.string().min(1),
   arguments: dict.transform(dumps),
 });
@@ -39,10 +39,10 @@ const task = z.strictObject({
   database: z.int().min(0),
   instruction: z.string(),
   scenario,
-  actions: z.array(call),
+  actions: z.array(writtenCall),
   outputs: z.array(z.string()),
-  lookups: z.array(call).optional(),
-  forbidden: z.strictObject({ action: call, rule: z.string().min(1) }).optional(),
+  lookups: z.array(writtenCall).optional(),
+  forbidden: z.strictObject({ action: writtenCall, rule: z.string().min(1) }).optional(),
 } satisfies Record<keyof Task, z.ZodType>);
 
 export const toolSchema = z.strictObject({
@@ -57,7 +57,8 @@ const fileName = z.string().regex(NAME, "expected a plain file name");
 const manifest = z.strictObject({
   /** What the lines of the splits are. */
   kind: z.enum(["tasks", "dialogues"]),
-  domain: z.string().min(1),
+  /** Missing where dialogues are of no one domain. */
+  domain: z.string().min(1).optional(),
   /** The profile of the domain that the set is meant for. */
   profile: z.string().min(1).optional(),
   /** What made it: "tau-bench", "apigen", "synthesize" ... */
@@ -90,13 +91,14 @@ export interface Overlay {
 export interface TaskSet {
   /** As it was named. */
   readonly path: string;
-  readonly manifest: Manifest;
+  readonly manifest: Manifest & { readonly domain: string };
   readonly splits: ReadonlyMap<string, readonly Task[]>;
   readonly overlay: Overlay;
 }
 
 /** What `writeSet` makes a folder of; counts and hashes are its own business. */
-export interface Draft<Line> extends Omit<Manifest, "splits" | "files" | "policy" | "tools"> {
+export interface Draft<Line extends Task | Dialogue = Task | Dialogue>
+  extends Omit<Manifest, "splits" | "files" | "policy" | "tools"> {
   readonly splits: Readonly<Record<string, readonly Line[]>>;
   /** The texts themselves. */
   readonly policy?: string;
@@ -108,9 +110,11 @@ export function openSet(path: string): TaskSet {
   if (!existsSync(path)) throw new UsageError(`${path}: no such task set`);
   if (!statSync(path).isDirectory()) return openFile(path);
   const folder = openFolder(path, "tasks");
-  const { manifest } = folder;
+  const { domain } = folder.manifest;
+  if (domain === undefined) throw new UsageError(`${join(path, MANIFEST)}: domain: missing, expected the tasks' own`);
+  const manifest = { ...folder.manifest, domain };
   const seen = new Map<string, string>();
-  const splits = folder.splits((value, place) => readTask(value, place, manifest.domain, seen));
+  const splits = folder.splits((value, place) => readTask(value, place, domain, seen));
   return { path, manifest, splits, overlay: overlayOf(folder) };
 }
 
@@ -151,7 +155,7 @@ function toolsWith(domain: Domain, schemas: readonly ToolSchema[], path: string)
 }
 
 /** Writes a set; `dir` has to be new or empty, and appears with everything in it or not at all. */
-export function writeSet<Line extends { readonly family?: string }>(dir: string, draft: Draft<Line>): Manifest {
+export function writeSet(dir: string, draft: Draft): Manifest {
   if (existsSync(dir) && !(statSync(dir).isDirectory() && readdirSync(dir).length === 0))
     throw new UsageError(`${dir}: exists already; expected a new or empty folder`);
   const { policy, tools, splits, ...rest } = draft;
@@ -185,10 +189,10 @@ export function writeSet<Line extends { readonly family?: string }>(dir: string,
   return made;
 }
 
-/** How many lines each family has, where lines have one. */
-function tally(lines: readonly { readonly family?: string }[]): { families?: Record<string, number> } {
+/** How many tasks each family has. */
+function tally(lines: readonly (Task | Dialogue)[]): { families?: Record<string, number> } {
   const families = new Map<string, number>();
-  for (const { family } of lines) if (family !== undefined) families.set(family, (families.get(family) ?? 0) + 1);
+  for (const line of lines) if ("family" in line) families.set(line.family, (families.get(line.family) ?? 0) + 1);
   return families.size ? { families: Object.fromEntries(families) } : {};
 }
 
@@ -255,7 +259,7 @@ function openFile(path: string): TaskSet {
   const name = basename(path);
   const split = name.replace(/\.jsonl$/, "");
   const splits = { [split]: { count: tasks.length, ...tally(tasks) } };
-  const made: Manifest = { kind: "tasks", domain, source: "file", splits, files: { [name]: sha256(text) } };
+  const made = { kind: "tasks", domain, source: "file", splits, files: { [name]: sha256(text) } } as const;
   return { path, manifest: made, splits: new Map([[split, tasks]]), overlay: {} };
 }
 

@@ -51,6 +51,8 @@ const doors: { readonly [name: string]: RegExp } = {
   yargs: /^cli\//,
   zod: /^(config|recipe)\.ts$|^tasks\//,
   openai: /^llm\/client\.ts$/,
+  hyparquet: /^tasks\/rows\.ts$/,
+  "hyparquet-compressors": /^tasks\/rows\.ts$/,
   "@huggingface/tokenizers": /^policy\/tokenizer\.ts$/,
 };
 

@@ -1,14 +1,24 @@
-// `tarl tasks list`: draws tasks as training or evaluation would.
+// `tarl tasks list`: draws tasks as training or evaluation would, or lists those of a set in their order.
 
 import type { Argv, CommandModule } from "yargs";
-import type { Config } from "../../config.ts";
+import { type Config, flagName } from "../../config.ts";
 import { blame, UsageError } from "../../errors.ts";
-import { openTasks } from "../../play.ts";
 import type { TaskSource } from "../../tasks/sampler.ts";
+import { openSet, tasksOf } from "../../tasks/set.ts";
 import type { Task } from "../../types.ts";
-import { addOptions, addSources, configOf, described, jsonOption, type Sources, wholeNumber } from "../options.ts";
+import {
+  addOptions,
+  addSources,
+  configOf,
+  described,
+  jsonOption,
+  type Sources,
+  typedOptions,
+  wholeNumber,
+} from "../options.ts";
 
 interface Options extends Sources {
+  readonly tasks: string | undefined;
   readonly split: string | undefined;
   readonly count: string | undefined;
   readonly json: boolean | undefined;
@@ -22,20 +32,41 @@ export default {
   describe: "Draw tasks over families and databases",
   builder: (yargs: Argv) =>
     addOptions(addSources(yargs), KEYS)
-      .option("split", described("which databases they are played on", "train|held-out", "train"))
+      .option("tasks", described("a task set to list instead", "folder or .jsonl", "none"))
+      .option(
+        "split",
+        described("which databases they are played on; of a set, its split", "train|held-out", "train; all"),
+      )
       .option("count", described("how many", "tasks", "10"))
       .option("json", jsonOption) as unknown as Argv<Options>,
   handler: async (argv) => {
-    const config = configOf(argv, KEYS);
-    const { tasks } = await openTasks(config);
     const count = wholeNumber("count", argv.count ?? "10", 1);
-    const draw = drawOf(argv.split ?? "train", config, tasks);
-    for (const task of blame(`--count ${count}`, () => draw(count)))
+    const tasks = argv.tasks === undefined ? await drawn(argv, count) : listed(argv.tasks, argv, count);
+    for (const task of tasks)
       process.stdout.write(
-        argv.json ? `${JSON.stringify(task)}\n` : `${task.id.padEnd(30)} ${task.scenario.opening}\n`,
+        argv.json ? `${JSON.stringify(task)}\n` : `${task.id.padEnd(30)} ${oneLine(task.scenario.opening)}\n`,
       );
   },
 } satisfies CommandModule<object, Options>;
+
+async function drawn(argv: Options, count: number): Promise<Task[]> {
+  const { openTasks } = await import("../../play.ts");
+  const config = configOf(argv, KEYS);
+  const { tasks } = await openTasks(config);
+  const draw = drawOf(argv.split ?? "train", config, tasks);
+  return blame(`--count ${count}`, () => draw(count));
+}
+
+function listed(path: string, argv: Options, count: number): readonly Task[] {
+  const [typed] = Object.keys(typedOptions(argv));
+  if (typed)
+    throw new UsageError(`--tasks ${path} with ${flagName(typed)}: a set is listed as it is, leave one of them out`);
+  return tasksOf(openSet(path), argv.split).slice(0, count);
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, " ");
+}
 
 /** The tasks of a run's first update, or of its evaluations. */
 function drawOf(split: string, { seed, evalSeed }: Config, tasks: TaskSource): (count: number) => Task[] {

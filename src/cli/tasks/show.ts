@@ -1,13 +1,15 @@
-// `tarl tasks show`: prints one task, as a reader or as JSON.
+// `tarl tasks show`: prints one task, of a domain or of a set, as a reader or as JSON.
 
 import type { Argv, CommandModule } from "yargs";
 import { domainNames, domain as findDomain } from "../../domains/index.ts";
 import { UsageError } from "../../errors.ts";
+import { openSet, tasksOf } from "../../tasks/set.ts";
 import type { Task } from "../../types.ts";
-import { jsonOption } from "../options.ts";
+import { described, jsonOption } from "../options.ts";
 
 interface Options {
   readonly id: string;
+  readonly tasks: string | undefined;
   readonly json: boolean | undefined;
 }
 
@@ -16,13 +18,25 @@ export default {
   describe: "Print one task, by the id that list printed",
   builder: (yargs: Argv) =>
     yargs
-      .positional("id", { type: "string", demandOption: true, describe: "domain/database/family/index" })
+      .positional("id", {
+        type: "string",
+        demandOption: true,
+        describe: "domain/database/family/index, or an id of the set",
+      })
+      .option("tasks", described("the task set that it is in", "folder or .jsonl", "none"))
       .option("json", jsonOption) as unknown as Argv<Options>,
-  handler: async ({ id, json }) => {
-    const task = await findTask(id);
+  handler: async ({ id, tasks, json }) => {
+    const task = tasks === undefined ? await findTask(id) : findInSet(id, tasks);
     process.stdout.write(`${json ? JSON.stringify(task) : describe(task)}\n`);
   },
 } satisfies CommandModule<object, Options>;
+
+function findInSet(id: string, path: string): Task {
+  const tasks = tasksOf(openSet(path));
+  const task = tasks.find((task) => task.id === id);
+  if (!task) throw new UsageError(`${id}: no such task in ${path}; expected an id as "tasks list --tasks" prints it`);
+  return task;
+}
 
 async function findTask(id: string): Promise<Task> {
   const [name, database, family, index] = id.split("/");
