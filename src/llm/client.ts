@@ -66,19 +66,20 @@ interface Failure {
 }
 
 export function openChat(options: ChatOptions): OpenChat {
-  const { model, apiKey, seed, timeoutMs = 120_000, retries = 4, backoffMs = 500, concurrency = 8 } = options;
+  const { model, seed, timeoutMs = 120_000, retries = 4, backoffMs = 500, concurrency = 8 } = options;
   if (model === "") throw new UsageError("the model of an API has no name");
   checkRange("timeout", timeoutMs, 1, MAX_TIMEOUT_MS);
   checkRange("retries", retries, 0, 100);
   checkRange("concurrency", concurrency, 1, 10_000);
   const baseURL = checkURL(options.baseURL);
+  const apiKey = checkKey(options.apiKey);
   const ledger = new Ledger(options.budget, options.prices);
   const cache = options.cacheDir === undefined ? null : new AnswerCache(options.cacheDir);
   const takeTurn = turnstile(concurrency);
-  // Everything that the package would otherwise read from the environment is named here.
+  // Named here is what the package would otherwise read from the environment; of it only OPENAI_CUSTOM_HEADERS is left.
   const client = new OpenAI({
     baseURL,
-    apiKey: apiKey || "none",
+    apiKey,
     adminAPIKey: null,
     organization: null,
     project: null,
@@ -88,7 +89,7 @@ export function openChat(options: ChatOptions): OpenChat {
     timeout: 2 * MAX_TIMEOUT_MS, // ours covers the body, too
     fetch: fetchWhole,
   });
-  const hide = (text: string) => (apiKey && apiKey.length >= 8 ? text.replaceAll(apiKey, "[key]") : text);
+  const hide = (text: string) => (apiKey.length >= 8 ? text.replaceAll(apiKey, "[key]") : text);
   let refused: ChatError | null = null;
 
   async function exchange(body: Body, outer: AbortSignal): Promise<Answer | Failure> {
@@ -121,6 +122,7 @@ export function openChat(options: ChatOptions): OpenChat {
   async function ask(body: Body, label: string | undefined, signal: AbortSignal): Promise<Answer> {
     for (let tries = 1; ; tries++) {
       if (refused) throw refused;
+      if (signal.aborted) throw new ChatError("aborted", `${model}: aborted between two tries`);
       ledger.begin(tries > 1);
       const answer = await exchange(body, signal);
       if ("said" in answer) return answer;
@@ -273,6 +275,14 @@ function checkURL(text: string): string {
       `base URL ${text.replace(/\/\/[^/]*@/, "//...@").replace(/\?.*/s, "?...")}: expected http(s)://host/path, nothing more`,
     );
   return text.replace(/\/+$/, "");
+}
+
+/** What a header can hold; a line break at its end is a file's or a shell's. */
+function checkKey(key = ""): string {
+  const trimmed = key.trim() || "none";
+  if (!/^[\x21-\x7e]+$/.test(trimmed))
+    throw new UsageError("API key: expected ASCII letters, digits and signs, no spaces");
+  return trimmed;
 }
 
 function checkRange(name: string, value: number, least: number, most: number): void {

@@ -113,6 +113,15 @@ test("a question and its answer, as they go over the wire", () =>
     },
   ));
 
+test("a key may end in a line break, or be missing", () =>
+  against([], async (open, { seen }) => {
+    for (const apiKey of [`${key}\n`, "", undefined]) await open({ apiKey }).complete(hello);
+    assert.equal(
+      seen.map(({ key }) => key),
+      [`Bearer ${key}`, "Bearer none", "Bearer none"],
+    );
+  }));
+
 test("fields that are not given are not sent, and null takes one out", () =>
   against([], async (open, { seen }) => {
     await open().complete(hello);
@@ -242,7 +251,7 @@ test("an abort ends requests, waits and queues at once", async () => {
     [{ do: "stall-body" }],
     [{ do: "status", status: 429, headers: { "retry-after": "30" } }],
   ] as const)
-    await against(script, async (open) => {
+    await against(script, async (open, server) => {
       const chat = open({ timeoutMs: 60_000, concurrency: 1 });
       const stop = new AbortController();
       const asked = [1, 2].map(() => refusal(chat.complete(hello, { signal: stop.signal })));
@@ -255,6 +264,7 @@ test("an abort ends requests, waits and queues at once", async () => {
       assert.ok(Date.now() - start < 1000);
       assert.is((await refusal(chat.complete(hello, { signal: stop.signal }))).kind, "aborted");
       assert.is((await chat.complete(hello)).text, "Fine.", "the place is free again");
+      assert.is(chat.counts().calls, server.seen.length, "what was never sent is not counted");
     });
 });
 
@@ -504,6 +514,8 @@ test("bad options are one clear line", () => {
     [{ baseURL: "ftp://x" }, /^base URL ftp:\/\/x: expected/],
     [{ baseURL: `http://me:${key}@host/v1` }, /^base URL http:\/\/\.\.\.@host\/v1: expected/],
     [{ baseURL: `http://host/v1?key=${key}` }, /^base URL http:\/\/host\/v1\?\.\.\.: expected/],
+    [{ apiKey: `${key} ${key}` }, /^API key: expected ASCII/],
+    [{ apiKey: `${key}\u2026` }, /^API key: expected ASCII/],
     [{ model: "" }, /model/],
     [{ timeoutMs: 0 }, /^timeout 0: expected a whole number from 1/],
     [{ retries: -1 }, /^retries -1/],
