@@ -3,11 +3,19 @@
 // conversation only its `Trial` is kept. What a server spoils is played again, and then left out: no outage is a zero.
 // Test: test/unit/measure.test.ts
 
-import type { Config } from "./config.ts";
+import { type Config, readPrices } from "./config.ts";
 import { equal } from "./domains/store.ts";
 import { readCall } from "./domains/tool.ts";
 import { blame, faulty, UsageError } from "./errors.ts";
-import { addBills, agents, type Evaluation, evaluation, type Setting } from "./eval/evaluate.ts";
+import {
+  addBills,
+  addRequests,
+  agents,
+  type Evaluation,
+  evaluation,
+  type Requests,
+  type Setting,
+} from "./eval/evaluate.ts";
 import { type Trial, trialOf } from "./eval/trial.ts";
 import { ruleJudge } from "./judge/rules.ts";
 import { chatAgent } from "./llm/agent.ts";
@@ -43,6 +51,12 @@ export interface Measured extends Pick<Setting, "agent" | "model" | "sampling"> 
   readonly chat?: OpenChat;
 }
 
+/** What reaches a model behind an API that plays the agent; prices as --user-prices writes them. */
+export interface AgentAccess extends Access {
+  readonly agentURL?: string;
+  readonly agentPrices?: string;
+}
+
 /** Who looks on. */
 export interface Watch {
   readonly finished?: (done: number, count: number) => void;
@@ -61,20 +75,16 @@ export async function measure(
 ): Promise<Evaluation> {
   const tasks = heldOut(config, played);
   const plan = attempts(tasks, config.trials, config.evalSeed, "held-out");
-  const { trials, stopped } = await playAll(plan, config, played, judge, measured, watch);
-  return evaluation(trials, {
-    setting: settingOf(config, played, measured),
-    tasks: tasks.length,
-    trials: config.trials,
-    ...(stopped !== null && { stopped }),
-  });
+  const { trials, ...came } = await playAll(plan, config, played, judge, measured, watch);
+  const setting = settingOf(config, played, measured);
+  return evaluation(trials, { setting, tasks: tasks.length, trials: config.trials, ...came });
 }
 
 /** A measurement by itself, of one of `agents` or of "openai:<model>", with the score of doing nothing beside it. */
 export async function measureAgent(
   config: Config,
   name: string,
-  { access, ...watch }: Watch & { readonly access?: Access & { readonly prices?: Prices } } = {},
+  { access, ...watch }: Watch & { readonly access?: AgentAccess } = {},
 ): Promise<Evaluation> {
   if (name === "policy") {
     const table = await Table.open(config, null, access);
@@ -121,19 +131,23 @@ function modelOf(
   config: Config,
   played: Played,
   name: string,
-  access: (Access & { readonly prices?: Prices }) | undefined,
+  { agentURL, agentPrices = "0,0", ...access }: AgentAccess = {},
   signal?: AbortSignal,
 ): Measured {
   const { temperature, maxTokens } = evalSampling(config);
   const model = name.slice("openai:".length);
-  const chat = openModel(`--agent ${name}`, { model, temperature, maxTokens, prices: access?.prices }, config, access);
+  const own = { model, temperature, maxTokens, prices: readPrices(agentPrices) };
+  const chat = openModel(`--agent ${name}`, own, config, {
+    ...access,
+    ...(agentURL !== undefined && { baseURL: agentURL }),
+  });
   return {
     agent: name,
     sampling: { temperature, maxTokens },
     play: async (attempt) => {
-      const own = metered(chat);
-      const rollout = await perform(played, attempt, chatAgent(own, played.domain, attempt.seed, signal), config);
-      const bill = rollout.bill ? addBills(own.bill(), rollout.bill) : own.bill();
+      const meter = metered(chat);
+      const rollout = await perform(played, attempt, chatAgent(meter, played.domain, attempt.seed, signal), config);
+      const bill = rollout.bill ? addBills(meter.bill(), rollout.bill) : meter.bill();
       return { ...rollout, bill, ...(signal?.aborted && rollout.ending === "error" && { ending: "aborted" as const }) };
     },
     decode: () => "",
@@ -171,14 +185,18 @@ async function playAll(
   judge: Judge,
   { play, decode, chat }: Measured,
   { finished, signal, results }: Watch,
-): Promise<{ trials: Trial[]; stopped: string | null }> {
+): Promise<{ trials: Trial[]; stopped?: string; requests?: Requests }> {
   const chats = [users.chat, chat].flatMap((each) => each ?? []);
+  const known = plan.map(({ task, sample }) => results?.find(task.id, sample));
+  const open = plan.filter((_, i) => !known[i]);
+  const earlier = known.reduce((sum, trial) => sum + (trial?.bill?.dollars ?? 0), 0);
+  const requests = requestsOf(chats, results);
   let outages = 0;
   let outage = "";
   const stopped = (): string | null => {
     if (signal?.aborted) return "interrupted";
     for (const each of chats) if (each.stopped()) return each.stopped()!.message;
-    const spent = chats.reduce((sum, each) => sum + each.counts().dollars, 0);
+    const spent = chats.reduce((sum, each) => sum + each.counts().dollars, earlier);
     if (config.budget > 0 && spent >= config.budget) return `the budget of ${config.budget} dollars is spent`;
     return outages < OUTAGES ? null : `${OUTAGES} conversations in a row were spoiled, the last one: ${outage}`;
   };
@@ -198,20 +216,41 @@ async function playAll(
       const tarl = spoiled ? null : await value(config, judge, rollout);
       const onlyWanted = writesOnlyTruth(domain, rollout);
       const trial = trialOf({ ...rollout, ...(bill && { bill }) }, { checkOutputs, onlyWanted, tarl, replays, decode });
-      results?.add(trial, rollout.transcript);
+      results?.add(trial, rollout.transcript, requests?.());
       return trial;
     }
   };
 
-  const known = plan.map(({ task, sample }) => results?.find(task.id, sample));
-  const open = plan.filter((_, i) => !known[i]);
   const count = plan.length;
   const done = count - open.length;
   const trials = await collect(open, playOne, config.concurrent, (_, more) => finished?.(done + more, count));
-  const next = trials.values();
-  const all = known.map((trial) => trial ?? next.next().value).filter((trial) => trial != null);
   results?.sort(plan.map(({ task, sample }) => ({ task: task.id, trial: sample })));
-  return { trials: all, stopped: all.length < count ? stopped() : null };
+  const next = trials.values();
+  const all = known.flatMap((trial) => trial ?? next.next().value ?? []);
+  const why = all.length < count ? stopped() : null;
+  return { trials: all, ...(why !== null && { stopped: why }), ...(requests && { requests: requests() }) };
+}
+
+/** Counts of this measurement and of what earlier processes did for it; null where no model is asked. */
+function requestsOf(chats: readonly OpenChat[], results: Results | undefined): (() => Requests) | null {
+  if (chats.length === 0) return null;
+  const all = () => chats.map((chat): Requests => chat.counts()).reduce(addRequests);
+  const before = all();
+  return () => {
+    const now = addRequests(all(), results?.requests ?? { calls: 0, retries: 0, cached: 0, failures: {} });
+    return subtract(now, before);
+  };
+}
+
+function subtract(now: Requests, before: Requests): Requests {
+  const { calls, retries, cached, failures } = before;
+  const less = Object.entries(now.failures).map(([kind, times]) => [kind, times - (failures[kind] ?? 0)] as const);
+  return {
+    calls: now.calls - calls,
+    retries: now.retries - retries,
+    cached: now.cached - cached,
+    failures: Object.fromEntries(less.filter(([, times]) => times > 0)),
+  };
 }
 
 /** TARL reward, null where the judge abstained. */

@@ -54,16 +54,10 @@ export function engineOf({ model, device, dtype, threads }: Pick<Config, "model"
   return { model: modelPath(model), device, dtype, threads };
 }
 
-/** What reaches models behind an API, as the environment has it. */
+/** What reaches models behind an API: key and server, as the environment has them. */
 export interface Access {
   readonly apiKey?: string;
   readonly baseURL?: string;
-}
-
-/** Dollars for a million tokens. */
-export interface Prices {
-  readonly input: number;
-  readonly output: number;
 }
 
 /** What a config plays: the domain, where its tasks come from, and who its customers are. */

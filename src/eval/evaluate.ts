@@ -36,6 +36,28 @@ export interface Setting {
   readonly turns: number;
 }
 
+/** Requests to models behind an API. */
+export interface Requests {
+  /** Sent, repeated ones included. */
+  readonly calls: number;
+  readonly retries: number;
+  /** Answers that the cache gave instead. */
+  readonly cached: number;
+  /** Failed ones, by kind. */
+  readonly failures: { readonly [kind: string]: number };
+}
+
+export function addRequests(one: Requests, other: Requests): Requests {
+  const failures = { ...one.failures };
+  for (const [kind, times] of Object.entries(other.failures)) failures[kind] = (failures[kind] ?? 0) + times;
+  return {
+    calls: one.calls + other.calls,
+    retries: one.retries + other.retries,
+    cached: one.cached + other.cached,
+    failures,
+  };
+}
+
 /** What one evaluation found. The same tasks and seeds before and after, so that two of them can be paired by task. */
 export interface Evaluation extends PassTable {
   readonly setting: Setting;
@@ -70,8 +92,9 @@ export interface Evaluation extends PassTable {
   readonly userFaults: { readonly [kind in UserFault["kind"]]?: number };
   /** Rollouts in which the scripted customer disturbed the talk, and their successes; absent where it never did. */
   readonly disturbances?: { readonly [name: string]: { readonly rollouts: number; readonly successes: number } };
-  /** What models behind an API took; absent where none was asked. */
+  /** What models behind an API took for these conversations, and all requests to them; absent where none was asked. */
   readonly cost?: Bill;
+  readonly requests?: Requests;
   /** What broke the first of those that were spoiled; absent where none was. */
   readonly error?: string;
   /** Successes of every task, over the conversations that came to an end. */
@@ -79,13 +102,10 @@ export interface Evaluation extends PassTable {
 }
 
 /** What `evaluation` cannot see in the trials. */
-export interface Circumstances extends Pick<Evaluation, "setting" | "tasks" | "trials"> {
-  readonly inaction?: number;
-  readonly stopped?: string;
-}
+export type Circumstances = Pick<Evaluation, "setting" | "tasks" | "trials" | "stopped" | "requests">;
 
 /** `played`: the conversations that were played, in the order of the plan. */
-export function evaluation(played: readonly Trial[], { inaction, stopped, ...given }: Circumstances): Evaluation {
+export function evaluation(played: readonly Trial[], { stopped, requests, ...given }: Circumstances): Evaluation {
   const whole = played.filter((trial) => !isSpoiled(trial));
   const tallies = tally(whole);
   const rewards = whole.flatMap(({ tarl }) => (tarl === null ? [] : tarl));
@@ -101,7 +121,6 @@ export function evaluation(played: readonly Trial[], { inaction, stopped, ...giv
     ...passTable(tallies, given.trials),
     published: passTable(tally(played), given.trials).pass,
     families: families(tallies),
-    ...(inaction !== undefined && { inaction }),
     waits: mean(whole.map(({ waits }) => waits)),
     length: mean(whole.map(({ length }) => length)),
     turns: mean(whole.map(({ turns }) => turns)),
@@ -113,6 +132,7 @@ export function evaluation(played: readonly Trial[], { inaction, stopped, ...giv
     userFaults: count(played.flatMap(({ userFaults = [] }) => userFaults.map(({ kind }) => kind))),
     ...(disturbances && { disturbances }),
     ...(bills.length && { cost: bills.reduce(addBills) }),
+    ...(requests && { requests }),
     ...(broken && { error: broken.error ?? broken.ending }),
     tallies,
   };

@@ -1,5 +1,5 @@
 // An evaluation on disk: config.json (what it is a function of), rollouts.jsonl (a line for every finished conversation,
-// written when it ends), evaluation.json and evaluation.md (when all are there). What was finished is read back by the
+// written when it ends), requests.json (to models behind an API), evaluation.json and evaluation.md (when all are there). What was finished is read back by the
 // next process and not played again; the lines end in the order of the plan, so that an interrupted evaluation leaves the
 // bytes of a straight one. Test: test/unit/results.test.ts
 
@@ -16,14 +16,16 @@ import {
   statSync,
   truncateSync,
 } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { UsageError } from "../errors.ts";
+import type { Requests } from "../eval/evaluate.ts";
 import { isSpoiled, type Trial } from "../eval/trial.ts";
 import type { Entry } from "../types.ts";
 import { Folder, taken } from "./folder.ts";
 import { plainJson } from "./metrics.ts";
 
 const LINES = "rollouts.jsonl";
+const REQUESTS = "requests.json";
 
 /** What an evaluation is a function of: name as a person types it -> value. */
 export type Identity = Readonly<Record<string, string | number | boolean>>;
@@ -39,6 +41,8 @@ export class Results extends Folder {
   readonly #trials = new Map<string, Trial>();
   readonly #places = new Map<string, Place>();
   #size = 0;
+  /** Those of earlier processes. */
+  requests?: Requests;
 
   /** Makes the folder, or goes on with one of the same options. Anything else there is a UsageError. */
   static open(dir: string, identity: Identity): Results {
@@ -55,6 +59,7 @@ export class Results extends Folder {
     results.lock();
     if (isNew) results.writeJson("config.json", identity);
     else results.readLines();
+    results.requests = results.readJson(REQUESTS);
     return results;
   }
 
@@ -68,10 +73,12 @@ export class Results extends Folder {
     return this.#trials.get(keyOf({ task, trial }));
   }
 
-  add(trial: Trial, transcript: readonly Entry[]): void {
+  /** `requests`: all that were sent so far, where any were. */
+  add(trial: Trial, transcript: readonly Entry[], requests?: Requests): void {
     const line = `${JSON.stringify({ ...trial, transcript }, plainJson)}\n`;
     appendFileSync(join(this.dir, LINES), line);
     this.#note(trial, Buffer.byteLength(line));
+    if (requests) this.writeJson(REQUESTS, requests);
   }
 
   /** Puts the lines into the order of `plan`. */
@@ -134,11 +141,12 @@ function readTrial(line: string, place: string): Trial {
 /** Bytes of each file that tell it from another one of the same size: the header and the first weights. */
 const HEAD = 1 << 20;
 
-/** Tells the files of a model apart from others under the same path: their names, sizes and first bytes. */
-export function fingerprint(dir: string, files: RegExp): string {
+/** Tells files apart from others under the same path, by names, sizes and first bytes: a folder's, or one file. */
+export function fingerprint(path: string, files: RegExp): string {
   const hash = createHash("sha256");
-  for (const name of readdirSync(dir).sort()) {
-    if (!files.test(name)) continue;
+  const dir = statSync(path).isDirectory() ? path : dirname(path);
+  const names = dir === path ? readdirSync(dir).filter((name) => files.test(name)) : [basename(path)];
+  for (const name of names.sort()) {
     const path = join(dir, name);
     const head = Buffer.alloc(HEAD);
     const file = openSync(path, "r");

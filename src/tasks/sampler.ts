@@ -116,7 +116,7 @@ export function generated(domain: Domain, families: Mix, databases: number): Tas
   };
 }
 
-/** Splits that are trained on and measured on, the first that a set has; a set of one split is for both. */
+/** Splits that are trained on and measured on, the first that a set has; a lone split of another name is for both. */
 const TRAIN = ["train"];
 const MEASURED = ["held-out", "test", "dev"];
 
@@ -129,16 +129,27 @@ export function listed(
   const has = [...new Set([...splits.values()].flatMap((tasks) => tasks.map(({ family }) => family)))];
   for (const name of names)
     if (!has.includes(name)) throw new UsageError(`--families ${name}: ${path} has ${has.join(", ")}`);
-  const split = (kind: string, wanted: readonly string[], other: readonly string[]) => {
-    const lone = splits.size === 1 && !other.includes([...splits.keys()][0]) ? [...splits.keys()] : [];
-    const found = [...wanted, ...lone].find((name) => splits.has(name));
-    if (!found) throw new UsageError(`--tasks ${path}: has no tasks ${kind}, only ${[...splits.keys()].join(", ")}`);
-    return splits.get(found)!.filter(({ family }) => names.length === 0 || names.includes(family));
+  const chosen = (kind: string, tasks: readonly Task[] | undefined) => {
+    if (!tasks)
+      throw new UsageError(`--tasks ${path}: has no tasks to ${kind} on, only ${[...splits.keys()].join(", ")}`);
+    return tasks.filter(({ family }) => names.length === 0 || names.includes(family));
   };
   return {
-    train: (count, seed, step) => walk(path, split("to train on", TRAIN, MEASURED), count, seed, Number(step)),
-    heldOut: (count) => split("to measure on", MEASURED, TRAIN).slice(0, count),
+    train: (count, seed, step) => walk(path, chosen("train", pick(splits, TRAIN, MEASURED)), count, seed, Number(step)),
+    heldOut: (count) => chosen("measure", measuredOn(splits)).slice(0, count),
   };
+}
+
+/** The tasks of a set that are measured on. */
+export function measuredOn(splits: ReadonlyMap<string, readonly Task[]>): readonly Task[] | undefined {
+  return pick(splits, MEASURED, TRAIN);
+}
+
+/** The first split of `wanted`, or the only one unless it is one of `other`. */
+function pick<T>(splits: ReadonlyMap<string, T>, wanted: readonly string[], other: readonly string[]): T | undefined {
+  const [lone, ...more] = splits.keys();
+  const found = wanted.find((name) => splits.has(name)) ?? lone;
+  return wanted.includes(found) || (more.length === 0 && !other.includes(found)) ? splits.get(found) : undefined;
 }
 
 /**

@@ -37,6 +37,7 @@ const task = z.strictObject({
   domain: z.string().min(1),
   family: z.string().min(1),
   database: z.int().min(0),
+  customer: z.string().min(1).optional(),
   instruction: z.string(),
   scenario,
   actions: z.array(writtenCall),
