@@ -65,25 +65,26 @@ export interface Task {
   readonly forbidden?: { readonly action: WrittenCall; readonly rule: string };
 }
 
+/** How a customer talks; it colours what is said beside the facts (src/user/phrases.ts). */
+export type Style = "plain" | "terse" | "chatty" | "formal" | "impatient" | "unsure" | "friendly";
+
 /** What the scripted user plays from. Phrases are complete sentences, ready to be said. */
 export interface Scenario {
   /** The first message. */
   readonly opening: string;
-  /** Slot (one that the domain's `asks` can name) -> what the customer answers when asked for it. */
+  /** Slot (one that the domain's `asks` can name) -> what the customer answers when asked for it; the last is what they insist on. */
   readonly facts: { readonly [slot: string]: string };
+  /** Slot -> what the customer may answer by mistake and then mends: as a fact, with another plausible value. Default none. */
+  readonly slips?: { readonly [slot: string]: string };
   /** Slots that the opening answers already: asking for them again is of no use. Default none. */
   readonly given?: readonly string[];
   /** Said once when the agent seems lost or asks for something the customer does not know. */
   readonly fallback: string;
-  /** How the customer talks. Without one: as plainly as the phrases are. */
+  /** Default plain. */
   readonly style?: Style;
-  /** Plausible wrong answers, complete sentences too, for customers who correct themselves. */
-  readonly slips?: { readonly [slot: string]: string };
-  /** What the customer asks for instead, one after the other, when something is refused. */
+  /** What the customer asks for instead, one after the other, when something is refused. Default none. */
   readonly otherwise?: readonly string[];
 }
-
-export type Style = "plain" | "terse" | "chatty" | "formal" | "impatient" | "unsure" | "friendly";
 
 /** A backend application: what the agent can do, what it must obey, and what it is asked. */
 export interface Domain<Args = any> {

@@ -22,6 +22,8 @@ export interface Question {
   readonly text: string;
 }
 
+/** How a customer begins who does not say yes. */
+const NO = /^\W*(no|not|nope|wait|stop|don['’]?t|do not)\b/i;
 /** Times that an expert asks the same again. */
 const PATIENCE = 3;
 
@@ -65,7 +67,7 @@ function* play(
     }
   }
   function* confirm(text: string): Script {
-    for (let asked = 0; asked < PATIENCE && /^\W*(no|not|wait)\b/i.test(lastWords(yield say(text))); asked++);
+    for (let asked = 0; asked < PATIENCE && NO.test(lastWords(yield say(text))); asked++);
   }
   const described = (calls: readonly WrittenCall[]) =>
     list(calls.map((call) => words.describe?.(readCall(domain, call), database) ?? `${call.name} ${call.arguments}`));

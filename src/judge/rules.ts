@@ -23,7 +23,7 @@ interface Facts {
   readonly ends: boolean;
   /** The same call was made before, and nothing was written since. */
   readonly repeated: boolean;
-  /** The look-up shows or uses something that the task is about, or searches for it. */
+  /** The look-up is an expert's, shows or uses something that the task is about, or searches for it. */
   readonly onTheWay: boolean;
   readonly says: Speech;
   /** Neither asks for anything nor for consent: a customer who believes it leaves. */
@@ -36,6 +36,8 @@ interface Facts {
   readonly left: boolean;
   /** The task asks for no change. */
   readonly idle: boolean;
+  /** The customer has something else in mind when this is refused. */
+  readonly fallsBack: boolean;
   /** The task asks for no change, and what had to be said instead has been said. */
   readonly answered: boolean;
   /** The next write, before any other request for consent, is a wanted one that breaks no rule. */
@@ -69,6 +71,7 @@ const RULES: readonly Rule[] = [
   { score: 0, reason: "unneeded call", when: (f) => f.call },
 
   { score: -1, reason: "claims what was not done", voids: true, when: (f) => f.says.claimsDone && untrue(f) },
+  { score: 1, reason: "explains why it cannot be done", when: (f) => f.says.refuses && f.fallsBack && f.closing },
   { score: -1, reason: "refuses what is allowed", voids: true, when: (f) => f.says.refuses && f.left && f.closing },
   { score: 1, reason: "says what was done", when: (f) => f.says.claimsDone && !f.left && f.news },
   { score: 1, reason: "explains why it cannot be done", when: (f) => f.says.refuses && f.answered && f.news },
@@ -146,19 +149,23 @@ class Knowledge {
   readonly #calls: Call[] = [];
   /** Values that the task is about: in the arguments of its truth, and in what must be said. */
   readonly #goal: readonly string[];
+  /** What an expert looks up. */
+  readonly #lookups: readonly Call[];
   /** Tools that have shown or used one of them. */
   readonly #found = new Set<string>();
   readonly #asked: Set<string>;
   readonly #idle: boolean;
   /** Nothing was written since the last claim, so there is nothing new to claim. */
   #claimed: boolean;
-  #refused = false;
+  /** Refusals so far. */
+  #refused = 0;
 
   constructor(domain: Domain, task: Task) {
     this.#domain = domain;
     this.#task = task;
     this.#left = task.actions.map((action) => readCall(domain, action));
     this.#goal = [...this.#left.flatMap((action) => valuesOf(action.arguments)), ...task.outputs];
+    this.#lookups = (task.lookups ?? []).map((lookup) => readCall(domain, lookup));
     this.#asked = new Set(task.scenario.given);
     this.#idle = task.actions.length === 0;
     this.#claimed = !this.#idle;
@@ -180,15 +187,16 @@ class Knowledge {
       says,
       closing: !says.confirms && slots.length === 0,
       asksNew: slots.some((slot) => Object.hasOwn(this.#task.scenario.facts, slot) && !this.#asked.has(slot)),
-      news: says.claimsDone ? !this.#claimed : says.refuses && !this.#refused,
+      news: says.claimsDone ? !this.#claimed : says.refuses && this.#refused === 0,
       left: this.#left.length > 0,
       idle: this.#idle,
+      fallsBack: this.#refused < (this.#task.scenario.otherwise?.length ?? 0),
       answered: this.#idle && (this.#domain.answered?.(this.#task, talk) ?? true),
       leads: false,
     };
     for (const slot of slots) this.#asked.add(slot);
     this.#claimed ||= says.claimsDone;
-    this.#refused ||= says.refuses;
+    if (says.refuses) this.#refused++;
     return facts;
   }
 
@@ -201,7 +209,10 @@ class Knowledge {
     const searches = !this.#found.has(call.name) && !this.#goal.some((value) => this.customer.includes(value));
     if (touches) this.#found.add(call.name);
     const named = used.some((value) => this.customer.includes(value));
-    return { repeated, onTheWay: touches || searches || named, wanted: false, violation: null };
+    const planned = this.#lookups.some(
+      ({ name, arguments: args }) => name === call.name && equal(args, call.arguments),
+    );
+    return { repeated, onTheWay: planned || touches || searches || named, wanted: false, violation: null };
   }
 
   #write(call: Call, before: readonly Entry[]) {
