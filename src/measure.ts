@@ -4,6 +4,7 @@
 // Test: test/unit/measure.test.ts
 
 import { type Config, readPrices } from "./config.ts";
+import { scriptedExpert } from "./domains/expert.ts";
 import { equal } from "./domains/store.ts";
 import { readCall } from "./domains/tool.ts";
 import { blame, faulty, UsageError } from "./errors.ts";
@@ -21,17 +22,7 @@ import { ruleJudge } from "./judge/rules.ts";
 import { chatAgent } from "./llm/agent.ts";
 import { metered } from "./llm/budget.ts";
 import type { OpenChat } from "./llm/client.ts";
-import {
-  type Access,
-  asksOutputs,
-  openModel,
-  openTasks,
-  type Played,
-  type Prices,
-  perform,
-  scripted,
-  Table,
-} from "./play.ts";
+import { type Access, asksOutputs, openModel, openTasks, type Played, perform, scripted, Table } from "./play.ts";
 import { reward } from "./reward.ts";
 import { type Attempt, attempts, collect } from "./rollout/collect.ts";
 import type { Results } from "./run/results.ts";
@@ -119,12 +110,20 @@ function scriptedOf(config: Config, played: Played, name: string): Measured {
     agent: name,
     sampling: null,
     play: (attempt) => {
-      const agent = agents[name](played.domain, attempt.task, attempt.seed);
+      const agent = agents[name](withOracle(played.domain, attempt.task), attempt.task, attempt.seed);
       if (!agent) throw new UsageError(`--agent ${name}: the domain ${played.domain.name} has none`);
       return perform(played, attempt, agent, config);
     },
     decode: () => "",
   };
+}
+
+/** The expert of a task that is not of the domain's own making does what its truth says, and tells the outputs. */
+function withOracle(domain: Domain, { family }: Task): Domain {
+  if (domain.families.includes(family)) return domain;
+  const expert = scriptedExpert(domain, { identify: [], details: [] });
+  const goesOn = ({ name }: Task["actions"][number]) => !domain.tools.find((tool) => tool.name === name)?.ends;
+  return { ...domain, expert: (task, ...rest) => expert({ ...task, actions: task.actions.filter(goesOn) }, ...rest) };
 }
 
 function modelOf(
@@ -234,23 +233,12 @@ async function playAll(
 /** Counts of this measurement and of what earlier processes did for it; null where no model is asked. */
 function requestsOf(chats: readonly OpenChat[], results: Results | undefined): (() => Requests) | null {
   if (chats.length === 0) return null;
-  const all = () => chats.map((chat): Requests => chat.counts()).reduce(addRequests);
-  const before = all();
-  return () => {
-    const now = addRequests(all(), results?.requests ?? { calls: 0, retries: 0, cached: 0, failures: {} });
-    return subtract(now, before);
-  };
-}
-
-function subtract(now: Requests, before: Requests): Requests {
-  const { calls, retries, cached, failures } = before;
-  const less = Object.entries(now.failures).map(([kind, times]) => [kind, times - (failures[kind] ?? 0)] as const);
-  return {
-    calls: now.calls - calls,
-    retries: now.retries - retries,
-    cached: now.cached - cached,
-    failures: Object.fromEntries(less.filter(([, times]) => times > 0)),
-  };
+  const before = chats.map((chat) => chat.counts());
+  const earlier: Requests = results?.requests ?? { calls: 0, retries: 0, cached: 0, failures: {} };
+  return () =>
+    chats
+      .map((chat, i) => addRequests(chat.counts(), before[i], -1))
+      .reduce((sum, own) => addRequests(sum, own), earlier);
 }
 
 /** TARL reward, null where the judge abstained. */

@@ -105,8 +105,8 @@ export interface Users {
 export function scripted(disturbances: number): Users {
   return {
     customer: (domain, { task, seed }) => {
-      const user = new ScriptedUser(domain, task, derive(seed, "user"));
-      return { user, told: () => ({}) };
+      const user = new ScriptedUser(domain, task, derive(seed, "user"), { disturbances });
+      return { user, told: () => ({ disturbed: user.disturbed }) };
     },
     chat: null,
   };

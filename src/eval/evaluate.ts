@@ -2,6 +2,7 @@
 // conversations failed, faults beside every score, cost. Agents that need no policy. Plays nothing: measure.ts does.
 // Formulas are in metrics.ts, printing in run/report.ts. Test: test/unit/evaluate.test.ts
 
+import type { ChatErrorKind } from "../errors.ts";
 import type { AgentTurn, Bill, Domain, Ending, Entry, Habits, Task, ToolFault, UserFault } from "../types.ts";
 import {
   type FamilyTable,
@@ -44,17 +45,16 @@ export interface Requests {
   /** Answers that the cache gave instead. */
   readonly cached: number;
   /** Failed ones, by kind. */
-  readonly failures: { readonly [kind: string]: number };
+  readonly failures: { readonly [kind in ChatErrorKind]?: number };
 }
 
-export function addRequests(one: Requests, other: Requests): Requests {
-  const failures = { ...one.failures };
-  for (const [kind, times] of Object.entries(other.failures)) failures[kind] = (failures[kind] ?? 0) + times;
+/** `sign` -1 takes the other away. */
+export function addRequests(one: Requests, other: Requests, sign: 1 | -1 = 1): Requests {
   return {
-    calls: one.calls + other.calls,
-    retries: one.retries + other.retries,
-    cached: one.cached + other.cached,
-    failures,
+    calls: one.calls + sign * other.calls,
+    retries: one.retries + sign * other.retries,
+    cached: one.cached + sign * other.cached,
+    failures: addCounts(one.failures, other.failures, sign),
   };
 }
 
@@ -138,26 +138,31 @@ export function evaluation(played: readonly Trial[], { stopped, requests, ...giv
   };
 }
 
+type Counts<T extends string> = { readonly [name in T]?: number };
+
+/** What comes to 0 is left out. */
+function addCounts<T extends string>(one: Counts<T>, other: Counts<T>, sign = 1): Counts<T> {
+  const names = Object.keys({ ...one, ...other }) as T[];
+  const sums = names.map((name) => [name, (one[name] ?? 0) + sign * (other[name] ?? 0)] as const);
+  return Object.fromEntries(sums.filter(([, times]) => times !== 0)) as Counts<T>;
+}
+
 /** How often each name occurs, in the order of first appearance. */
-function count<T extends string>(names: readonly T[]): { [name in T]?: number } {
+function count<T extends string>(names: readonly T[]): Counts<T> {
   const counts: { [name in T]?: number } = {};
   for (const name of names) counts[name] = (counts[name] ?? 0) + 1;
   return counts;
 }
 
-function inOrder<T extends string>(names: readonly T[], counts: { [name in T]?: number }): { [name in T]?: number } {
+function inOrder<T extends string>(names: readonly T[], counts: Counts<T>): Counts<T> {
   const known = names.filter((name) => counts[name] !== undefined);
-  return Object.fromEntries(known.map((name) => [name, counts[name]])) as { [name in T]?: number };
+  return Object.fromEntries(known.map((name) => [name, counts[name]])) as Counts<T>;
 }
 
 function toolFaultsOf(trials: readonly Trial[]): Evaluation["toolFaults"] {
-  const sums: Record<string, { [fault in ToolFault]?: number }> = {};
+  const sums: Record<string, Counts<ToolFault>> = {};
   for (const { toolFaults = {} } of trials)
-    for (const [tool, faults] of Object.entries(toolFaults)) {
-      sums[tool] ??= {};
-      for (const [fault, times] of Object.entries(faults) as [ToolFault, number][])
-        sums[tool][fault] = (sums[tool][fault] ?? 0) + times;
-    }
+    for (const [tool, faults] of Object.entries(toolFaults)) sums[tool] = addCounts(sums[tool] ?? {}, faults);
   return sums;
 }
 
