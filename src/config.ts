@@ -254,6 +254,13 @@ export const optionGroups = {
       "held-out tasks, before and after; 0 is off; of a set: its first ones, without it all",
       "ours",
     ),
+    evalSplit: option(
+      text("the name of a split"),
+      "auto",
+      "name",
+      "split of a set that is measured; auto: held-out, test or dev, else the only one",
+      "ours",
+    ),
     trials: option(whole(1, 1000), 4, "trials", "conversations about each of them", "ours"),
     evalEvery: option(whole(0), 0, "updates", "distance between evaluations in between; 0 is none", "ours"),
     evalSeed: option(whole(0, 2 ** 32 - 1), 0, "seed", "decides the held-out tasks", "ours"),

@@ -86,7 +86,7 @@ async function openListed(config: Config): Promise<Pick<Played, "domain" | "task
     const database = readDatabase(domain, data);
     Object.assign(domain, { database: () => database });
   }
-  return { domain, tasks: listed(config.tasks, set.splits, familyNames(config)) };
+  return { domain, tasks: listed(config.tasks, set.splits, familyNames(config), config.evalSplit) };
 }
 
 /** A customer for one conversation, and what is known of it afterwards. */

@@ -30,7 +30,7 @@ const DECIDES = [
   ...(["model", "device", "dtype", "tasks", "domain", "profile", "families", "refuseShare"] as const),
   ...(["turns", "turnTokens", "promptTokens", "contextTokens", "invalidInRow", "checkOutputs"] as const),
   ...(["user", "disturbances", "userModel", "userTemperature"] as const),
-  ...(["evalTasks", "trials", "evalSeed", "evalTemperature"] as const),
+  ...(["evalTasks", "evalSplit", "trials", "evalSeed", "evalTemperature"] as const),
 ];
 const KEYS = [
   ...DECIDES,

@@ -16,7 +16,7 @@ import {
 } from "../config.ts";
 import { blame, UsageError } from "../errors.ts";
 import type { Access } from "../play.ts";
-import { measuredOn } from "../tasks/sampler.ts";
+import { measuredSplit } from "../tasks/sampler.ts";
 import { openSet } from "../tasks/set.ts";
 
 const ALL = Object.keys(options) as (keyof Config)[];
@@ -130,7 +130,7 @@ function ofSet(config: Config, given: readonly Given[]): Partial<Config> {
     tasks,
     domain: agreed("domain", manifest.domain),
     profile: agreed("profile", manifest.profile),
-    ...(!giver("evalTasks") && { evalTasks: measuredOn(splits)?.length ?? 0 }),
+    ...(!giver("evalTasks") && { evalTasks: splits.get(measuredSplit(splits, config.evalSplit) ?? "")?.length ?? 0 }),
   };
 }
 

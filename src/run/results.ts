@@ -57,9 +57,14 @@ export class Results extends Folder {
       throw new UsageError(`--out ${dir}: ${(error as Error).message}; expected a folder that can be written to`);
     }
     results.lock();
-    if (isNew) results.writeJson("config.json", identity);
-    else results.readLines();
-    results.requests = results.readJson(REQUESTS);
+    try {
+      if (isNew) results.writeJson("config.json", identity);
+      results.readLines();
+      results.requests = results.readJson(REQUESTS);
+    } catch (error) {
+      results.close();
+      throw error;
+    }
     return results;
   }
 

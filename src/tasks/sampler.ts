@@ -116,40 +116,32 @@ export function generated(domain: Domain, families: Mix, databases: number): Tas
   };
 }
 
-/** Splits that are trained on and measured on, the first that a set has; a lone split of another name is for both. */
-const TRAIN = ["train"];
+/** Splits that are measured on: the first that a set has. */
 const MEASURED = ["held-out", "test", "dev"];
 
-/** The tasks of a set named `path`. `names`: the families to take, empty for all. */
-export function listed(
-  path: string,
-  splits: ReadonlyMap<string, readonly Task[]>,
-  names: readonly string[],
-): TaskSource {
+type Splits = ReadonlyMap<string, readonly Task[]>;
+
+/** The tasks of a set named `path`. `names`: the families to take, empty for all; `measured`: a split's name, or "auto". */
+export function listed(path: string, splits: Splits, names: readonly string[], measured: string): TaskSource {
+  const lone = splits.size === 1 ? [...splits.keys()][0] : undefined;
   const has = [...new Set([...splits.values()].flatMap((tasks) => tasks.map(({ family }) => family)))];
   for (const name of names)
     if (!has.includes(name)) throw new UsageError(`--families ${name}: ${path} has ${has.join(", ")}`);
-  const chosen = (kind: string, tasks: readonly Task[] | undefined) => {
-    if (!tasks)
-      throw new UsageError(`--tasks ${path}: has no tasks to ${kind} on, only ${[...splits.keys()].join(", ")}`);
+  const tasksOf = (split: string | undefined, wanted: string) => {
+    const tasks = splits.get(split ?? "");
+    if (!tasks) throw new UsageError(`--tasks ${path}: has no ${wanted}, only ${[...splits.keys()].join(", ")}`);
     return tasks.filter(({ family }) => names.length === 0 || names.includes(family));
   };
+  const trained = lone !== undefined && !MEASURED.includes(lone) ? lone : "train";
   return {
-    train: (count, seed, step) => walk(path, chosen("train", pick(splits, TRAIN, MEASURED)), count, seed, Number(step)),
-    heldOut: (count) => chosen("measure", measuredOn(splits)).slice(0, count),
+    train: (count, seed, step) => walk(path, tasksOf(trained, "train"), count, seed, Number(step)),
+    heldOut: (count) => tasksOf(measuredSplit(splits, measured) ?? lone, MEASURED.join(", ")).slice(0, count),
   };
 }
 
-/** The tasks of a set that are measured on. */
-export function measuredOn(splits: ReadonlyMap<string, readonly Task[]>): readonly Task[] | undefined {
-  return pick(splits, MEASURED, TRAIN);
-}
-
-/** The first split of `wanted`, or the only one unless it is one of `other`. */
-function pick<T>(splits: ReadonlyMap<string, T>, wanted: readonly string[], other: readonly string[]): T | undefined {
-  const [lone, ...more] = splits.keys();
-  const found = wanted.find((name) => splits.has(name)) ?? lone;
-  return wanted.includes(found) || (more.length === 0 && !other.includes(found)) ? splits.get(found) : undefined;
+/** The split of a set that is measured where nobody names one: none that is trained on. */
+export function measuredSplit(splits: Splits, name = "auto"): string | undefined {
+  return name === "auto" ? MEASURED.find((split) => splits.has(split)) : name;
 }
 
 /**
