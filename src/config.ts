@@ -101,10 +101,10 @@ export const optionGroups = {
       "ours",
     ),
     domain: option(
-      text("the name of a domain"),
+      text("the name of a domain, or a folder that holds one"),
       "shop",
       "name",
-      "backend application that is played",
+      "backend application that is played; with a slash: a folder of your own",
       "ours",
       "retail",
     ),

@@ -1,6 +1,6 @@
 // One class per boundary, each with a message that names the value; and which endings of a conversation are faults.
 
-import type { Ending } from "./types.ts";
+import type { Ending, ToolFault } from "./types.ts";
 
 /** Bad input from a person: an option, a file, an argument. The command line prints it as one line, exit code 2. */
 export class UsageError extends Error {
@@ -44,6 +44,17 @@ export class CheckpointError extends Error {
 /** A tool's own refusal; the agent reads `Error: <message>`. */
 export class ToolError extends Error {
   override readonly name = "ToolError";
+}
+
+/** A tool that is itself broken, which is no refusal: the agent reads `Error: <message>`, the transcript says how. */
+export class BrokenTool extends Error {
+  override readonly name = "BrokenTool";
+  constructor(
+    readonly fault: ToolFault,
+    message: string,
+  ) {
+    super(message);
+  }
 }
 
 /** How a request to a language model's API failed: "http-429", "http-500" and so on by status. */

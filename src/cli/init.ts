@@ -48,7 +48,7 @@ export default {
         ...described("folder to write, in HF format", "folder", "none, it is required"),
         demandOption: true,
       })
-      .option("domain", described("learn a tokenizer from this domain's demonstrations", "name", "none"))
+      .option("domain", described("learn a tokenizer from this domain's demonstrations", "name|folder", "none"))
       .option("tokenizer", described("take the tokenizer of this model", "folder", "none"));
     for (const [name, [value, , what, unit]] of Object.entries(SIZES))
       yargs.option(name, described(what, unit, String(value), "ours"));

@@ -14,6 +14,7 @@ import {
   presets,
   resolveConfig,
 } from "../config.ts";
+import { absoluteDomain, isFolder } from "../domains/index.ts";
 import { blame, UsageError } from "../errors.ts";
 import type { Access } from "../play.ts";
 import { measuredSplit } from "../tasks/sampler.ts";
@@ -107,6 +108,7 @@ export function configOf(argv: Sources, keys: readonly (keyof Config)[] = ALL): 
   const config = resolveConfig(argv.preset ?? "embedded", ...given);
   return {
     ...config,
+    domain: absoluteDomain(config.domain),
     ...(config.model !== "embedded" && { model: resolve(config.model) }),
     ...(config.cache !== "none" && { cache: resolve(config.cache) }),
     ...(config.tasks !== "generated" && ofSet(config, given)),
@@ -121,10 +123,10 @@ function ofSet(config: Config, given: readonly Given[]): Partial<Config> {
   const agreed = (key: "domain" | "profile", own: string | undefined): string => {
     const by = giver(key);
     if (!by) return own ?? "default";
-    const isPath = key === "domain" && /^\.|[/\\]/.test(config.domain); // its name is known when it is loaded
+    const isPath = key === "domain" && isFolder(config.domain); // its name is known when it is loaded
     if (own !== undefined && !isPath && config[key] !== own)
       throw new UsageError(`${by.label(key)} ${config[key]}: ${config.tasks} is a set for ${own}`);
-    return config[key];
+    return key === "domain" ? absoluteDomain(config.domain) : config.profile;
   };
   return {
     tasks,

@@ -17,7 +17,7 @@ const replay: CommandModule<object, Options> = {
   builder: (yargs: Argv) =>
     yargs
       .option("domain", {
-        describe: `Whose tools: ${domainNames.join(", ")} [name] (ours)`,
+        describe: `Whose tools: ${domainNames.join(", ")}, or a folder of your own [name|folder] (ours)`,
         type: "string",
         default: "retail",
         nargs: 1,

@@ -1,10 +1,10 @@
 // `tarl sft`: supervised training on the scripted expert's demonstrations, after a recipe file. Makes the embedded policy.
 // The training itself is ../sft.ts.
 
-import { join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import type { Argv, CommandModule } from "yargs";
 import { type Config, resolveConfig } from "../config.ts";
-import { domainNames } from "../domains/index.ts";
+import { absoluteDomain, domainLabel, domainNames } from "../domains/index.ts";
 import { UsageError } from "../errors.ts";
 import { checkDrills, parseRecipe, type Recipe, readRecipe, totalTokens } from "../recipe.ts";
 import { root } from "../root.ts";
@@ -45,10 +45,12 @@ const kind = (argv: Options): RunKind<SftConfig> => ({
   config: () => {
     const options = configOf(argv, KEYS);
     const file = recipeFile(argv);
-    const recipe = readRecipe(file);
+    const read = readRecipe(file);
+    // A folder is named as seen from the recipe's own.
+    const recipe = { ...read, domain: absoluteDomain(read.domain, dirname(file)) };
     const { domain, refuseShare, trainDatabases } = recipe;
-    if (!domainNames.includes(domain))
-      throw new UsageError(`${file}: domain ${domain}: expected one of ${domainNames.join(", ")}`);
+    if (domain === read.domain && !isAbsolute(domain) && !domainNames.includes(domain))
+      throw new UsageError(`${file}: domain ${domain}: expected a folder or one of ${domainNames.join(", ")}`);
     return { recipe, options: { ...options, domain, refuseShare, trainDatabases, families: "all" } };
   },
   read: (json, file) => {
@@ -63,9 +65,9 @@ const kind = (argv: Options): RunKind<SftConfig> => ({
     if (!domain.expert) throw new UsageError(`${file}: the domain ${domain.name} has no scripted expert`);
     checkDrills(recipe, domain, file);
   },
-  name: ({ recipe }) => `${recipe.domain}-sft-s${recipe.seed}`,
+  name: ({ recipe }) => `${domainLabel(recipe.domain)}-sft-s${recipe.seed}`,
   describe: ({ recipe }) =>
-    `${recipe.domain}, ${thousands(totalTokens(recipe))} tokens in ${recipe.phases.length} phases`,
+    `${domainLabel(recipe.domain)}, ${thousands(totalTokens(recipe))} tokens in ${recipe.phases.length} phases`,
 });
 
 async function handler(argv: Options): Promise<void> {

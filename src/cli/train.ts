@@ -3,6 +3,7 @@
 
 import type { Argv, CommandModule } from "yargs";
 import { type Config, resolveConfig } from "../config.ts";
+import { domainLabel } from "../domains/index.ts";
 import { blame, UsageError } from "../errors.ts";
 import { addOptions, addRun, addSources, configOf, type RunOptions, type Sources } from "./options.ts";
 import { type RunKind, stopped, withRun } from "./running.ts";
@@ -32,9 +33,9 @@ const kind = (argv: Options): RunKind<Config> => ({
     else draw();
     if (evalTasks > 0) blame(`--eval-tasks ${evalTasks}`, () => tasks.heldOut(evalTasks, evalSeed));
   },
-  name: (c) => [c.domain, c.algo, ...(c.tarl ? ["tarl"] : []), `s${c.seed}`].join("-"),
+  name: (c) => [domainLabel(c.domain), c.algo, ...(c.tarl ? ["tarl"] : []), `s${c.seed}`].join("-"),
   describe: (c) =>
-    `${c.algo}${c.tarl ? " with TARL" : ""} on ${c.tasks === "generated" ? c.domain : c.tasks}, ${c.steps} updates of ${c.tasksPerStep} tasks x ${c.samples} rollouts, ` +
+    `${c.algo}${c.tarl ? " with TARL" : ""} on ${c.tasks === "generated" ? domainLabel(c.domain) : c.tasks}, ${c.steps} updates of ${c.tasksPerStep} tasks x ${c.samples} rollouts, ` +
     `policy ${c.model}, seed ${c.seed}`,
 });
 

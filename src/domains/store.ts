@@ -48,6 +48,19 @@ export class Store {
     for (const [table, own] of this.#own) for (const id of own.keys()) yield [table, id];
   }
 
+  /** Another view that starts in the same state; what is done to it stays there until it is adopted. */
+  fork(): Store {
+    const fork = new Store(this.base);
+    for (const [table, own] of this.#own) fork.#own.set(table, copy(own));
+    return fork;
+  }
+
+  /** Takes over the state of a fork. */
+  adopt(fork: Store): void {
+    this.#own.clear();
+    for (const [table, own] of fork.#own) this.#own.set(table, own);
+  }
+
   /** The whole database as it stands (entities shared, not copied). */
   snapshot(): Database {
     return new Map([...this.base.keys()].map((table) => [table, new Map(this.entries(table))]));

@@ -1,7 +1,7 @@
 // Calling a tool: a light check of the arguments against its JSON schema (required, unknown, type; what is inside of
 // arrays and objects is the tool's own business), and the call, which never throws. Test: test/unit/session.test.ts
 
-import { ToolError } from "../errors.ts";
+import { BrokenTool, ToolError } from "../errors.ts";
 import type { Call, Domain, Json, Tool, ToolFault, WrittenCall } from "../types.ts";
 import type { Store } from "./store.ts";
 
@@ -52,6 +52,8 @@ export interface Called {
   readonly observation: string;
   readonly failed: boolean;
   readonly fault?: ToolFault;
+  /** No answer came that a talk could go on with. */
+  readonly crashed?: true;
 }
 
 /** Runs a tool; what it throws is its observation. Tools that write must not have written before they throw. */
@@ -63,10 +65,12 @@ export function callTool(tool: Tool, store: Store, args: unknown): Called {
       observation: `Error: ${tool.name} returned ${String(observation)}, expected text`,
       failed: true,
       fault: "result",
+      crashed: true,
     };
   } catch (error) {
     const observation = `Error: ${error instanceof Error ? error.message : String(error)}`;
     if (error instanceof ToolError) return { observation, failed: true };
+    if (error instanceof BrokenTool) return { observation, failed: true, fault: error.fault };
     return { observation, failed: true, fault: "threw" };
   }
 }

@@ -119,10 +119,10 @@ export class Session {
 
   #run(tool: Tool, call: Call, turn: number): Reply["messages"][number] {
     this.#invalidInRow = 0;
-    const { observation, failed, fault } = callTool(tool, this.store, call.arguments);
+    const { observation, failed, fault, crashed } = callTool(tool, this.store, call.arguments);
     const wrote = tool.writes && !failed;
     this.transcript.push({ role: "tool", turn, call, observation, failed, wrote, ...(fault && { fault }) });
-    if (fault === "result") this.ending = "tool-crash";
+    if (crashed) this.ending = "tool-crash";
     else if (tool.ends) this.ending = "tool-end";
     return { role: "tool", text: observation };
   }

@@ -1,6 +1,7 @@
 // The verifier: does the final state equal the one that the ground truth leads to, and was said what had to be said?
 // Looks at results only, never at the way there; that is the judge's. Test: test/unit/session.test.ts
 
+import { isSaid } from "../domains/ears.ts";
 import { Store, sameState } from "../domains/store.ts";
 import { callTool, readCall } from "../domains/tool.ts";
 import type { Domain, Ending, Entry, Outcome, Task } from "../types.ts";
@@ -40,12 +41,4 @@ export function replayTruth(domain: Domain, task: Task): Store {
     if (tool && !tool.ends) callTool(tool, store, readCall(domain, action).arguments);
   }
   return store;
-}
-
-/** tau-bench's check: the output, lower-cased, is part of some agent message lower-cased without commas. */
-function isSaid(output: string, transcript: readonly Entry[]): boolean {
-  const wanted = output.toLowerCase();
-  return transcript.some(
-    (entry) => entry.role === "agent" && entry.text.toLowerCase().replaceAll(",", "").includes(wanted),
-  );
 }

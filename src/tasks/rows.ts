@@ -13,7 +13,7 @@ export interface Row {
   readonly value: Dict;
 }
 
-/** All rows, each an object; ints are bigint. `columns`: those that Parquet is read for, where it has them. */
+/** All rows, each an object; ints are bigint. `columns`: those that Parquet has to have. */
 export async function* readRows(file: string, columns: readonly string[]): AsyncGenerator<Row> {
   const bytes = attempt(file, () => readFileSync(file));
   if (bytes.subarray(0, MAGIC.length).equals(MAGIC)) return yield* parquetRows(bytes, file, columns);
@@ -37,12 +37,11 @@ async function* parquetRows(bytes: Buffer, file: string, columns: readonly strin
   const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
   let rows: Record<string, unknown>[];
   try {
-    rows = await parquetReadObjects({ file: buffer, compressors });
+    rows = await parquetReadObjects({ file: buffer, columns: [...columns], compressors });
   } catch (error) {
     throw new UsageError(`${file}: not Parquet that can be read: ${(error as Error).message}`);
   }
   for (const [i, row] of rows.entries()) {
-    const entries = Object.entries(row).filter(([name, value]) => columns.includes(name) && value !== undefined);
-    yield { place: `${file}: row ${i + 1}`, value: new Map(entries as [string, Value][]) };
+    yield { place: `${file}: row ${i + 1}`, value: new Map(Object.entries(row) as [string, Value][]) };
   }
 }

@@ -3,10 +3,11 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { hears } from "../../src/domains/ears.ts";
 import { type Dict, hash, parseObject } from "../../src/domains/python.ts";
 import { makeTables, toDatabase } from "../../src/domains/retail/data.ts";
 import { retail } from "../../src/domains/retail/index.ts";
-import { asks, brokenRules, hears, violates } from "../../src/domains/retail/rules.ts";
+import { asks, brokenRules, violates } from "../../src/domains/retail/rules.ts";
 import { Store, sameState } from "../../src/domains/store.ts";
 import { readCall } from "../../src/domains/tool.ts";
 import { Session } from "../../src/sandbox/session.ts";

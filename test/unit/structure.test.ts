@@ -10,8 +10,8 @@ const mostLines = 600;
 
 /** What every stage may import besides itself. */
 const common = ["types.ts", "errors.ts", "root.ts", "random.ts"];
-/** The state of a domain and its lossless JSON: not a stage, but what sessions, judges and formats are written on. */
-const state = ["domains/store.ts", "domains/tool.ts", "domains/python.ts"];
+/** The state of a domain, its lossless JSON and how English is heard: what sessions, judges and formats are written on. */
+const state = ["domains/store.ts", "domains/tool.ts", "domains/python.ts", "domains/ears.ts"];
 
 /** What domains share that make their tasks from goals. */
 const making = ["domains/goals.ts", "domains/telling.ts", "domains/expert.ts"];
@@ -29,6 +29,7 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "domains/retail/": [...state, ...making],
   "domains/shop/": state,
   "domains/": ["domains/"],
+  "tasks/gates.ts": [...state, "sandbox/", "user/", "eval/"], // it plays tasks to prove them
   "tasks/": ["domains/python.ts"],
   "sandbox/": state,
   "user/": [],
@@ -49,7 +50,7 @@ const joints = ["train.ts", "sft.ts", "play.ts", "measure.ts", "settings.ts", "v
 /** The only files that may import an outside package. */
 const doors: { readonly [name: string]: RegExp } = {
   yargs: /^cli\//,
-  zod: /^(config|recipe)\.ts$|^tasks\//,
+  zod: /^(config|recipe|domains\/(folder|folder-tasks|shape))\.ts$|^tasks\//,
   openai: /^llm\/client\.ts$/,
   hyparquet: /^tasks\/rows\.ts$/,
   "hyparquet-compressors": /^tasks\/rows\.ts$/,

@@ -4,11 +4,17 @@ import type { Argv, CommandModule } from "yargs";
 import bringIn from "./import.ts";
 import list from "./list.ts";
 import show from "./show.ts";
+import validate from "./validate.ts";
 
 export default {
   command: "tasks",
-  describe: "Look at tasks, import them",
+  describe: "Look at tasks, import and prove them",
   builder: (yargs: Argv) =>
-    yargs.command(list).command(show).command(bringIn).demandCommand(1, "tasks: expected list, show or import"),
+    yargs
+      .command(list)
+      .command(show)
+      .command(bringIn)
+      .command(validate)
+      .demandCommand(1, "tasks: expected list, show, import or validate"),
   handler: () => {},
 } satisfies CommandModule;

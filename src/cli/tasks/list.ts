@@ -69,7 +69,7 @@ function oneLine(text: string): string {
 }
 
 /** The tasks of a run's first update, or of its evaluations. */
-function drawOf(split: string, { seed, evalSeed }: Config, tasks: TaskSource): (count: number) => Task[] {
+export function drawOf(split: string, { seed, evalSeed }: Config, tasks: TaskSource): (count: number) => Task[] {
   if (split === "train") return (count) => tasks.train(count, seed, 0);
   if (split === "held-out") return (count) => tasks.heldOut(count, evalSeed);
   throw new UsageError(`--split ${split}: expected train or held-out`);

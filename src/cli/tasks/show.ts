@@ -10,6 +10,7 @@ import { described, jsonOption } from "../options.ts";
 interface Options {
   readonly id: string;
   readonly tasks: string | undefined;
+  readonly domain: string | undefined;
   readonly json: boolean | undefined;
 }
 
@@ -24,9 +25,12 @@ export default {
         describe: "domain/database/family/index, or an id of the set",
       })
       .option("tasks", described("the task set that it is in", "folder or .jsonl", "none"))
+      .option("domain", described("the folder of a domain of your own", "folder", "the domain that the id names"))
       .option("json", jsonOption) as unknown as Argv<Options>,
-  handler: async ({ id, tasks, json }) => {
-    const task = tasks === undefined ? await findTask(id) : findInSet(id, tasks);
+  handler: async ({ id, tasks, domain, json }) => {
+    if (tasks !== undefined && domain !== undefined)
+      throw new UsageError("--domain with --tasks: the set names its domain");
+    const task = tasks === undefined ? await findTask(id, domain) : findInSet(id, tasks);
     process.stdout.write(`${json ? JSON.stringify(task) : describe(task)}\n`);
   },
 } satisfies CommandModule<object, Options>;
@@ -38,20 +42,23 @@ function findInSet(id: string, path: string): Task {
   return task;
 }
 
-async function findTask(id: string): Promise<Task> {
+async function findTask(id: string, folder: string | undefined): Promise<Task> {
   const [name, database, family, index] = id.split("/");
-  const domain = domainNames.includes(name) ? await findDomain(name) : null;
+  const known = folder ?? (domainNames.includes(name) ? name : null);
+  const domain = known === null ? null : await findDomain(known);
   const numbers = [database, index].map(Number);
   const task =
     domain?.families.includes(family) && numbers.every((n) => Number.isInteger(n) && n >= 0)
       ? domain.task(family, numbers[0], numbers[1])
       : null;
   if (task?.id !== id)
-    throw new UsageError(`${id}: no such task; expected domain/database/family/index, as "tasks list" prints it`);
+    throw new UsageError(
+      `${id}: no such task; expected domain/database/family/index, as "tasks list" prints it (of a folder: with --domain)`,
+    );
   return task;
 }
 
-function describe({ id, instruction, scenario, actions, outputs }: Task): string {
+function describe({ id, instruction, scenario, lookups = [], actions, outputs, forbidden }: Task): string {
   return [
     id,
     "",
@@ -59,7 +66,9 @@ function describe({ id, instruction, scenario, actions, outputs }: Task): string
     "",
     `opening    ${scenario.opening}`,
     ...Object.entries(scenario.facts).map(([slot, answer]) => `fact       ${slot}: ${answer}`),
+    ...lookups.map((lookup) => `look-up    ${lookup.name} ${lookup.arguments}`),
     ...actions.map((action) => `action     ${action.name} ${action.arguments}`),
+    ...(forbidden ? [`forbidden  ${forbidden.action.name} ${forbidden.action.arguments}: ${forbidden.rule}`] : []),
     ...outputs.map((output) => `to be said ${output}`),
     ...(actions.length ? [] : ["action     none: nothing may change"]),
   ].join("\n");

@@ -2,12 +2,13 @@
 // project's own. Python's values (domains/python.ts) keep 1 and 1.0 apart, in the data and in the agent's calls.
 
 import type { Domain } from "../../types.ts";
+import { hears } from "../ears.ts";
 import { scriptedExpert } from "../expert.ts";
 import { type Dict, parseObject } from "../python.ts";
 import { tools as mendedTools } from "./fixed.ts";
 import { FAMILIES, world } from "./plans.ts";
 import { policy } from "./policy.ts";
-import { answered, asks, brokenRules, hears, violates } from "./rules.ts";
+import { answered, asks, brokenRules, violates } from "./rules.ts";
 import { makeTask, readingsOf, words } from "./tasks.ts";
 import { tools } from "./tools.ts";
 

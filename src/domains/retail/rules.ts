@@ -1,7 +1,8 @@
-// What of retail's policy can be checked: rules about the state before a call, rules about the talk before it, and how
-// the agent's messages are heard by the scripted user and the rule judge. Test: test/unit/retail.test.ts
+// What of retail's policy can be checked: rules about the state before a call, rules about the talk before it, and what
+// the agent's messages ask for; the rest of them is heard as all domains hear it (ears.ts). Test: test/unit/retail.test.ts
 
-import type { Call, Entry, Speech, Task } from "../../types.ts";
+import type { Call, Entry, Task } from "../../types.ts";
+import { agreed, asksFor, hears } from "../ears.ts";
 import { at, type Dict, equals, type Value } from "../python.ts";
 import type { Store } from "../store.ts";
 
@@ -125,15 +126,6 @@ function called(transcript: readonly Entry[], name: string, key: string, value: 
   );
 }
 
-/** Were the customer's last words no "no" and the agent's words before them a request for consent? */
-function agreed(transcript: readonly Entry[]): boolean {
-  const last = transcript.findLastIndex((entry) => entry.role === "user");
-  const answer = transcript[last];
-  const before = transcript.slice(0, Math.max(last, 0)).findLast((entry) => entry.role === "agent");
-  if (answer?.role !== "user" || before?.role !== "agent") return false;
-  return hears(before.text).confirms && !/^\W*(no|not|nope|wait|stop|don['’]?t|do not)\b/i.test(answer.text);
-}
-
 /** For a task without writes: what was asked was told, what could not be served was handed over, what is forbidden refused. */
 export function answered(task: Task, transcript: readonly Entry[]): boolean {
   if (customer(transcript) === null) return false;
@@ -151,17 +143,7 @@ export function answered(task: Task, transcript: readonly Entry[]): boolean {
   }
 }
 
-const QUESTION = /\?\s*$|\b(please|tell me|let me know|i need|i will need|provide|share)\b/i;
-const CONFIRM =
-  /\b(shall|should|may|can|could) i (now )?(go ahead|proceed|continue|do|make|process|submit|cancel|change|update|return|exchange|modify)\b|\b(do|can|could) you confirm\b|\bplease confirm\b|\bwould you like (me )?to (go ahead|proceed|continue)\b|\b(is|are) (that|this|it|these|everything) (ok|okay|right|correct|fine|complete)\b|\byes\b ?(\/|or) ?\bno\b|\b(reply|answer|say)( with)? ["'“]?yes\b/i;
-const REFUSE =
-  /\b(can ?not|can['’]t|could not|couldn['’]t|unable|not (possible|allowed|able|permitted)|may not|must not|impossible|not available|have to refuse|no way)\b/i;
-const DONE =
-  /\b(done|finished|completed|all set|taken care of|anything else|(is|was|are|been|has|have|i|now) (now |just |already |successfully )?(cancelled|canceled|changed|updated|modified|returned|exchanged|requested))\b/i;
-const FUTURE =
-  /\b(will|would|to|can|cannot|be|once|after|before|if|when) (be |you )?(cancelled|canceled|changed|updated|modified|returned|exchanged|requested)\b/i;
-
-const SLOTS: Readonly<Record<string, RegExp>> = {
+export const asks = asksFor({
   email: /\be-?mail\b/i,
   name: /\b(your|full|first|last) (first |last |full )?name\b|\bzip\b|\bpostal code\b/i,
   order: /\b(which|what|your|the) (\w+ )?order\b|\border (id|number)\b/i,
@@ -171,25 +153,4 @@ const SLOTS: Readonly<Record<string, RegExp>> = {
     /\bpayment method\b|\b(how|where) (would|do|should|shall) .{0,60}\b(pay|paid|refund|refunded)\b|\brefund\b|\bgift card or\b/i,
   reason: /\breason\b|\bwhy\b/i,
   address: /\b(new|full|which|what|right|correct|shipping|delivery) (\w+ )?address\b/i,
-};
-
-/** Sentences with their closing mark. */
-function sentences(message: string): string[] {
-  return message.split(/(?<=[.?!:])\s+|\n+/);
-}
-
-/** The slots that a message asks for; a request for consent asks for none. */
-export function asks(message: string): string[] {
-  const questions = sentences(message).filter((sentence) => QUESTION.test(sentence) && !CONFIRM.test(sentence));
-  return Object.keys(SLOTS).filter((slot) => questions.some((question) => SLOTS[slot].test(question)));
-}
-
-export function hears(message: string): Speech {
-  const all = sentences(message);
-  const refuses = all.some((sentence) => !/\?\s*$/.test(sentence) && REFUSE.test(sentence));
-  return {
-    confirms: all.some((sentence) => CONFIRM.test(sentence)),
-    claimsDone: all.some((s) => DONE.test(s) && !REFUSE.test(s) && !FUTURE.test(s)),
-    refuses,
-  };
-}
+});

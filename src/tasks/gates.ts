@@ -1,0 +1,297 @@
+// What has to hold of a task before it is worth playing: its truth runs, matters and is the only right one, nobody passes by
+// silence or by accident, and the scripted expert wins it. For any domain: built in, one's own, imported. A gate is a name
+// and a function from a task to what is wrong with it, in one line. Test: test/unit/gates.test.ts
+
+import { isSaid } from "../domains/ears.ts";
+import { Store, sameState } from "../domains/store.ts";
+import { callTool, checkArguments, isDeeper, readCall } from "../domains/tool.ts";
+import { oracleHabits } from "../eval/evaluate.ts";
+import { Session } from "../sandbox/session.ts";
+import { replayTruth, verify } from "../sandbox/verify.ts";
+import type { Call, Domain, Entry, Task, Tool, WrittenCall } from "../types.ts";
+import { ScriptedUser } from "../user/scripted.ts";
+
+export interface Failure {
+  readonly task: string;
+  readonly gate: string;
+  readonly reason: string;
+}
+
+/** Null: it holds. "skip": there is nothing that it could look at. */
+type Found = string | null | "skip";
+type Gate = (domain: Domain, task: Task) => Found | Promise<Found>;
+
+/** Readings that are tried of one task. */
+const MAX_READINGS = 10_000;
+/** Levels of a call's arguments, as in a session. */
+const MAX_DEPTH = 16;
+/** An output of digits is no accident from so many on, zeros at its end left out: "150.0" is said as easily as "15". */
+const LEAST_DIGITS = 3;
+const LEAST_CHARACTERS = 2;
+
+/** In the order of their meaning: where one fails, those after it may fail for the same reason. */
+export const gates: Readonly<Record<string, Gate>> = {
+  calls: (domain, { actions, forbidden }) => {
+    for (const action of [...actions, ...(forbidden ? [forbidden.action] : [])]) {
+      const wrong = misshapen(domain, action);
+      if (wrong) return wrong;
+      const tool = toolOf(domain, action)!;
+      if (!tool.writes && !tool.ends) return `${action.name} is a tool that writes nothing`;
+    }
+    return null;
+  },
+
+  succeeds: (domain, task) => {
+    const store = fresh(domain, task);
+    for (const action of writes(domain, task)) {
+      const { failed, observation } = run(domain, store, action);
+      if (failed) return `${spell(action)}: ${observation}`;
+    }
+    return null;
+  },
+
+  changes: (domain, task) => {
+    if (writes(domain, task).length === 0) return "skip";
+    return sameState(fresh(domain, task), replayTruth(domain, task)) ? "the actions leave everything as it was" : null;
+  },
+
+  needed: (domain, task) => {
+    const all = writes(domain, task);
+    if (all.length === 0) return "skip";
+    const truth = replayTruth(domain, task);
+    for (const left of all) {
+      const store = fresh(domain, task);
+      const failed = all.filter((each) => each !== left).some((each) => run(domain, store, each).failed);
+      if (!failed && sameState(store, truth)) return `without ${spell(left)} the state is the same`;
+    }
+    return null;
+  },
+
+  repeats: (domain, task) => {
+    if (task.actions.length === 0) return "skip";
+    return sameState(replayTruth(domain, task), replayTruth(domain, task)) ? null : "played twice the states differ";
+  },
+
+  rules: (domain, task) => {
+    if (!domain.rules || task.actions.length === 0) return "skip";
+    const store = fresh(domain, task);
+    for (const action of writes(domain, task)) {
+      const [broken] = domain.rules(readCall(domain, action), store);
+      if (broken) return `${spell(action)} breaks a rule: ${broken}`;
+      run(domain, store, action);
+    }
+    return null;
+  },
+
+  forbidden: (domain, task) => {
+    const { forbidden } = task;
+    if (!forbidden || !domain.rules) return "skip";
+    const { action, rule } = forbidden;
+    const broken = domain.rules(readCall(domain, action), fresh(domain, task));
+    if (broken.length !== 1)
+      return `${spell(action)} breaks ${broken.length} rules, expected one: ${broken.join("; ")}`;
+    if (broken[0] !== rule) return `${spell(action)} breaks "${broken[0]}", expected "${rule}"`;
+    const { failed, observation } = run(domain, fresh(domain, task), action);
+    return failed ? `${spell(action)} would fail anyway: ${observation}` : null;
+  },
+
+  unique: (domain, task) => {
+    if (!domain.readings) return "skip";
+    const truth = replayTruth(domain, task);
+    let count = 0;
+    let found = task.actions.length === 0;
+    for (const reading of domain.readings(task)) {
+      if (++count > MAX_READINGS) return `more than ${MAX_READINGS} readings`;
+      const state = lawful(domain, task, reading);
+      if (!state) continue;
+      if (!sameState(state, truth)) return `another reading fits: ${reading.map(spell).join(", ") || "nothing"}`;
+      found = true;
+    }
+    return found ? null : "the actions are none of the readings";
+  },
+
+  lookups: (domain, { lookups, ...task }) => {
+    if (!lookups?.length) return "skip";
+    const store = fresh(domain, task);
+    for (const lookup of lookups) {
+      const wrong = misshapen(domain, lookup);
+      if (wrong) return wrong;
+      const { failed, observation } = run(domain, store, lookup);
+      if (failed) return `${spell(lookup)}: ${observation}`;
+    }
+    return sameState(store, fresh(domain, task)) ? null : "the look-ups change the state";
+  },
+
+  outputs: (_, { outputs }) => {
+    if (outputs.length === 0) return "skip";
+    const short = outputs.find(isAccident);
+    return short === undefined ? null : `"${short}" can be said by accident`;
+  },
+
+  shown: (domain, task) => {
+    const { lookups = [], outputs } = task;
+    if (lookups.length === 0 || outputs.length === 0) return "skip";
+    const store = fresh(domain, task);
+    const shown = lookups.map((lookup) => run(domain, store, lookup).observation);
+    const said: Entry[] = shown.map((text) => ({ role: "agent", turn: 0, text }));
+    const missing = outputs.find((output) => !isSaid(output, said));
+    return missing === undefined ? null : `no look-up shows "${missing}"`;
+  },
+
+  silence: (domain, task) => (passesIdle(domain, task) ? "doing nothing succeeds" : null),
+
+  oracle: async (domain, task) => {
+    const agent = domain.expert?.(task, oracleHabits, 0);
+    if (!agent) return "skip";
+    const session = new Session(domain, task, new ScriptedUser(domain, task, 0), { checkOutputs: domain.checkOutputs });
+    await session.start();
+    while (!session.ending) {
+      const turn = agent(session.transcript);
+      const [call] = turn.calls;
+      const tool = call && toolOf(domain, call);
+      const broken = tool?.writes && domain.violates(readCall(domain, call), session.store, session.transcript);
+      if (broken) return `the expert's ${spell(call)} breaks a rule: ${broken}`;
+      await session.act(turn);
+    }
+    if (session.outcome().success) return null;
+    const { stateMatches, outputsSaid } = session.outcome();
+    const what = !stateMatches ? "another state" : !outputsSaid ? "outputs unsaid" : "what had to be said unsaid";
+    return `the expert fails (${session.ending}, ${what})`;
+  },
+};
+
+/** The one gate that looks at more than one task. */
+const DUPLICATE = "different";
+
+/** What is wrong with one task. */
+export async function failures(domain: Domain, task: Task): Promise<Failure[]> {
+  return (await examine(domain, task)).failures;
+}
+
+interface Examined {
+  readonly failures: Failure[];
+  readonly skipped: readonly string[];
+}
+
+async function examine(domain: Domain, task: Task): Promise<Examined> {
+  const failures: Failure[] = [];
+  const skipped: string[] = [];
+  const tell = (gate: string, reason: string) => failures.push({ task: task.id, gate, reason });
+  for (const [name, gate] of Object.entries(gates)) {
+    // Calls that cannot be read would only be told of again by every gate that runs them.
+    if (failures.length > 0 && failures[0].gate === "calls") skipped.push(name);
+    else {
+      const found = await Promise.resolve(gate(domain, task));
+      if (found === "skip") skipped.push(name);
+      else if (found !== null) tell(name, found);
+    }
+  }
+  return { failures, skipped };
+}
+
+/** What a whole set came to. */
+export interface Report {
+  readonly tasks: number;
+  /** Gate -> tasks that it looked at, tasks that failed it, and the first reason. */
+  readonly gates: {
+    readonly [gate: string]: { readonly checked: number; readonly failed: number; readonly first?: string };
+  };
+  /** Share of the tasks that doing nothing wins. */
+  readonly inaction: number;
+  /** Share of the tasks in which nothing may be written. */
+  readonly withoutWrites: number;
+  readonly failures: readonly Failure[];
+}
+
+export async function validate(domain: Domain, tasks: readonly Task[], tell?: (done: number) => void): Promise<Report> {
+  const names = [...Object.keys(gates), DUPLICATE];
+  const checked = new Map(names.map((name) => [name, tasks.length]));
+  const failures: Failure[] = [];
+  const seen = new Map<string, string>();
+  for (const [i, task] of tasks.entries()) {
+    const found = await examine(domain, task);
+    failures.push(...found.failures);
+    for (const name of found.skipped) checked.set(name, checked.get(name)! - 1);
+    const key = JSON.stringify([task.database, task.scenario.opening, task.actions]);
+    const twin = seen.get(key);
+    if (twin !== undefined)
+      failures.push({ task: task.id, gate: DUPLICATE, reason: `the same database, opening and actions as ${twin}` });
+    else seen.set(key, task.id);
+    tell?.(i + 1);
+  }
+  const row = (name: string) => {
+    const failed = failures.filter(({ gate }) => gate === name);
+    return { checked: checked.get(name)!, failed: failed.length, ...(failed.length && { first: failed[0].reason }) };
+  };
+  const count = (holds: (task: Task) => boolean) => tasks.filter(holds).length / tasks.length;
+  return {
+    tasks: tasks.length,
+    gates: Object.fromEntries(names.map((name) => [name, row(name)])),
+    inaction: count((task) => passesIdle(domain, task)),
+    withoutWrites: count(({ actions }) => actions.length === 0),
+    failures,
+  };
+}
+
+/** Could an agent have said it without knowing it? */
+function isAccident(output: string): boolean {
+  if (output.length < LEAST_CHARACTERS) return true;
+  if (!/^[-+]?[\d.,]+$/.test(output)) return false;
+  return output.replace(/[^\d]/g, "").replace(/^0+|0+$/g, "").length < LEAST_DIGITS;
+}
+
+/** Does a talk win in which the agent neither does nor says anything and the customer leaves? */
+function passesIdle(domain: Domain, task: Task): boolean {
+  const transcript: Entry[] = [{ role: "user", text: task.scenario.opening }];
+  const store = fresh(domain, task);
+  return verify({ domain, task, store, transcript, ending: "user-stop" }, domain.checkOutputs).success === 1;
+}
+
+/** The state that calls lead to, or null where one fails or breaks a rule. */
+function lawful(domain: Domain, task: Task, calls: readonly WrittenCall[]): Store | null {
+  const store = fresh(domain, task);
+  for (const call of calls) {
+    if (domain.rules?.(readCall(domain, call), store).length) return null;
+    if (run(domain, store, call).failed) return null;
+  }
+  return store;
+}
+
+function fresh(domain: Domain, { database }: Pick<Task, "database">): Store {
+  return new Store(domain.database(database));
+}
+
+/** The actions that a replay runs: what ends the talk changes nothing. */
+function writes(domain: Domain, { actions }: Task): WrittenCall[] {
+  return actions.filter((action) => !toolOf(domain, action)?.ends);
+}
+
+function toolOf(domain: Domain, { name }: WrittenCall): Tool | undefined {
+  return domain.tools.find((tool) => tool.name === name);
+}
+
+function run(domain: Domain, store: Store, call: WrittenCall) {
+  return callTool(toolOf(domain, call)!, store, readCall(domain, call).arguments);
+}
+
+/** Why a session would not act on a call, or null. */
+function misshapen(domain: Domain, call: WrittenCall): string | null {
+  const tool = toolOf(domain, call);
+  if (!tool) return `${call.name} is no tool of ${domain.name}`;
+  let read: Call;
+  try {
+    read = readCall(domain, call);
+  } catch {
+    return `${spell(call)}: the arguments are not one JSON object`;
+  }
+  const wrong = isDeeper(read.arguments, MAX_DEPTH)
+    ? "the arguments are nested too deeply"
+    : domain.parse
+      ? null
+      : checkArguments(tool.parameters, read.arguments);
+  return wrong && `${spell(call)}: ${wrong}`;
+}
+
+function spell({ name, arguments: json }: WrittenCall): string {
+  return `${name} ${json}`;
+}

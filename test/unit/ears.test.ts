@@ -1,0 +1,65 @@
+// How plain English is heard where a domain brings no ears of its own: sentences by hand, each with what they are.
+
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { agreed, asksFor, hears, isSaid, slotPattern } from "../../src/domains/ears.ts";
+import type { Entry } from "../../src/types.ts";
+
+const heard: [message: string, what: string][] = [
+  ["Shall I go ahead and renew it?", "confirms"],
+  ["Is that right?", "confirms"],
+  ["I am going to extend the loan (yes or no).", "confirms"],
+  ["All set. Have a nice day.", "claimsDone"],
+  ["I have renewed your loan.", "claimsDone"],
+  ["I have lent it to you.", "claimsDone"],
+  ["I've just reserved it.", "claimsDone"],
+  ["The book is lent to somebody.", ""],
+  ["The order was paid with a card.", ""],
+  ["It will be renewed tomorrow.", ""],
+  ["I am sorry, I cannot do that.", "refuses"],
+  ["That is not allowed: somebody waits for it.", "refuses"],
+  ["Can't you say more?", ""],
+  ["Which book is it?", ""],
+  ["It cannot be renewed. Shall I reserve it instead?", "confirms refuses"],
+];
+for (const [message, what] of heard)
+  test(`hears: ${message}`, () => {
+    const speech = hears(message);
+    const found = Object.entries(speech).filter(([, is]) => is);
+    assert.is(found.map(([name]) => name).join(" "), what);
+  });
+
+test("a slot without a pattern is asked for by its name", () => {
+  const asks = asksFor({
+    cardNumber: slotPattern("cardNumber"),
+    title: slotPattern("title"),
+    "c++": slotPattern("c++"),
+  });
+  assert.equal(asks("What is your card number?"), ["cardNumber"]);
+  assert.equal(asks("Please tell me the titles, and the card number."), ["cardNumber", "title"]);
+  assert.equal(asks("Your card number is known. The title too."), [], "says, does not ask");
+  assert.equal(asks("Shall I change the title?"), [], "asks for consent");
+  assert.equal(asks("Which subtitle?"), []);
+  assert.equal(asks("Do you know C++?"), ["c++"]);
+});
+
+test("consent is a yes to a request for it", () => {
+  const talk = (question: string, answer: string): Entry[] => [
+    { role: "agent", turn: 0, text: question },
+    { role: "user", text: answer },
+  ];
+  assert.ok(agreed(talk("Shall I go ahead?", "Yes, please.")));
+  assert.not(agreed(talk("Shall I go ahead?", "No, wait.")));
+  assert.not(agreed(talk("Which book?", "Yes, please.")));
+  assert.not(agreed([{ role: "user", text: "Yes." }]));
+  assert.not(agreed([]));
+});
+
+test("an output is said whatever its case and the commas around it", () => {
+  const said: Entry[] = [{ role: "agent", turn: 0, text: "It is 1,200.50 for the Blue Heron" }];
+  assert.ok(isSaid("1200.50", said));
+  assert.ok(isSaid("blue heron", said));
+  assert.not(isSaid("1,200.50", said), "commas are looked for and taken away");
+});
+
+test.run();
