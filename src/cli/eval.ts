@@ -79,14 +79,14 @@ async function evaluate(argv: Options, agent: string, config: Config, results: R
   const { onInterrupt, STOPPED } = await import("./running.ts");
   const { measureAgent } = await import("../measure.ts");
   const display = new Display(process.stderr);
-  const { signal } = onInterrupt(display, "stopping after the messages under way; Ctrl-C again stops at once");
+  const { signal, release } = onInterrupt(display, "stopping after the messages under way; Ctrl-C again stops at once");
   if (results?.finished) display.line(`going on in ${results.dir}: ${results.finished} conversations are finished`);
   const found = await measureAgent(config, agent, {
     access: agentAccess(argv),
     results,
     signal,
     finished: (done, count) => display.live(`conversations ${done}/${count}`),
-  });
+  }).finally(release);
   display.clear();
   process.stdout.write(argv.json ? `${JSON.stringify(found)}\n` : `${evaluationText(found)}\n`);
   if (found.stopped === undefined) {

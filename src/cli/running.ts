@@ -94,16 +94,28 @@ function resume(argv: RunOptions, runs: string, name: string): RunDirectory {
   return RunDirectory.find(runs, name);
 }
 
+/** A person who may interrupt; nobody listens any more after `release`. */
+export interface Interrupts extends Stop {
+  release(): void;
+}
+
 /** The first Ctrl-C (or SIGTERM) asks to stop in order, and is answered with `note`; the second one stops at once. */
-export function onInterrupt(display: Display, note: string): Stop {
+export function onInterrupt(display: Display, note: string): Interrupts {
   const abort = new AbortController();
   setMaxListeners(0, abort.signal); // every conversation listens
-  const stop = { requested: false, signal: abort.signal };
   const interrupt = () => {
     if (stop.requested) process.exit(STOPPED);
     stop.requested = true;
     abort.abort();
     display.line(note);
+  };
+  const stop = {
+    requested: false,
+    signal: abort.signal,
+    release: () => {
+      process.off("SIGINT", interrupt);
+      process.off("SIGTERM", interrupt);
+    },
   };
   process.on("SIGINT", interrupt);
   process.on("SIGTERM", interrupt);

@@ -47,9 +47,7 @@ export class Results extends Folder {
   /** Makes the folder, or goes on with one of the same options. Anything else there is a UsageError. */
   static open(dir: string, identity: Identity): Results {
     const results = new Results(resolve(dir));
-    const isNew = !existsSync(join(results.dir, "config.json"));
-    if (isNew && taken(results.dir))
-      throw new UsageError(`--out ${dir}: it exists and is no evaluation; expected a new or empty folder`);
+    const isNew = !taken(results.dir);
     if (!isNew) results.compare(dir, identity);
     try {
       mkdirSync(results.dir, { recursive: true });
@@ -96,7 +94,9 @@ export class Results extends Folder {
   }
 
   private compare(dir: string, identity: Identity): void {
-    const was = this.readJson<Identity>("config.json")!;
+    const was = statSync(this.dir).isDirectory() ? this.readJson<Identity>("config.json") : undefined;
+    if (was?.["--agent"] === undefined)
+      throw new UsageError(`--out ${dir}: it exists and is no evaluation; expected a new or empty folder`);
     const other = Object.keys({ ...identity, ...was }).find((name) => was[name] !== identity[name]);
     if (other === undefined) return;
     const shown = (value: Identity[string] | undefined) => (value === undefined ? "nothing" : String(value));

@@ -135,7 +135,10 @@ export function listed(path: string, splits: Splits, names: readonly string[], m
   const trained = lone !== undefined && !MEASURED.includes(lone) ? lone : "train";
   return {
     train: (count, seed, step) => walk(path, tasksOf(trained, "train"), count, seed, Number(step)),
-    heldOut: (count) => tasksOf(measuredSplit(splits, measured) ?? lone, MEASURED.join(", ")).slice(0, count),
+    heldOut: (count) => {
+      const wanted = measured === "auto" ? MEASURED.join(", ") : measured;
+      return tasksOf(measuredSplit(splits, measured) ?? lone, wanted).slice(0, count);
+    },
   };
 }
 
