@@ -63,8 +63,8 @@ export async function measure(
   judge: Judge,
   measured: Measured,
   watch: Watch = {},
+  tasks = heldOut(config, played),
 ): Promise<Evaluation> {
-  const tasks = heldOut(config, played);
   const plan = attempts(tasks, config.trials, config.evalSeed, "held-out");
   const { trials, ...came } = await playAll(plan, config, played, judge, measured, watch);
   const setting = settingOf(config, played, measured);
@@ -77,20 +77,22 @@ export async function measureAgent(
   name: string,
   { access, ...watch }: Watch & { readonly access?: AgentAccess } = {},
 ): Promise<Evaluation> {
+  const measureWith = async (played: Played, measured: Measured) => {
+    const tasks = heldOut(config, played);
+    const found = await measure(config, played, ruleJudge(played.domain), measured, watch, tasks);
+    return watch.signal?.aborted ? found : { ...found, inaction: await inaction(config, played, tasks) };
+  };
   if (name === "policy") {
     const table = await Table.open(config, null, access);
     try {
-      const found = await measure(config, table, ruleJudge(table.domain), policyOf(config, table, watch.signal), watch);
-      return await withInaction(config, table, found, watch);
+      return await measureWith(table, policyOf(config, table, watch.signal));
     } finally {
       await table.policy.dispose();
     }
   }
   const played = await openTasks(config, access);
-  const measured = name.startsWith("openai:")
-    ? modelOf(config, played, name, access, watch.signal)
-    : scriptedOf(config, played, name);
-  return withInaction(config, played, await measure(config, played, ruleJudge(played.domain), measured, watch), watch);
+  if (name.startsWith("openai:")) return measureWith(played, modelOf(config, played, name, access, watch.signal));
+  return measureWith(played, scriptedOf(config, played, name));
 }
 
 /** The policy of a table as it stands. */
@@ -226,8 +228,11 @@ async function playAll(
   results?.sort(plan.map(({ task, sample }) => ({ task: task.id, trial: sample })));
   const next = trials.values();
   const all = known.flatMap((trial) => trial ?? next.next().value ?? []);
-  const why = all.length < count ? stopped() : null;
-  return { trials: all, ...(why !== null && { stopped: why }), ...(requests && { requests: requests() }) };
+  return {
+    trials: all,
+    ...(all.length < count && { stopped: stopped() ?? "conversations were aborted" }),
+    ...(requests && { requests: requests() }),
+  };
 }
 
 /** Counts of this measurement and of what earlier processes did for it; null where no model is asked. */
@@ -259,17 +264,10 @@ function writesOnlyTruth(domain: Domain, { task, transcript }: Rollout): boolean
   );
 }
 
-/** Beside every score: what an agent gets on these tasks that says "Okay." until the customer leaves. */
-async function withInaction(config: Config, played: Played, found: Evaluation, { signal }: Watch): Promise<Evaluation> {
-  if (signal?.aborted) return found;
-  const idle = { ...config, trials: 1, user: "scripted", disturbances: 0 } as const;
-  const table = { ...played, users: scripted(0) };
-  const plan = attempts(heldOut(config, played), 1, config.evalSeed, "held-out");
-  const { play } = scriptedOf(idle, table, "do-nothing");
-  const wins = await collect(
-    plan,
-    async (attempt) => (await play(attempt)).outcome.success as number,
-    config.concurrent,
-  );
-  return { ...found, inaction: wins.reduce((sum, win) => sum + win, 0) / wins.length };
+/** Beside every score: the share of these tasks that an agent wins which says "Okay." until the customer leaves. */
+async function inaction(config: Config, played: Played, tasks: readonly Task[]): Promise<number> {
+  const { play } = scriptedOf(config, { ...played, users: scripted(0) }, "do-nothing");
+  const plan = attempts(tasks, 1, config.evalSeed, "held-out");
+  const wins = await collect(plan, async (attempt) => (await play(attempt)).outcome.success === 1, config.concurrent);
+  return wins.filter(Boolean).length / wins.length;
 }
