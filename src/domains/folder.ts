@@ -2,7 +2,8 @@
 // mistake, fills in what was left out, and guards every function (guard.ts). What may be left out: docs/domains.md.
 // Its tasks are completed in folder-tasks.ts. Test: test/unit/folder.test.ts
 
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
@@ -65,7 +66,7 @@ const shape = z.strictObject({
     .optional(),
   hears: functionOf("message").optional(),
   violates: functionOf("call, store, transcript").optional(),
-  rules: functionOf("call, store").optional(),
+  rules: functionOf("call, store, customer").optional(),
   readings: functionOf("task").optional(),
   answered: functionOf("task, transcript").optional(),
   expert: z
@@ -118,8 +119,19 @@ async function importIndex(dir: string, fail: Fail): Promise<unknown> {
     const message = error instanceof Error ? error.message : String(error);
     const typeless = file === "index.js" && /Unexpected token 'export'|Cannot use import statement/.test(message);
     const hint = typeless ? '; beside it a package.json with {"type": "module"} is missing' : "";
-    return fail(`${file}: ${message.split("\n")[0]}${placeOf(error, pathToFileURL(dir).href)}${hint}`);
+    const place = error instanceof SyntaxError && !hint ? syntaxPlace(dir) : placeOf(error, pathToFileURL(dir).href);
+    return fail(`${file}: ${message.split("\n")[0]}${place}${hint}`);
   }
+}
+
+/** Where a file of the folder is no JavaScript: an import does not say it, node --check does. */
+function syntaxPlace(dir: string): string {
+  for (const file of readdirSync(dir).filter((name) => /\.m?js$/.test(name))) {
+    const { stderr } = spawnSync(process.execPath, ["--check", join(dir, file)], { encoding: "utf8" });
+    const line = stderr.startsWith(join(dir, file)) && /:(\d+)$/m.exec(stderr.split("\n")[0])?.[1];
+    if (line) return ` (${file}:${line})`;
+  }
+  return "";
 }
 
 function assemble(given: Shape, dir: string, label: string, fail: Fail): Domain {
@@ -156,7 +168,9 @@ function assemble(given: Shape, dir: string, label: string, fail: Fail): Domain 
       if (broken === null || typeof broken === "string") return broken;
       throw new Error(`returned ${show(broken)}, expected the rule that is broken, or null`);
     }),
-    ...(rules && { rules: guarded("rules", (call, store) => texts(rules(call, store), "a list of rules")) }),
+    ...(rules && {
+      rules: guarded("rules", (call, store, customer) => texts(rules(call, store, customer), "a list of rules")),
+    }),
     ...(readings && {
       readings: guarded("readings", (task: Task) => listed(readings(task)).map((calls) => writtenCalls(calls))),
     }),

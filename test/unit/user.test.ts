@@ -9,6 +9,7 @@ import { ruleJudge } from "../../src/judge/rules.ts";
 import { Random } from "../../src/random.ts";
 import { Session, sessionDefaults } from "../../src/sandbox/session.ts";
 import type { Domain, Scenario, Task } from "../../src/types.ts";
+import { userFaults } from "../../src/user/faults.ts";
 import * as phrases from "../../src/user/phrases.ts";
 import { ScriptedUser } from "../../src/user/scripted.ts";
 import { type Agent, oracle, playTalk, say, someTasks } from "../talk.ts";
@@ -65,15 +66,6 @@ function answers(domain: Domain, { scenario }: Task, message: string, answer: st
   const { confirms, claimsDone, refuses } = domain.hears(message);
   const complete = slots.every((slot) => answer.includes(facts[slot])) && !(confirms && NO.test(answer));
   return complete && (slots.length > 0 || confirms || !(claimsDone || refuses));
-}
-
-/** An agent that says once more what it was not answered. */
-function careful(domain: Domain, task: Task, agent: Agent): Agent {
-  return (transcript) => {
-    const [message, answer] = transcript.slice(-2);
-    const again = message?.role === "agent" && answer.role === "user";
-    return again && !answers(domain, task, message.text, answer.text) ? say(message.text) : agent(transcript);
-  };
 }
 
 async function play(domain: Domain, task: Task, agent: Agent, seed: number, disturbances: number) {
@@ -229,7 +221,7 @@ test("a yes is heard as one, what is said in place of it as a no", () => {
 test("in every style the experts pass, and no yes is missed", async () => {
   for (const domain of domains) {
     const judge = ruleJudge(domain);
-    for (const [i, plain] of someTasks(domain, 4).entries())
+    for (const [i, plain] of someTasks(domain, 2).entries())
       for (const style of phrases.styles) {
         const task = altered(plain, { style });
         const rollout = await playTalk(domain, task, domain.expert!(task, oracle, i), i);
@@ -281,7 +273,9 @@ test("each disturbance: how it reads, once, and then the truth", async () => {
 });
 
 test("without its disturbances a conversation is the undisturbed one: they cost no patience and change no words", async () => {
-  const messages = ["Hm.", "What is your email?", "Hm.", "Which item?", "Hm.", "Shall I do it?", "Hm.", "Hm."];
+  // Two messages in a row that are of no use: a third one, and the customer leaves.
+  const useless = ["Hm.", "Well."];
+  const messages = ["What is your email?", ...useless, "Which item?", ...useless, "Shall I do it?", ...useless];
   for (let seed = 0; seed < 100; seed++) {
     const calm = await ask(messages, seed, 0);
     const { said, disturbed } = await ask(messages, seed, 1);
@@ -307,6 +301,18 @@ test("an agent that waits, or explains itself, gets the answer that it is owed",
       assert.equal(await user.reply(message), { text: task.scenario.facts.email, done: false });
     }
     assert.ok(dodged > 10);
+  }
+});
+
+test("what a customer falls back on is not told before something is refused", async () => {
+  const played = altered(task, { otherwise: ["Then I want to keep it."] });
+  for (let seed = 0; seed < 100; seed++) {
+    const user = new ScriptedUser(shop, played, seed, { disturbances: 1 });
+    for (const message of ["Shall I return it?", "Shall I?"])
+      assert.not.match((await user.reply(message)).text, /keep it|vase/i);
+    assert.not(user.disturbed.includes("changes"));
+    assert.equal(await user.reply("I cannot do that."), { text: "Then I want to keep it.", done: false });
+    assert.ok((await user.reply("I cannot do that.")).done);
   }
 });
 
@@ -342,11 +348,14 @@ test("a careful agent finishes every task, however the customer is disturbed", a
     const seen: Record<string, number> = {};
     for (const [i, plain] of someTasks(domain, count).entries()) {
       const task = altered(slippery(plain), { style: phrases.styles[i % phrases.styles.length] });
-      const expert = () => domain.expert!(task, oracle, i);
-      // Retail's expert is careful by itself.
-      const agent = () => (domain === shop ? careful(domain, task, expert()) : expert());
+      const agent = () => domain.expert!(task, oracle, i);
       const calm = await play(domain, task, agent(), i, 0);
-      const { outcome, ending, turns, disturbed } = await play(domain, task, agent(), i, 1);
+      const played = await play(domain, task, agent(), i, 1);
+      const { outcome, ending, turns, disturbed } = played;
+      // To be disturbed is no fault of a customer.
+      const faults = (of: typeof played) =>
+        userFaults({ task, ...of }, domain.tools).map(({ kind, evidence }) => `${kind}: ${evidence}`);
+      assert.equal(faults(played), faults(calm), `${task.id}: ${disturbed}`);
       assert.is(outcome.success, 1, `${task.id}: ${disturbed}`);
       assert.is(ending, calm.ending, `${task.id}: ${disturbed}`);
       assert.ok(turns <= calm.turns + disturbed.length, `${task.id}: ${turns} turns, not ${calm.turns}; ${disturbed}`);
@@ -385,14 +394,14 @@ test("nothing makes the customer throw, and nothing keeps it for ever", async ()
     `${"may I ".repeat(3_000)}?`,
     " ?.!".repeat(5_000),
   ];
-  for (const domain of domains)
+  for (const domain of domains) {
+    const tasks = someTasks(domain, 2);
     for (const message of messages)
-      for (let seed = 0; seed < 20; seed++) {
-        const [plain] = someTasks(domain, 1, 1 + seed);
+      for (const [seed, plain] of tasks.entries()) {
         const style = phrases.styles[seed % phrases.styles.length];
         const user = new ScriptedUser(domain, altered(slippery(plain), { style }), seed, { disturbances: 1 });
         let replies = 0;
-        for (let done = false; !done; replies++) {
+        for (let done = false; !done && replies < 20; replies++) {
           const reply = await user.reply(message);
           assert.ok(reply.text.length > 0 && reply.text.length < 2_000);
           done = reply.done;
@@ -400,6 +409,7 @@ test("nothing makes the customer throw, and nothing keeps it for ever", async ()
         // Three that are of no use, one that may be new, and two for disturbances.
         assert.ok(replies <= 6, `${domain.name}, ${message.slice(0, 40)}: ${replies} replies`);
       }
+  }
 });
 
 test.run();

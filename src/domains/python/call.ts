@@ -7,14 +7,19 @@ import { type Dict, PythonError, type Value } from "./value.ts";
 export function bind(path: { module: string; method: string }, names: readonly string[], kwargs: Dict): Value[] {
   if (kwargs.has("data"))
     throw new PythonError(`${path.module}.${path.method}() got multiple values for keyword argument 'data'`);
+  return ordered(path.method, names, kwargs);
+}
+
+/** `method(**kwargs)`: the arguments in the order of `names`, all of which are required. */
+export function ordered(method: string, names: readonly string[], kwargs: Dict): Value[] {
+  const args = names.map((name) => kwargs.get(name));
+  if (args.length === kwargs.size && !args.includes(undefined)) return args as Value[];
   for (const name of kwargs.keys())
-    if (!names.includes(name)) throw new PythonError(`${path.method}() got an unexpected keyword argument '${name}'`);
+    if (!names.includes(name)) throw new PythonError(`${method}() got an unexpected keyword argument '${name}'`);
   const missing = names.filter((name) => !kwargs.has(name)).map((name) => `'${name}'`);
-  if (missing.length > 0)
-    throw new PythonError(
-      `${path.method}() missing ${missing.length} required positional argument${missing.length > 1 ? "s" : ""}: ${listed(missing)}`,
-    );
-  return names.map((name) => kwargs.get(name)!);
+  throw new PythonError(
+    `${method}() missing ${missing.length} required positional argument${missing.length > 1 ? "s" : ""}: ${listed(missing)}`,
+  );
 }
 
 function listed(names: readonly string[]): string {

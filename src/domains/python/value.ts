@@ -91,14 +91,26 @@ export function length(value: Value): number {
 
 /** `value.count(item)`; in a str, `item` is one of its characters. */
 export function count(value: Value, item: Value): number {
-  if (Array.isArray(value) || typeof value === "string") return iterate(value).filter((x) => equals(x, item)).length;
-  throw new PythonError(`'${typeName(value)}' object has no attribute 'count'`);
+  if (!Array.isArray(value) && typeof value !== "string")
+    throw new PythonError(`'${typeName(value)}' object has no attribute 'count'`);
+  let found = 0;
+  for (const x of value) if (Object.is(x, item) || equals(x, item)) found++;
+  return found;
 }
 
 /** `value.lower()` */
 export function lower(value: Value): string {
   if (typeof value === "string") return value.toLowerCase();
   throw new PythonError(`'${typeName(value)}' object has no attribute 'lower'`);
+}
+
+/** `a.lower() == b.lower()`; most pairs differ in their first letter already. */
+export function equalsLower(a: Value, b: Value): boolean {
+  if (typeof a === "string" && typeof b === "string") {
+    const [x, y] = [a.charCodeAt(0), b.charCodeAt(0)];
+    if (x < 128 && y < 128 && (x | 32) !== (y | 32)) return false;
+  }
+  return lower(a) === lower(b);
 }
 
 /** `sorted(value)` where every item is a str. */
@@ -108,7 +120,7 @@ export function sorted(value: Value): string[] {
 
 /** `a == b`: True is 1 is 1.0; dicts do not mind the order of their keys. */
 export function equals(a: Value, b: Value): boolean {
-  if (Object.is(a, b) || a === b) return true;
+  if (a === b) return true;
   if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((x, i) => equals(x, b[i]));
   if (a instanceof Map)
     return b instanceof Map && a.size === b.size && [...a].every(([k, v]) => b.has(k) && equals(v, b.get(k)!));
