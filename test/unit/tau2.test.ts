@@ -220,7 +220,7 @@ test("tasks are read from a checkout: own layout, numbers as they are spelled, w
     family: "tau2-test",
     database: 0,
     instruction: "Why you call:\nYou want a kettle.\n\nWhat you know:\nYou are Ida.\n\nHow you go about it:\nBe brief.",
-    scenario: { opening: "You want a kettle.", facts: { known: "You are Ida." }, fallback: "You are Ida." },
+    scenario: { opening: "I want a kettle.", facts: { user_id: "I am Ida." }, fallback: "I am Ida." },
     actions: [{ name: "modify_pending_order_items", arguments: '{"price": 1.0}' }],
     lookups: [{ name: "get_user_details", arguments: '{"user_id": "ida_1"}' }],
     outputs: ["20"],
