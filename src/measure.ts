@@ -160,7 +160,7 @@ function heldOut({ evalTasks, evalSeed }: Config, { tasks }: Played): Task[] {
   return blame(`--eval-tasks ${evalTasks}`, () => tasks.heldOut(evalTasks, evalSeed));
 }
 
-function settingOf(config: Config, { domain, origin }: Played, { agent, model, sampling }: Measured): Setting {
+function settingOf(config: Config, { domain, origin, tasks }: Played, { agent, model, sampling }: Measured): Setting {
   const { user, disturbances, userModel, userTemperature, evalSeed, turns } = config;
   return {
     agent,
@@ -170,6 +170,7 @@ function settingOf(config: Config, { domain, origin }: Played, { agent, model, s
     profile: domain.profile,
     checkOutputs: asksOutputs(config, domain),
     tasks: origin,
+    ...(tasks.split !== undefined && { split: tasks.split }),
     user:
       user === "llm"
         ? { kind: "llm", model: userModel, temperature: userTemperature }

@@ -143,7 +143,7 @@ async function openResults(out: string, agent: string, config: Config): Promise<
     ),
     ...(agent.startsWith("openai:") && { "--eval-temperature": config.evalTemperature }),
     ...(agent === "policy" && { "weights of --model": fingerprint(modelPath(config.model), /\.safetensors$/) }),
-    ...(config.tasks !== "generated" && { "files of --tasks": fingerprint(config.tasks, /\.jsonl?$/) }),
+    ...(config.tasks !== "generated" && { "files of --tasks": fingerprint(config.tasks, /\.jsonl?$/, Infinity) }),
   };
   return Results.open(out, identity);
 }

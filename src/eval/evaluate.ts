@@ -29,6 +29,8 @@ export interface Setting {
   readonly checkOutputs: boolean;
   /** "generated", or the set that they were taken from. */
   readonly tasks: string;
+  /** Which of its splits. */
+  readonly split?: string;
   readonly user:
     | { readonly kind: "scripted"; readonly disturbances: number }
     | { readonly kind: "llm"; readonly model: string; readonly temperature: number };

@@ -51,7 +51,7 @@ function settingText(s: Setting): string {
   const { user, sampling } = s;
   const parts = [
     `${s.domain} (${s.profile})`,
-    s.tasks === "generated" ? "generated tasks" : s.tasks,
+    s.tasks === "generated" ? "generated tasks" : `${s.tasks}: ${s.split}`,
     user.kind === "llm" ? `customer ${user.model} at temperature ${user.temperature}` : "scripted customer",
     ...(user.kind === "scripted" && user.disturbances > 0 ? [`disturbances ${rate(user.disturbances)}`] : []),
     ...(s.model === undefined ? [] : [s.model]),

@@ -146,17 +146,18 @@ function readTrial(line: string, place: string): Trial {
 /** Bytes of each file that tell it from another one of the same size: the header and the first weights. */
 const HEAD = 1 << 20;
 
-/** Tells files apart from others under the same path, by names, sizes and first bytes: a folder's, or one file. */
-export function fingerprint(path: string, files: RegExp): string {
+/** Tells files apart from others under the same path, by names, sizes and first `bytes`: a folder's, or one file. */
+export function fingerprint(path: string, files: RegExp, bytes = HEAD): string {
   const hash = createHash("sha256");
   const dir = statSync(path).isDirectory() ? path : dirname(path);
   const names = dir === path ? readdirSync(dir).filter((name) => files.test(name)) : [basename(path)];
   for (const name of names.sort()) {
     const path = join(dir, name);
-    const head = Buffer.alloc(HEAD);
+    const { size } = statSync(path);
+    const head = Buffer.alloc(Math.min(size, bytes));
     const file = openSync(path, "r");
     try {
-      hash.update(`${name} ${statSync(path).size} `).update(head.subarray(0, readSync(file, head, 0, HEAD, 0)));
+      hash.update(`${name} ${size} `).update(head.subarray(0, readSync(file, head, 0, head.length, 0)));
     } finally {
       closeSync(file);
     }

@@ -107,6 +107,8 @@ function drawTask(domain: Domain, family: string, databases: Databases, random: 
 export interface TaskSource {
   train(count: number, ...seeds: (number | string)[]): Task[];
   heldOut(count: number, ...seeds: (number | string)[]): Task[];
+  /** The split of a set that `heldOut` is taken from. */
+  readonly split?: string;
 }
 
 /** The domain's own families; `databases`: how many seeds training draws from. */
@@ -134,12 +136,12 @@ export function listed(path: string, splits: Splits, names: readonly string[], m
     return tasks.filter(({ family }) => names.length === 0 || names.includes(family));
   };
   const trained = lone !== undefined && !MEASURED.includes(lone) ? lone : "train";
+  const split = measuredSplit(splits, measured) ?? lone;
+  const wanted = measured === "auto" ? MEASURED.join(", ") : measured;
   return {
     train: (count, seed, step) => walk(path, tasksOf(trained, "train"), count, seed, Number(step)),
-    heldOut: (count) => {
-      const wanted = measured === "auto" ? MEASURED.join(", ") : measured;
-      return tasksOf(measuredSplit(splits, measured) ?? lone, wanted).slice(0, count);
-    },
+    heldOut: (count) => tasksOf(split, wanted).slice(0, count),
+    ...(split !== undefined && { split }),
   };
 }
 

@@ -255,7 +255,8 @@ test("a set is evaluated as a whole, and what was found lies in --out", async ()
   assert.is(code, 0, err);
   const found = JSON.parse(out);
   assert.equal([found.pass, found.tasks, found.inaction], [[1, 1], 4, 0]);
-  assert.equal([found.setting.domain, found.setting.tasks], ["shop", join(dir, "lone.jsonl")]);
+  const { domain, tasks, split } = found.setting;
+  assert.equal([domain, tasks, split], ["shop", join(dir, "lone.jsonl"), "lone"]);
   const read = (name: string) => fs.readFileSync(join(dir, "found", name), "utf8");
   assert.equal(JSON.parse(read("evaluation.json")), found);
   assert.match(

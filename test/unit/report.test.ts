@@ -13,6 +13,7 @@ const full: Evaluation = {
     profile: "tau1",
     checkOutputs: true,
     tasks: "/sets/retail",
+    split: "test",
     user: { kind: "llm", model: "customer", temperature: 1 },
     seed: 3,
     turns: 30,
@@ -51,7 +52,7 @@ const full: Evaluation = {
 const rows: [string, string][] = [
   [
     "openai:m|1, 20 tasks x 2",
-    "retail (tau1), /sets/retail, customer customer at temperature 1, temperature 0.5, outputs asked for, seed 3",
+    "retail (tau1), /sets/retail: test, customer customer at temperature 1, temperature 0.5, outputs asked for, seed 3",
   ],
   ["STOPPED after 39 of 40", "the budget of 5 dollars is spent"],
   ["pass^1", ".550 [.400, .700]"],
