@@ -209,6 +209,7 @@ async function playAll(
     for (let replays = 0; ; replays++) {
       if (stopped()) return null;
       const rollout = await play(attempt);
+      if (requests) results?.count(requests());
       if (rollout.bill) bill = bill ? addBills(bill, rollout.bill) : rollout.bill;
       const spoiled = faulty(rollout.ending);
       if (spoiled && (stopped() || rollout.ending === "aborted")) return null;
@@ -218,20 +219,20 @@ async function playAll(
       const tarl = spoiled ? null : await value(config, judge, rollout);
       const onlyWanted = writesOnlyTruth(domain, rollout);
       const trial = trialOf({ ...rollout, ...(bill && { bill }) }, { checkOutputs, onlyWanted, tarl, replays, decode });
-      results?.add(trial, rollout.transcript, requests?.());
+      results?.add(trial, rollout.transcript);
       return trial;
     }
   };
 
-  const count = plan.length;
-  const done = count - open.length;
-  const trials = await collect(open, playOne, config.concurrent, (_, more) => finished?.(done + more, count));
+  const done = plan.length - open.length;
+  const told = (_: Trial | null, more: number) => finished?.(done + more, plan.length);
+  const trials = await collect(open, playOne, config.concurrent, told);
   results?.sort(plan.map(({ task, sample }) => ({ task: task.id, trial: sample })));
   const next = trials.values();
   const all = known.flatMap((trial) => trial ?? next.next().value ?? []);
   return {
     trials: all,
-    ...(all.length < count && { stopped: stopped() ?? "conversations were aborted" }),
+    ...(all.length < plan.length && { stopped: stopped() ?? "conversations were aborted" }),
     ...(requests && { requests: requests() }),
   };
 }

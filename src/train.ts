@@ -64,7 +64,7 @@ export async function train(training: Training, start: number): Promise<boolean>
       const line = await update(training, judge, reference, step);
       if (!line) {
         await save(step);
-        throw table.users.chat!.stopped()!;
+        throw new Error(`${table.users.chat!.stopped()!.message}; --resume ${run.name} goes on`);
       }
       run.append("metrics.jsonl", line);
       observer.updated(line);

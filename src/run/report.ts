@@ -31,7 +31,7 @@ function rowsOf(e: Evaluation): Row[] {
   for (const [family, own] of Object.entries(e.families))
     rows.push([`  ${family} (${own.tasks})`, `${rate(own.pass1)} ${interval(own.interval)}`]);
   for (const [title, digits, value] of figures) {
-    const is = value(e);
+    const is = e.played > e.faults ? value(e) : null;
     if (is !== null) rows.push([title, fixed(is, digits)]);
   }
   for (const [cause, count] of Object.entries(e.causes)) rows.push([`failed: ${cause}`, String(count)]);

@@ -76,12 +76,15 @@ export class Results extends Folder {
     return this.#trials.get(keyOf({ task, trial }));
   }
 
-  /** `requests`: all that were sent so far, where any were. */
-  add(trial: Trial, transcript: readonly Entry[], requests?: Requests): void {
+  add(trial: Trial, transcript: readonly Entry[]): void {
     const line = `${JSON.stringify({ ...trial, transcript }, plainJson)}\n`;
     appendFileSync(join(this.dir, LINES), line);
     this.#note(trial, Buffer.byteLength(line));
-    if (requests) this.writeJson(REQUESTS, requests);
+  }
+
+  /** All that were sent so far, by this process and earlier ones. */
+  count(requests: Requests): void {
+    this.writeJson(REQUESTS, requests);
   }
 
   /** Puts the lines into the order of `plan`. */

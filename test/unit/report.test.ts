@@ -108,6 +108,8 @@ test("what did not happen has no row", () => {
     /STOPPED|broken off|doing nothing|disturb|tool faults|customer's faults|again|cost|requests|over/,
   );
   assert.match(text, /scripted customer/);
+  const none = evaluationText({ ...full, played: 3, pass: [], interval: [], over: [], published: [0, 0] });
+  assert.not.match(none, /turns|pass\^1/, "no figure of nothing");
 });
 
 test.run();
