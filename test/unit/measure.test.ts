@@ -13,6 +13,7 @@ import { type Measured, measure, measureAgent } from "../../src/measure.ts";
 import { openTasks, type Played, perform } from "../../src/play.ts";
 import type { Attempt } from "../../src/rollout/collect.ts";
 import { Results } from "../../src/run/results.ts";
+import { writeSet } from "../../src/tasks/set.ts";
 import type { Rollout } from "../../src/types.ts";
 import { type Behaviour, fine, llmServer } from "../llm-server.ts";
 
@@ -221,6 +222,48 @@ test("a customer's model that answers no more is no failure of the agent", async
   } finally {
     await server.close();
   }
+});
+
+test("a set is played as it wants it: its tasks, policy text, tools, outputs and data", async () => {
+  const shopTasks = (await openTasks(configOf({}))).tasks;
+  const [task, other] = shopTasks.heldOut(2, 0);
+  const splits = { train: [other], "held-out": [task] };
+  writeSet(join(dir, "set"), {
+    kind: "tasks",
+    domain: "shop",
+    source: "test",
+    policy: "Be kind.",
+    checkOutputs: true,
+    splits,
+  });
+  const { domain, tasks, origin } = await openTasks(configOf({ tasks: join(dir, "set") }));
+  assert.equal([domain.policy, domain.checkOutputs, origin], ["Be kind.", true, join(dir, "set")]);
+  assert.equal([tasks.train(1, 1, 0), tasks.heldOut(9), tasks.split], [[other], [task], "held-out"]);
+  assert.ok(domain.database(task.database).size > 0, "without data of its own the domain's are played");
+
+  fs.mkdirSync(join(dir, "data"));
+  for (const table of ["users", "orders", "products"])
+    fs.writeFileSync(join(dir, "data", `${table}.json`), table === "users" ? '{"ann": {"age": 1.0}}' : "{}");
+  const refund = {
+    ...task,
+    id: "r",
+    domain: "retail",
+    actions: [],
+    outputs: [],
+    scenario: { ...task.scenario, style: "terse" as const },
+  };
+  const draft = {
+    kind: "tasks",
+    domain: "retail",
+    source: "test",
+    data: "../data",
+    splits: { test: [refund] },
+  } as const;
+  writeSet(join(dir, "desk"), draft);
+  const desk = await openTasks(configOf({ tasks: join(dir, "desk"), domain: "retail" }));
+  assert.equal([...desk.domain.database(7).get("users")!.keys()], ["ann"]);
+  const wrong = await openTasks(configOf({ tasks: join(dir, "desk") })).catch((error) => error);
+  assert.match(wrong.message, /a set of the domain retail, played on shop$/);
 });
 
 test("models need a server or a key, and a budget needs prices", async () => {
