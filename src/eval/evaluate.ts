@@ -3,7 +3,7 @@
 // Formulas are in metrics.ts, printing in run/report.ts. Test: test/unit/evaluate.test.ts
 
 import type { ChatErrorKind } from "../errors.ts";
-import type { AgentTurn, Bill, Domain, Ending, Entry, Habits, Task, ToolFault, UserFault } from "../types.ts";
+import type { AgentTurn, Bill, Domain, Ending, Entry, Habits, Part, Task, ToolFault, UserFault } from "../types.ts";
 import {
   type FamilyTable,
   families,
@@ -92,6 +92,8 @@ export interface Evaluation extends PassTable {
   /** Broken tools, by tool and how; mistakes of a simulated customer, by kind. */
   readonly toolFaults: { readonly [tool: string]: { readonly [fault in ToolFault]?: number } };
   readonly userFaults: { readonly [kind in UserFault["kind"]]?: number };
+  /** Parts of the score that nobody judged, in how many rollouts: success is the product of the others. */
+  readonly unjudged: { readonly [part in Part]?: number };
   /** Rollouts in which the scripted customer disturbed the talk, and their successes; absent where it never did. */
   readonly disturbances?: { readonly [name: string]: { readonly rollouts: number; readonly successes: number } };
   /** What models behind an API took for these conversations, and all requests to them; absent where none was asked. */
@@ -132,6 +134,7 @@ export function evaluation(played: readonly Trial[], { stopped, requests, ...giv
     causes: inOrder(causes, count(played.flatMap(({ cause }) => cause ?? []))),
     toolFaults: toolFaultsOf(played),
     userFaults: count(played.flatMap(({ userFaults = [] }) => userFaults.map(({ kind }) => kind))),
+    unjudged: count(whole.flatMap(({ outcome }) => outcome.unjudged ?? [])),
     ...(disturbances && { disturbances }),
     ...(bills.length && { cost: bills.reduce(addBills) }),
     ...(requests && { requests }),

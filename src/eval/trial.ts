@@ -18,6 +18,7 @@ export const causes = [
   "ended-early",
   "wrong-write",
   "output-unsaid",
+  "criteria",
   "unanswered",
 ] as const;
 export type Cause = (typeof causes)[number];
@@ -103,9 +104,12 @@ export function isNoWriteFailure({ task, outcome }: Pick<Rollout, "task" | "outc
 }
 
 export function causeOf(
-  { ending, outcome, transcript, userFaults = [] }: Pick<Rollout, "ending" | "outcome" | "transcript" | "userFaults">,
+  { task, ending, outcome, transcript, userFaults = [] }: Rollout,
   { checkOutputs, onlyWanted }: Pick<Seen, "checkOutputs" | "onlyWanted">,
 ): Cause | null {
+  const basis = task.criteria?.basis;
+  const wrong = !outcome.stateMatches && (!basis || basis.includes("DB"));
+  const asksOutputs = basis ? basis.includes("COMMUNICATE") : checkOutputs;
   const fits: { readonly [cause in Cause]: boolean } = {
     outage: faulty(ending),
     "user-fault": userFaults.some(({ kind }) => DECISIVE.includes(kind)),
@@ -113,10 +117,11 @@ export function causeOf(
     "turn-limit": ending === "turn-limit",
     "token-limit": ending === "token-limit",
     "invalid-limit": ending === "invalid-limit",
-    "no-write": !outcome.stateMatches && outcome.writes === 0,
-    "ended-early": !outcome.stateMatches && onlyWanted,
-    "wrong-write": !outcome.stateMatches,
-    "output-unsaid": checkOutputs && !outcome.outputsSaid,
+    "no-write": wrong && outcome.writes === 0,
+    "ended-early": wrong && onlyWanted,
+    "wrong-write": wrong,
+    "output-unsaid": asksOutputs && !outcome.outputsSaid,
+    criteria: basis !== undefined,
     unanswered: true,
   };
   return outcome.success ? null : causes.find((cause) => fits[cause])!;

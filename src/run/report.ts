@@ -36,6 +36,7 @@ function rowsOf(e: Evaluation): Row[] {
   }
   for (const [cause, count] of Object.entries(e.causes)) rows.push([`failed: ${cause}`, String(count)]);
   for (const [ending, count] of Object.entries(e.endings)) rows.push([`ended: ${ending}`, String(count)]);
+  if (Object.keys(e.unjudged).length > 0) rows.push(["not judged", countsText(e.unjudged)]);
   for (const [name, { rollouts, successes }] of Object.entries(e.disturbances ?? {}))
     rows.push([`disturbed: ${name}`, `${rate(successes / rollouts)} of ${rollouts}`]);
   for (const [tool, faults] of Object.entries(e.toolFaults)) rows.push([`tool faults: ${tool}`, countsText(faults)]);

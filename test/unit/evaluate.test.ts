@@ -128,14 +128,18 @@ test("faults, disturbances and cost are added up", () => {
         bill,
       }),
       trial("c", { success: 1, disturbed: ["forgets", "talks"] }),
+      trial("d", {
+        outcome: { success: 1, stateMatches: true, outputsSaid: true, writes: 1, unjudged: ["NL_ASSERTION"] },
+      }),
     ],
-    { setting, tasks: 3, trials: 1 },
+    { setting, tasks: 4, trials: 1 },
   );
   assert.equal(found.toolFaults, { lend: { threw: 3, hung: 1 }, find: { result: 1 } });
   assert.equal(found.userFaults, { invented: 2 });
+  assert.equal(found.unjudged, { NL_ASSERTION: 1 });
   assert.equal(found.disturbances, {
     forgets: { rollouts: 2, successes: 1 },
-    none: { rollouts: 1, successes: 0 },
+    none: { rollouts: 2, successes: 1 },
     talks: { rollouts: 1, successes: 1 },
   });
   assert.equal(found.cost, { calls: 4, inputTokens: 200, outputTokens: 20, dollars: 1 });

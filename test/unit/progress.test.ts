@@ -39,6 +39,7 @@ const evaluation = (successes: number, tarl: number): Evaluation => ({
   causes: { "no-write": 2 },
   toolFaults: {},
   userFaults: {},
+  unjudged: {},
   setting: {
     agent: "policy",
     sampling: null,

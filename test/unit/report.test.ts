@@ -42,6 +42,7 @@ const full: Evaluation = {
   causes: { outage: 3, "wrong-write": 2 },
   toolFaults: { lend: { threw: 2, hung: 1 } },
   userFaults: { invented: 2, "left-early": 1 },
+  unjudged: { NL_ASSERTION: 30 },
   disturbances: { none: { rollouts: 8, successes: 4 }, forgets: { rollouts: 4, successes: 1 } },
   cost: { calls: 120, inputTokens: 34_500, outputTokens: 2300, dollars: 5.012345 },
   requests: { calls: 130, retries: 10, cached: 5, failures: { "http-429": 8, timeout: 2 } },
@@ -68,6 +69,7 @@ const rows: [string, string][] = [
   ["failed: wrong-write", "2"],
   ["ended: user-stop", "36"],
   ["ended: error", "3"],
+  ["not judged", "NL_ASSERTION 30"],
   ["disturbed: none", ".500 of 8"],
   ["disturbed: forgets", ".250 of 4"],
   ["tool faults: lend", "threw 2, hung 1"],
@@ -102,10 +104,11 @@ test("what did not happen has no row", () => {
     over: [20, 20],
     toolFaults: {},
     userFaults: {},
+    unjudged: {},
   });
   assert.not.match(
     text,
-    /STOPPED|broken off|doing nothing|disturb|tool faults|customer's faults|again|cost|requests|over/,
+    /STOPPED|broken off|doing nothing|disturb|tool faults|not judged|customer's faults|again|cost|requests|over/,
   );
   assert.match(text, /scripted customer/);
   const none = evaluationText({ ...full, played: 3, pass: [], interval: [], over: [], published: [0, 0] });

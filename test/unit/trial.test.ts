@@ -3,7 +3,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Cause, causeOf, causes, isSpoiled, type Seen, trialOf } from "../../src/eval/trial.ts";
-import type { Entry, Outcome, Rollout, Task } from "../../src/types.ts";
+import type { Entry, Outcome, Part, Rollout, Task } from "../../src/types.ts";
 
 const right: Outcome = { success: 0, stateMatches: true, outputsSaid: true, writes: 1 };
 const wrong: Outcome = { success: 0, stateMatches: false, outputsSaid: false, writes: 1 };
@@ -28,6 +28,7 @@ const rollout = (given: Partial<Rollout>): Rollout => ({
   ...given,
 });
 const seen: Seen = { checkOutputs: true, onlyWanted: true, tarl: null, replays: 0, decode: () => "" };
+const asked = (...basis: Part[]) => ({ ...rollout({}).task, criteria: { basis } }) as Task;
 const left = [{ kind: "left-early", turn: 1, evidence: "" }] as const;
 const threw = [call({ fault: "threw" })];
 
@@ -47,6 +48,9 @@ const table: readonly [Cause | null, Partial<Rollout>, Partial<Seen>?][] = [
   ["ended-early", {}],
   ["wrong-write", {}, { onlyWanted: false }],
   ["output-unsaid", { outcome: { ...right, outputsSaid: false } }],
+  ["output-unsaid", { task: asked("COMMUNICATE"), outcome: wrong }, { checkOutputs: false }],
+  ["criteria", { task: asked("ACTION"), outcome: wrong, transcript: [] }],
+  ["ended-early", { task: asked("DB", "ACTION") }],
   ["unanswered", { outcome: { ...right, outputsSaid: false } }, { checkOutputs: false }],
   ["unanswered", { outcome: right }],
 ];
