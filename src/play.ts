@@ -187,7 +187,7 @@ export class Table implements Played {
       throw new UsageError(`${model}: the tokenizer has ${tokenizer.size} ids, the policy ${vocabSize}`);
     if (config.contextTokens > maxPositions)
       throw new UsageError(`--context-tokens ${config.contextTokens}: ${model} reads at most ${maxPositions}`);
-    checkPrompt(onePrompt(played, format), config);
+    checkPrompt(onePrompt(played, format, config), config);
     const vocabLimit = tokenizer.size; // rows of the embedding beyond the tokenizer are padding
     const role = { role: "policy", fresh: checkpoint === null } as const;
     const policy = await openPolicy({ ...engineOf(config), model, vocabLimit, ...role });
@@ -221,8 +221,8 @@ export class Table implements Played {
 }
 
 /** A prompt to look at: where one is too long, every conversation breaks off. */
-function onePrompt({ domain, tasks }: Played, format: Format): number[] {
-  const [task] = tasks.heldOut(1, "prompt");
+function onePrompt({ domain, tasks }: Played, format: Format, { evalTasks, seed }: Config): number[] {
+  const [task] = evalTasks > 0 ? tasks.heldOut(1, "prompt") : tasks.train(1, seed, 0);
   return format.prompt(domain.policy, domain.toolsInPrompt ? domain.tools : [], task.scenario.opening);
 }
 

@@ -34,6 +34,7 @@ function rowsOf(e: Evaluation): Row[] {
     const is = e.played > e.faults ? value(e) : null;
     if (is !== null) rows.push([title, fixed(is, digits)]);
   }
+  rows.push(["faults", faultsText(e)]);
   for (const [cause, count] of Object.entries(e.causes)) rows.push([`failed: ${cause}`, String(count)]);
   for (const [ending, count] of Object.entries(e.endings)) rows.push([`ended: ${ending}`, String(count)]);
   if (Object.keys(e.unjudged).length > 0) rows.push(["not judged", countsText(e.unjudged)]);
@@ -41,7 +42,6 @@ function rowsOf(e: Evaluation): Row[] {
     rows.push([`disturbed: ${name}`, `${rate(successes / rollouts)} of ${rollouts}`]);
   for (const [tool, faults] of Object.entries(e.toolFaults)) rows.push([`tool faults: ${tool}`, countsText(faults)]);
   if (Object.keys(e.userFaults).length > 0) rows.push(["customer's faults", countsText(e.userFaults)]);
-  else if (e.setting.user.kind === "llm") rows.push(["customer's faults", "0"]);
   if (e.replays > 0) rows.push(["played again after an outage", String(e.replays)]);
   if (e.cost) rows.push(["cost", costText(e.cost)]);
   if (e.requests) rows.push(["requests", requestsText(e.requests)]);
@@ -65,6 +65,13 @@ function settingText(s: Setting): string {
 
 function overText(over: number, { tasks }: Evaluation): string {
   return over < tasks ? `  over ${over} tasks` : "";
+}
+
+function faultsText({ faults, toolFaults, userFaults, setting }: Evaluation): string {
+  const sum = (counts: object) => Object.values(counts).reduce((all: number, times: number) => all + times, 0);
+  const tools = Object.values(toolFaults).reduce((all, own) => all + sum(own), 0);
+  const customer = setting.user.kind === "llm" ? [`${sum(userFaults)} of the customer`] : []; // nobody looks for others
+  return [`${faults} broken off`, `${tools} of tools`, ...customer].join(", ");
 }
 
 function countsText(counts: { readonly [name: string]: number | undefined }): string {

@@ -65,6 +65,7 @@ const rows: [string, string][] = [
   ["length (policy tokens)", "0.0"],
   ["waits", "0.125"],
   ["no-write failures", "0.250"],
+  ["faults", "3 broken off, 3 of tools, 3 of the customer"],
   ["failed: outage", "3"],
   ["failed: wrong-write", "2"],
   ["ended: user-stop", "36"],
@@ -108,9 +109,10 @@ test("what did not happen has no row", () => {
   });
   assert.not.match(
     text,
-    /STOPPED|broken off|doing nothing|disturb|tool faults|not judged|customer's faults|again|cost|requests|over/,
+    /STOPPED|3 broken off|as failures|doing nothing|disturb|tool faults|not judged|customer's faults|again|cost|requests|over/,
   );
   assert.match(text, /scripted customer/);
+  assert.match(text, /\nfaults +0 broken off, 0 of tools\n/);
   const none = evaluationText({ ...full, played: 3, pass: [], interval: [], over: [], published: [0, 0] });
   assert.not.match(none, /turns|pass\^1/, "no figure of nothing");
 });
