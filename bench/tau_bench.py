@@ -53,8 +53,8 @@ class Peer:
         return {}
 
     def calls(self, passes):
-        """All calls in their order, `passes` times, each time on fresh data, which the clock does not count."""
-        seconds = 0
+        """All calls in their order, `passes` times, each time on fresh data, which the clock does not count: the best."""
+        seconds = float("inf")
         for _ in range(passes):
             data = pickle.loads(self.fresh)
             gc.collect()
@@ -66,7 +66,7 @@ class Peer:
                 except Exception as error:
                     observation = f"Error: {error}"
                 observations.append(observation)
-            seconds += time.perf_counter() - start
+            seconds = min(seconds, time.perf_counter() - start)
         return {"seconds": seconds, "observations": sha256("\n".join(observations).encode()).hexdigest()}
 
     def starts(self, count):
