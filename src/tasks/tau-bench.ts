@@ -139,7 +139,7 @@ const PERSON: Readonly<Record<string, string>> = {
   your: "my",
 };
 const OBJECT =
-  /\b(to|for|from|with|of|on|by|ask|asks|asked|tell|tells|told|give|gives|gave|help|helps|offer|offers|refund|refunds|let|lets|remind|charge|make|makes) you\b/gi;
+  /\b(to|for|from|with|of|on|by|ask|asks|asked|tell|tells|told|give|gives|gave|help|helps|offer|offers|refund|refunds|let|lets|remind|charge|make|makes|made|cause|caused|compensate|provide|provides|save|saves|upgrade) you\b/gi;
 
 /** What is said to the customer, as the customer would say it. */
 export function firstPerson(instruction: string): string {

@@ -12,7 +12,7 @@ import { importDeepScaler } from "../../src/tasks/deepscaler.ts";
 import { openDialogues } from "../../src/tasks/dialogues.ts";
 import { importSet } from "../../src/tasks/import.ts";
 import { openSet, tasksOf, writeSet } from "../../src/tasks/set.ts";
-import { importTauBench } from "../../src/tasks/tau-bench.ts";
+import { firstPerson, importTauBench } from "../../src/tasks/tau-bench.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "tarl-import-"));
 test.after(() => fs.rmSync(dir, { recursive: true }));
@@ -124,6 +124,15 @@ function checkout(change: { readonly [name: string]: string | null } = {}): stri
     if (text !== null) file(text, join(top, "tau_bench", "envs", "zoo", name));
   return top;
 }
+
+test("an instruction in the first person", () => {
+  const table = [
+    ["You're Ann. You've lost your card; it made you anxious.", "I'm Ann. I've lost my card; it made me anxious."],
+    ["Whatever saves you money. Would they compensate you?", "Whatever saves me money. Would they compensate me?"],
+    ["If you can, you'd do it yourself; it is yours.", "If I can, I'd do it myself; it is mine."],
+  ];
+  for (const [instruction, said] of table) assert.is(firstPerson(instruction), said);
+});
 
 test("a checkout's tasks, schemas, policy and data are found", () => {
   const top = checkout();
