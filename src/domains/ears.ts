@@ -46,7 +46,7 @@ export function asksFor(slots: Readonly<Record<string, RegExp>>): (message: stri
 
 /** The pattern of a slot that has none of its own: its name in words, "card_number" and "cardNumber" as "card number". */
 export function slotPattern(slot: string): RegExp {
-  const escaped = wordsOf(slot).map((word) => word.replace(/[^\p{L}\p{N}]/gu, "\\$&"));
+  const escaped = wordsOf(slot).map((word) => word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
   return new RegExp(`(?<!\\p{L})${escaped.join("[\\s_-]*")}e?s?(?!\\p{L})`, "iu");
 }
 

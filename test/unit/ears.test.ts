@@ -34,6 +34,8 @@ test("a slot without a pattern is asked for by its name", () => {
     cardNumber: slotPattern("cardNumber"),
     title: slotPattern("title"),
     "c++": slotPattern("c++"),
+    "order #": slotPattern("order #"),
+    "owner's name": slotPattern("owner's name"),
   });
   assert.equal(asks("What is your card number?"), ["cardNumber"]);
   assert.equal(asks("Please tell me the titles, and the card number."), ["cardNumber", "title"]);
@@ -41,6 +43,8 @@ test("a slot without a pattern is asked for by its name", () => {
   assert.equal(asks("Shall I change the title?"), [], "asks for consent");
   assert.equal(asks("Which subtitle?"), []);
   assert.equal(asks("Do you know C++?"), ["c++"]);
+  assert.equal(asks("Which order # is it?"), ["order #"]);
+  assert.equal(asks("What is the owner's name?"), ["owner's name"]);
 });
 
 test("consent is a yes to a request for it", () => {
