@@ -84,6 +84,16 @@ const wrong: [what: string, parts: Parts, line: RegExp][] = [
     /: tools\[0\]\.parameters: it holds a bigint at \.x, /,
   ],
   [
+    "a schema whose properties are no schemas",
+    { tools: tool('parameters: { type: "object", properties: { a: null } }') },
+    /: tools\[0\]\.parameters\.properties: expected an object: name -> schema$/,
+  ],
+  [
+    "a schema whose required is no list",
+    { tools: tool('parameters: { type: "object", required: true }') },
+    /: tools\[0\]\.parameters\.required: expected a list of names$/,
+  ],
+  [
     "a zod object without a JSON schema",
     { tools: tool("parameters: z.object({ a: z.date() })") },
     /: tools\[0\]\.parameters: zod cannot write it as a JSON schema: /,
@@ -342,6 +352,8 @@ test("patterns for slots, with and without memory; an expert's own words and tur
   assert.is((await playTalk(turns, made, turns.expert!(made, oracle, 1))).outcome.success, 1);
   const mute = await own({ expert: "() => () => 'hi'" });
   assert.throws(() => mute.expert!(made, oracle, 1)([]), /: expert: returned "hi", expected \{ text, calls \}/);
+  const spent = await own({ expert: "() => () => null" });
+  assert.throws(() => spent.expert!(made, oracle, 1)([]), /: expert: returned null, expected \{ text, calls \}/);
 });
 
 const line = (n: number) =>
@@ -363,6 +375,14 @@ test("tasks and data can be files: every task is drawn, training and held out", 
   assert.equal(domain.database(0).get("notes")!.get("a"), { text: "fixed" });
   const same = await own(listed, texts);
   assert.is(same.task("f", 1_000_001, 0)!.scenario.opening, "Task 2.", "measured on all of them");
+});
+
+test("tables can be Maps, with or without a seed", async () => {
+  const tables = 'new Map([["notes", new Map([["10", { text: "ten" }], ["9", { text: "nine" }]])]])';
+  for (const database of [tables, `(seed) => ${tables}`]) {
+    const { notes } = Object.fromEntries((await own({ database })).database(1));
+    assert.equal([...notes.keys()], ["10", "9"], "in their order");
+  }
 });
 
 test("one line for a bad file, with its place", async () => {
