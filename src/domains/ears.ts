@@ -29,6 +29,12 @@ const DONE = new RegExp(
   "i",
 );
 const FUTURE = new RegExp(`\\b(will|would|to|can|cannot|be|once|after|before|if|when) (be |you )?(${DID})\\b`, "i");
+/** "has not been cancelled" claims nothing; whatever else the sentence says still counts. */
+const UNDONE = new RegExp(
+  `(\\b(not|never)|n['’]t)( yet)?( been| be)? (${DID}|${DID_MYSELF}|done)\\b|` +
+    `\\bnothing (is|was|has|has been) (${DID}|${DID_MYSELF}|done)\\b`,
+  "gi",
+);
 const NO = /^\W*(no|not|nope|wait|stop|don['’]?t|do not)\b/i;
 
 /** Sentences with their closing mark. */
@@ -62,7 +68,7 @@ export function hears(message: string): Speech {
   const refuses = all.some((sentence) => !/\?\s*$/.test(sentence) && REFUSE.test(sentence));
   return {
     confirms: all.some((sentence) => CONFIRM.test(sentence)),
-    claimsDone: all.some((s) => DONE.test(s) && !REFUSE.test(s) && !FUTURE.test(s)),
+    claimsDone: all.some((s) => DONE.test(s.replace(UNDONE, "")) && !REFUSE.test(s) && !FUTURE.test(s)),
     refuses,
   };
 }
