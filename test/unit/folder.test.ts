@@ -11,7 +11,7 @@ import { absoluteDomain, domainLabel, domain as findDomain } from "../../src/dom
 import { Store } from "../../src/domains/store.ts";
 import { callTool } from "../../src/domains/tool.ts";
 import { root } from "../../src/root.ts";
-import type { Domain, Task } from "../../src/types.ts";
+import type { Domain, Entry, Task } from "../../src/types.ts";
 import { call, first, oracle, playTalk, say } from "../talk.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "tarl-own-"));
@@ -572,6 +572,29 @@ test("a config holds the whole path, a run's name the folder's own", () => {
   assert.is(absoluteDomain("shop"), "shop");
   assert.equal([domainLabel("shop"), domainLabel(copied), domainLabel("/tmp/...")], ["shop", "mylibrary", "own"]);
   assert.ok(relative(dir, copied) === "my library");
+});
+
+test("the example extends a loan only for the member who has the book", async () => {
+  const domain = await findDomain(copied);
+  const store = new Store(domain.database(3));
+  type Book = { loan: { card: string; renewals: number } | null; waiting: string[] };
+  const [id, { loan }] = [...store.entries<Book>("books")].find(
+    ([, { loan, waiting }]) => loan && loan.renewals < 2 && waiting.length === 0,
+  )!;
+  const other = [...store.entries("members")].map(([card]) => card).find((card) => card !== loan!.card)!;
+  const looked = (name: string, args: object): Entry => {
+    const call = { name, arguments: args };
+    return { role: "tool", turn: 0, call, observation: "", failed: false, wrote: false };
+  };
+  const violation = (card: string) =>
+    domain.violates({ name: "extend_loan", arguments: { book_id: id, weeks: 1 } }, store, [
+      looked("find_member", { card }),
+      looked("get_book", { book_id: id }),
+      { role: "agent", turn: 1, text: "Shall I go ahead?" },
+      { role: "user", text: "Yes." },
+    ]);
+  assert.is(violation(loan!.card), null);
+  assert.is(violation(other), "the member was not looked up");
 });
 
 test.run();
