@@ -3,12 +3,14 @@
 // Not the training itself: sft.ts. Test: test/unit/sft.test.ts
 
 import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { UsageError } from "./errors.ts";
 import type { Domain } from "./types.ts";
 
-/** The kind of a batch that is no drill. */
+/** The kinds of batches that are no drills. */
 export const DEMONSTRATIONS = "demonstrations";
+export const DIALOGUES = "dialogues";
 
 const rate = z.number().min(0).max(1);
 /** Share kept by a moment of Adam; at 1 its correction would divide by 0. */
@@ -16,7 +18,8 @@ const kept = rate.max(0.999999);
 const ramp = <T extends z.ZodType<number>>(value: T) => z.union([value, z.tuple([value, value])]);
 
 /** What the shares sum to at the start (0) or the end (1) of their ramps. */
-const sumAt = (shares: Readonly<Record<string, number | [number, number]>>, end: number) =>
+type Shares = Readonly<Record<string, number | [number, number]>>;
+const sumAt = (shares: Shares, end: number) =>
   Object.values(shares).reduce<number>((sum, share) => sum + (typeof share === "number" ? share : share[end]), 0);
 /** Ten tenths may sum to a little more than 1. */
 const ROUNDING = 1e-9;
@@ -29,59 +32,82 @@ const habits = z.strictObject({
   recovers: rate.default(0),
 });
 
-const phase = z.strictObject({
-  name: z.string().min(1),
-  /** Length of the phase in tokens that the model sees. */
-  tokens: z.int().positive(),
-  /** Learning rate. */
-  lr: ramp(z.number().min(0)),
-  /** Tokens of one optimizer step. */
-  batchTokens: z.int().positive().default(4096),
-  /** Shares of the batches that are drills, by the drill's name; the others are demonstrations. */
-  drills: z
-    .record(z.string(), ramp(rate))
-    .refine((shares) => [0, 1].every((end) => sumAt(shares, end) <= 1 + ROUNDING), "the shares sum to more than 1")
-    .default({}),
-  /** Conversations are cut to this many tokens. */
-  length: ramp(z.int().min(2)),
-  /** Share of the demonstrations whose expert has the `habits` below; the others are clean. */
-  imperfect: ramp(rate).default(0),
-  habits: habits.prefault({}),
-});
+/** Shares of drills and dialogues: [at the start, at the end] of a phase. */
+const shared = ({ drills, dialogues }: { drills: Shares; dialogues: Shares[string] }) =>
+  [0, 1].map((end) => sumAt({ ...drills, [DIALOGUES]: dialogues }, end));
 
-const recipe = z.strictObject({
-  domain: z.string().min(1),
-  seed: z.int().min(0).default(1),
-  /** Weight of environment tokens in the loss; the expert's own have 1. */
-  environmentWeight: rate.default(0.1),
-  /** Weight of what a drill only shows; what it asks for has 1. */
-  drillContextWeight: rate.default(0),
-  /** Most share of tasks in which nothing may be written. */
-  refuseShare: rate.default(0.15),
-  trainDatabases: z.int().positive().max(900_000).default(100_000),
-  optimizer: z.strictObject({
-    kind: z.enum(["adamw", "muon"]),
-    /** Learning rate of Muon's matrices as a share of the phase's. */
-    muonScale: z.number().positive().default(1),
-    beta1: kept.default(0.9),
-    beta2: kept.default(0.95),
-    eps: z.number().positive().default(1e-8),
-    weightDecay: z.number().min(0).default(0),
-    decayVectors: z.boolean().default(false),
-    maxGradNorm: z.number().min(0).default(1),
-  }),
-  /** Held-out checks: every `every` optimizer steps the loss on demonstrations and the success of `tasks` conversations. */
-  heldOut: z
-    .strictObject({
-      every: z.int().positive().default(200),
-      demonstrations: z.int().positive().default(64),
-      tasks: z.int().min(0).default(50),
-    })
-    .prefault({}),
-  /** Optimizer steps between checkpoints. */
-  saveEvery: z.int().positive().default(200),
-  phases: z.array(phase).min(1),
-});
+const phase = z
+  .strictObject({
+    name: z.string().min(1),
+    /** Length of the phase in tokens that the model sees. */
+    tokens: z.int().positive(),
+    /** Learning rate. */
+    lr: ramp(z.number().min(0)),
+    /** Tokens of one optimizer step. */
+    batchTokens: z.int().positive().default(4096),
+    /** Shares of the batches that are drills, by the drill's name. */
+    drills: z.record(z.string(), ramp(rate)).default({}),
+    /** Share of the batches that are dialogues of the recipe's set; what all shares leave of 1 is demonstrations. */
+    dialogues: ramp(rate).default(0),
+    /** Conversations are cut to this many tokens. */
+    length: ramp(z.int().min(2)),
+    /** Share of the demonstrations whose expert has the `habits` below; the others are clean. */
+    imperfect: ramp(rate).default(0),
+    habits: habits.prefault({}),
+  })
+  .refine((phase) => shared(phase).every((sum) => sum <= 1 + ROUNDING), {
+    path: ["drills"],
+    error: "the shares sum to more than 1",
+  });
+
+const recipe = z
+  .strictObject({
+    domain: z.string().min(1),
+    /** A set of dialogues (`tarl tasks import apigen`); in a file, looked for beside it. */
+    dialogues: z.string().min(1).optional(),
+    seed: z.int().min(0).default(1),
+    /** Weight of environment tokens in the loss; the expert's own have 1. */
+    environmentWeight: rate.default(0.1),
+    /** Weight of what a drill only shows; what it asks for has 1. */
+    drillContextWeight: rate.default(0),
+    /** Most share of tasks in which nothing may be written. */
+    refuseShare: rate.default(0.15),
+    trainDatabases: z.int().positive().max(900_000).default(100_000),
+    optimizer: z.strictObject({
+      kind: z.enum(["adamw", "muon"]),
+      /** Learning rate of Muon's matrices as a share of the phase's. */
+      muonScale: z.number().positive().default(1),
+      beta1: kept.default(0.9),
+      beta2: kept.default(0.95),
+      eps: z.number().positive().default(1e-8),
+      weightDecay: z.number().min(0).default(0),
+      decayVectors: z.boolean().default(false),
+      maxGradNorm: z.number().min(0).default(1),
+    }),
+    /** Held-out checks: every `every` optimizer steps the loss on demonstrations and the success of `tasks` conversations. */
+    heldOut: z
+      .strictObject({
+        every: z.int().positive().default(200),
+        demonstrations: z.int().positive().default(64),
+        tasks: z.int().min(0).default(50),
+      })
+      .prefault({}),
+    /** Optimizer steps between checkpoints. */
+    saveEvery: z.int().positive().default(200),
+    phases: z.array(phase).min(1),
+  })
+  .superRefine(({ dialogues, phases }, context) => {
+    const lacking =
+      dialogues === undefined
+        ? phases.findIndex((phase) => sumAt({ share: phase.dialogues }, 0) + sumAt({ share: phase.dialogues }, 1) > 0)
+        : -1;
+    if (lacking >= 0)
+      context.addIssue({
+        code: "custom",
+        path: ["phases", lacking, DIALOGUES],
+        message: "the recipe names no set of dialogues",
+      });
+  });
 
 export type Recipe = z.infer<typeof recipe>;
 export type Phase = Recipe["phases"][number];
@@ -90,7 +116,8 @@ export type Phase = Recipe["phases"][number];
 export interface Moment {
   readonly phase: Phase;
   readonly lr: number;
-  readonly drills: readonly (readonly [name: string, share: number])[];
+  /** Of drills by name, and of dialogues; the rest is demonstrations. */
+  readonly shares: readonly (readonly [kind: string, share: number])[];
   readonly length: number;
   readonly imperfect: number;
 }
@@ -103,7 +130,8 @@ export function readRecipe(path: string): Recipe {
   } catch (error) {
     throw new UsageError(`--recipe ${path}: ${(error as Error).message}`);
   }
-  return parseRecipe(json, path);
+  const { dialogues, ...recipe } = parseRecipe(json, path);
+  return dialogues === undefined ? recipe : { ...recipe, dialogues: resolve(dirname(path), dialogues) };
 }
 
 export function parseRecipe(json: unknown, source: string): Recipe {
@@ -115,13 +143,18 @@ export function parseRecipe(json: unknown, source: string): Recipe {
 
 /** Refuses a recipe with drills that its domain does not have. */
 export function checkDrills({ phases }: Recipe, { name: domain, drills = {} }: Domain, source: string): void {
-  const known = Object.keys(drills).filter((name) => name !== DEMONSTRATIONS);
+  const known = Object.keys(drills).filter((name) => name !== DEMONSTRATIONS && name !== DIALOGUES);
   for (const [i, phase] of phases.entries())
     for (const name of Object.keys(phase.drills))
       if (!known.includes(name))
         throw new UsageError(
           `${source}: phases.${i}.drills.${name}: expected a drill of the domain ${domain}: ${known.join(", ") || "it has none"}`,
         );
+}
+
+/** Does any batch of the recipe show the domain's expert? */
+export function demonstrates({ phases }: Recipe): boolean {
+  return phases.some((phase) => shared(phase).some((sum) => sum < 1 - ROUNDING));
 }
 
 /** Tokens of the whole recipe. */
@@ -139,7 +172,10 @@ export function momentOf(recipe: Recipe, seen: number): Moment | null {
       return {
         phase,
         lr: at(phase.lr),
-        drills: Object.entries(phase.drills).map(([name, share]) => [name, at(share)] as const),
+        shares: Object.entries({ ...phase.drills, [DIALOGUES]: phase.dialogues }).map(([kind, share]) => [
+          kind,
+          at(share),
+        ]),
         length: Math.round(at(phase.length)),
         imperfect: at(phase.imperfect),
       };

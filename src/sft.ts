@@ -1,5 +1,6 @@
 // Supervised training on the scripted expert's demonstrations: the same sandbox, ledger and masks as in reinforcement
-// learning, through the same Policy.step (no ratio, advantage 1). Drills (look-ups in the domain's own shapes) are mixed in.
+// learning, through the same Policy.step (no ratio, advantage 1). Drills (look-ups in the domain's own shapes) and recorded
+// dialogues can be mixed in, or be all there is.
 // A run is a function of the recipe: phases are counted in tokens, every batch is drawn from (seed, step).
 // Not the recipe (recipe.ts) nor the command (cli/sft.ts). Test: test/unit/sft.test.ts
 
@@ -7,10 +8,14 @@ import { UsageError } from "./errors.ts";
 import { oracleHabits } from "./eval/evaluate.ts";
 import type { Table } from "./play.ts";
 import { Random } from "./random.ts";
-import { DEMONSTRATIONS, type Moment, momentOf, type Recipe } from "./recipe.ts";
+import { DEMONSTRATIONS, DIALOGUES, demonstrates, type Moment, momentOf, type Recipe } from "./recipe.ts";
 import type { Attempt } from "./rollout/collect.ts";
+import { recite } from "./rollout/recite.ts";
 import type { SamplingSettings } from "./settings.ts";
-import type { Batch, LossOptions } from "./types.ts";
+import type { Batch, Dialogue, LossOptions } from "./types.ts";
+
+/** Draws before no dialogue is taken to be short enough. */
+const MAX_DRAWS = 1000;
 
 /** One line of metrics.jsonl. */
 export interface SftLine {
@@ -19,21 +24,31 @@ export interface SftLine {
   readonly phase: string;
   /** Tokens seen, this update's included. */
   readonly tokens: number;
-  /** Name of the drill, or "demonstrations". */
+  /** Name of the drill, "dialogues" or "demonstrations". */
   readonly kind: string;
   readonly lr: number;
   /** Weighted mean of -log p (nats). */
   readonly loss: number;
   readonly gradNorm: number;
-  /** Only where the recipe asks for a check: mean -log p of the expert's held-out tokens, and success of held-out tasks. */
+  /** Only where the recipe asks for a check: mean -log p of held-out agent tokens, and success of held-out tasks. */
   readonly heldOutLoss?: number;
   readonly heldOutSuccess?: number;
+}
+
+/** What a run learns from. */
+interface Material {
+  readonly recipe: Recipe;
+  readonly table: Table;
+  /** Those of the recipe's set that are trained on. */
+  readonly dialogues: readonly Dialogue[];
 }
 
 /** How the run goes on from `step` updates and `tokens` seen, and whom it tells. */
 export interface SftRun {
   readonly step: number;
   readonly tokens: number;
+  /** The recipe's set; the last tenth of it, but no more than a check takes, is held out. */
+  readonly dialogues?: readonly Dialogue[];
   /** After every update, in order. */
   readonly report: (line: SftLine) => void;
   readonly save: (step: number) => Promise<void>;
@@ -67,16 +82,19 @@ export const logLikelihood: LossOptions = {
 
 /** Follows the recipe to its end, or until `run.stopped()`; true when it came to its end. */
 export async function sft(recipe: Recipe, table: Table, sampling: SamplingSettings, run: SftRun): Promise<boolean> {
-  const check = await heldOutCheck(recipe, table, sampling);
+  const { dialogues = [] } = run;
+  const trained = dialogues.length - Math.min(recipe.heldOut.demonstrations, Math.floor(dialogues.length / 10));
+  const material: Material = { recipe, table, dialogues: dialogues.slice(0, trained) };
+  const check = await heldOutCheck(recipe, table, sampling, dialogues.slice(trained));
   let { step, tokens } = run;
-  let lesson = await nextLesson(recipe, table, step, tokens);
+  let lesson = await nextLesson(material, step, tokens);
   while (lesson) {
     const { batch, moment, kind } = lesson;
     const { kind: optimizer, ...rest } = recipe.optimizer;
     tokens += batch.ids.length;
     const [stats, next] = await Promise.all([
       table.policy.step(batch, logLikelihood, { kind: optimizer, lr: moment.lr, ...rest }),
-      nextLesson(recipe, table, step + 1, tokens), // played while the engine computes
+      nextLesson(material, step + 1, tokens), // played while the engine computes
     ]);
     step++;
     lesson = next;
@@ -98,30 +116,32 @@ export async function sft(recipe: Recipe, table: Table, sampling: SamplingSettin
 }
 
 /** The batch of an update: a function of the recipe, the step and the tokens seen. Null when the recipe is finished. */
-async function nextLesson(recipe: Recipe, table: Table, step: number, tokens: number): Promise<Lesson | null> {
+async function nextLesson(material: Material, step: number, tokens: number): Promise<Lesson | null> {
+  const { recipe } = material;
   const moment = momentOf(recipe, tokens);
   if (!moment) return null;
   const random = new Random("sft", recipe.seed, step);
   const kind = pickKind(moment, random);
   const rows: Row[] = [];
   for (let size = 0; size < moment.phase.batchTokens; size += rows.at(-1)!.ids.length) {
-    const seed = random.int(2 ** 32);
-    rows.push(
-      kind === DEMONSTRATIONS
-        ? await demonstrationRow(recipe, table, moment, seed)
-        : drillRow(recipe, table, kind, seed),
-    );
+    rows.push(await rowOf(kind, material, moment, random.int(2 ** 32)));
   }
   return { batch: weighted(rows, `phase ${moment.phase.name}: ${kind}`), moment, kind };
 }
 
-function pickKind({ drills }: Moment, random: Random): string {
+function pickKind({ shares }: Moment, random: Random): string {
   let left = random.float();
-  for (const [name, share] of drills) {
+  for (const [kind, share] of shares) {
     left -= share;
-    if (left < 0) return name;
+    if (left < 0) return kind;
   }
   return DEMONSTRATIONS;
+}
+
+async function rowOf(kind: string, material: Material, moment: Moment, seed: number): Promise<Row> {
+  if (kind === DEMONSTRATIONS) return demonstrationRow(material.recipe, material.table, moment, seed);
+  if (kind === DIALOGUES) return dialogueRow(material, moment, seed);
+  return drillRow(material.recipe, material.table, kind, seed);
 }
 
 function drillRow(recipe: Recipe, { domain, tokenizer }: Table, name: string, seed: number): Row {
@@ -146,6 +166,23 @@ async function demonstrationRow(recipe: Recipe, table: Table, moment: Moment, se
   };
 }
 
+/** A dialogue that fits, cut at the end of one of the agent's turns; only those turns are learnt. */
+function dialogueRow({ table, dialogues }: Material, { phase, length }: Moment, seed: number): Row {
+  const random = new Random(seed);
+  for (let draw = 0; draw < MAX_DRAWS; draw++) {
+    const row = recited(random.pick(dialogues), table, length);
+    if (row) return row;
+  }
+  throw new UsageError(
+    `--recipe: phase ${phase.name}: length ${length}: dialogues are longer up to the agent's first turn`,
+  );
+}
+
+function recited(dialogue: Dialogue, { format, policy, limits }: Table, length: number): Row | null {
+  const ledger = recite(dialogue, format, Math.min(length, limits.contextTokens, policy.contextLength));
+  return ledger && { ids: ledger.ids, weight: (t) => ledger.mask[t] };
+}
+
 /** Rows with weights that sum to 1; the first token of a row has none before it and no weight. `what` they are. */
 function weighted(rows: readonly Row[], what: string): Batch {
   const starts = new Int32Array(rows.length + 1);
@@ -163,11 +200,15 @@ function weighted(rows: readonly Row[], what: string): Batch {
   return { ids, rows: starts, weight, advantage: new Float32Array(n).fill(1), oldLogp: null, refLogp: null };
 }
 
-/** A function that measures the policy as it stands on held-out demonstrations and conversations, always the same ones. */
+/**
+ * A function that measures the policy as it stands on held-out demonstrations (where the recipe demonstrates nothing: on
+ * held-out dialogues, if there are any) and conversations, always the same ones.
+ */
 async function heldOutCheck(
   recipe: Recipe,
   table: Table,
   sampling: SamplingSettings,
+  dialogues: readonly Dialogue[],
 ): Promise<() => Promise<Partial<SftLine>>> {
   const { demonstrations, tasks } = recipe.heldOut;
   const draw = (count: number, label: string): Attempt[] =>
@@ -176,17 +217,28 @@ async function heldOutCheck(
       sample: 0,
       seed: i,
     }));
-  const shown = await table.collect(draw(demonstrations, "demonstrations"), (attempt) =>
-    table.demonstrate(attempt, oracleHabits),
-  );
-  const rows = shown.map(({ ledger: { ids, mask } }) => ({ ids, weight: (t: number) => mask[t] }));
-  const batch = weighted(rows, "heldOut: demonstrations");
-  const played = draw(tasks, "tasks");
-  return async () => {
-    const { logp } = await table.policy.score(batch.ids, batch.rows, 1);
-    const heldOutLoss = batch.weight.reduce((sum, weight, t) => sum - weight * logp[t], 0);
-    const rollouts = await table.collect(played, (attempt) => table.converse(attempt, sampling));
-    const won = rollouts.filter(({ outcome }) => outcome.success).length;
-    return { heldOutLoss, ...(tasks ? { heldOutSuccess: won / tasks } : {}) };
+  const shown = async (): Promise<Row[]> => {
+    const attempts = draw(demonstrations, "demonstrations");
+    const rollouts = await table.collect(attempts, (attempt) => table.demonstrate(attempt, oracleHabits));
+    return rollouts.map(({ ledger: { ids, mask } }) => ({ ids, weight: (t) => mask[t] }));
   };
+  const rows = demonstrates(recipe)
+    ? await shown()
+    : dialogues.flatMap((dialogue) => recited(dialogue, table, Infinity) ?? []);
+  const batch = rows.length ? weighted(rows, "heldOut: demonstrations") : null;
+  const played = draw(tasks, "tasks");
+  return async () => ({
+    ...(batch ? { heldOutLoss: await lossOn(batch, table) } : {}),
+    ...(tasks ? { heldOutSuccess: await successOn(played, table, sampling) } : {}),
+  });
+}
+
+async function lossOn({ ids, rows, weight }: Batch, { policy }: Table): Promise<number> {
+  const { logp } = await policy.score(ids, rows, 1);
+  return weight.reduce((sum, weight, t) => sum - weight * logp[t], 0);
+}
+
+async function successOn(attempts: readonly Attempt[], table: Table, sampling: SamplingSettings): Promise<number> {
+  const rollouts = await table.collect(attempts, (attempt) => table.converse(attempt, sampling));
+  return rollouts.filter(({ outcome }) => outcome.success).length / attempts.length;
 }

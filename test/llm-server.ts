@@ -45,11 +45,9 @@ export async function llmServer(
   const server = createServer(async (request, response) => {
     most = Math.max(most, ++under);
     response.on("close", () => under--);
-    const asked: Seen = {
-      path: request.url ?? "",
-      key: request.headers.authorization,
-      body: JSON.parse(await bodyOf(request)),
-    };
+    const text = await bodyOf(request);
+    if (text === null) return;
+    const asked: Seen = { path: request.url ?? "", key: request.headers.authorization, body: JSON.parse(text) };
     seen.push(asked);
     const behaviour = script[seen.length - 1] ?? (typeof otherwise === "function" ? otherwise(asked) : otherwise);
     behave(behaviour, request, response, timers);
@@ -121,8 +119,13 @@ function behave(
   }
 }
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
+/** Null where the asker hung up before it had asked. */
+async function bodyOf(request: IncomingMessage): Promise<string | null> {
   const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk);
+  try {
+    for await (const chunk of request) chunks.push(chunk);
+  } catch {
+    return null;
+  }
   return Buffer.concat(chunks).toString();
 }

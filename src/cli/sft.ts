@@ -5,12 +5,14 @@ import { dirname, isAbsolute, join } from "node:path";
 import type { Argv, CommandModule } from "yargs";
 import { type Config, resolveConfig } from "../config.ts";
 import { absoluteDomain, domainLabel, domainNames } from "../domains/index.ts";
-import { UsageError } from "../errors.ts";
-import { checkDrills, parseRecipe, type Recipe, readRecipe, totalTokens } from "../recipe.ts";
+import { blame, UsageError } from "../errors.ts";
+import { checkDrills, demonstrates, parseRecipe, type Recipe, readRecipe, totalTokens } from "../recipe.ts";
 import { root } from "../root.ts";
 import { duration, gradientAlarm, thousands } from "../run/progress.ts";
 import { evalSampling } from "../settings.ts";
 import type { SftLine } from "../sft.ts";
+import { openDialogues } from "../tasks/dialogues.ts";
+import type { Dialogue } from "../types.ts";
 import { addOptions, addRun, addSources, configOf, described, type RunOptions, type Sources } from "./options.ts";
 import { type RunKind, stopped, withRun } from "./running.ts";
 
@@ -41,7 +43,8 @@ export default {
 
 const recipeFile = ({ recipe }: Options) => recipe ?? join(root, "assets", "recipe.json");
 
-const kind = (argv: Options): RunKind<SftConfig> => ({
+/** `found` takes the recipe's dialogues when the recipe is checked. */
+const kind = (argv: Options, found: (dialogues: readonly Dialogue[]) => void): RunKind<SftConfig> => ({
   config: () => {
     const options = configOf(argv, KEYS);
     const file = recipeFile(argv);
@@ -62,8 +65,10 @@ const kind = (argv: Options): RunKind<SftConfig> => ({
   options: ({ options }) => options,
   check: async ({ recipe }, { domain }) => {
     const file = recipeFile(argv);
-    if (!domain.expert) throw new UsageError(`${file}: the domain ${domain.name} has no scripted expert`);
+    if (demonstrates(recipe) && !domain.expert)
+      throw new UsageError(`${file}: the domain ${domain.name} has no scripted expert`);
     checkDrills(recipe, domain, file);
+    if (recipe.dialogues !== undefined) found(blame(`${file}: dialogues`, () => openDialogues(recipe.dialogues!)));
   },
   name: ({ recipe }) => `${domainLabel(recipe.domain)}-sft-s${recipe.seed}`,
   describe: ({ recipe }) =>
@@ -72,20 +77,26 @@ const kind = (argv: Options): RunKind<SftConfig> => ({
 
 async function handler(argv: Options): Promise<void> {
   const { sft } = await import("../sft.ts");
-  await withRun(argv, kind(argv), async ({ config: { recipe, options }, run, step, table, display, stop }) => {
+  let dialogues: readonly Dialogue[] = [];
+  const found = (read: readonly Dialogue[]) => {
+    dialogues = read;
+  };
+  await withRun(argv, kind(argv, found), async ({ config: { recipe, options }, run, step, table, display, stop }) => {
     const tokens = run.lines<SftLine>("metrics.jsonl").at(-1)?.tokens ?? 0;
     const clock = new Clock(totalTokens(recipe), tokens);
     let last = step;
     const finished = await sft(recipe, table, evalSampling(options), {
       step,
       tokens,
+      dialogues,
       report: (line) => {
         last = line.step;
         run.append("metrics.jsonl", line);
         run.append("timing.jsonl", { step: line.step, ...clock.lap() });
         const text = `step ${line.step}  ${line.phase}  ${clock.describe(line)}`;
-        if (line.heldOutLoss === undefined && line.step % SHOW_EVERY !== 0) display.live(text);
-        else display.line(text + heldOut(line));
+        const checked = heldOut(line);
+        if (checked === "" && line.step % SHOW_EVERY !== 0) display.live(text);
+        else display.line(text + checked);
         const warning = gradientAlarm(line);
         if (warning) display.line(warning);
       },
@@ -130,6 +141,9 @@ class Clock {
 }
 
 function heldOut({ heldOutLoss, heldOutSuccess }: SftLine): string {
-  if (heldOutLoss === undefined) return "";
-  return `  held-out loss ${heldOutLoss.toFixed(4)}${heldOutSuccess === undefined ? "" : ` success ${heldOutSuccess.toFixed(3)}`}`;
+  const parts = [
+    ...(heldOutLoss === undefined ? [] : [`loss ${heldOutLoss.toFixed(4)}`]),
+    ...(heldOutSuccess === undefined ? [] : [`success ${heldOutSuccess.toFixed(3)}`]),
+  ];
+  return parts.length ? `  held-out ${parts.join(" ")}` : "";
 }

@@ -28,6 +28,7 @@ const shape = z.strictObject({
   domain: text.optional(),
   family: text.optional(),
   database: z.int("expected a whole number").optional(),
+  customer: text.optional(),
   instruction: text.optional(),
   scenario: z.strictObject(
     {

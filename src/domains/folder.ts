@@ -65,7 +65,7 @@ const shape = z.strictObject({
     .optional(),
   hears: functionOf("message").optional(),
   violates: functionOf("call, store, transcript").optional(),
-  rules: functionOf("call, store").optional(),
+  rules: functionOf("call, store, customer").optional(),
   readings: functionOf("task").optional(),
   answered: functionOf("task, transcript").optional(),
   expert: z
@@ -156,7 +156,9 @@ function assemble(given: Shape, dir: string, label: string, fail: Fail): Domain 
       if (broken === null || typeof broken === "string") return broken;
       throw new Error(`returned ${show(broken)}, expected the rule that is broken, or null`);
     }),
-    ...(rules && { rules: guarded("rules", (call, store) => texts(rules(call, store), "a list of rules")) }),
+    ...(rules && {
+      rules: guarded("rules", (call, store, customer) => texts(rules(call, store, customer), "a list of rules")),
+    }),
     ...(readings && {
       readings: guarded("readings", (task: Task) => listed(readings(task)).map((calls) => writtenCalls(calls))),
     }),

@@ -76,7 +76,7 @@ export const gates: Readonly<Record<string, Gate>> = {
     if (!domain.rules || task.actions.length === 0) return "skip";
     const store = fresh(domain, task);
     for (const action of writes(domain, task)) {
-      const [broken] = domain.rules(readCall(domain, action), store);
+      const [broken] = domain.rules(readCall(domain, action), store, task.customer);
       if (broken) return `${spell(action)} breaks a rule: ${broken}`;
       run(domain, store, action);
     }
@@ -87,12 +87,20 @@ export const gates: Readonly<Record<string, Gate>> = {
     const { forbidden } = task;
     if (!forbidden || !domain.rules) return "skip";
     const { action, rule } = forbidden;
-    const broken = domain.rules(readCall(domain, action), fresh(domain, task));
-    if (broken.length !== 1)
-      return `${spell(action)} breaks ${broken.length} rules, expected one: ${broken.join("; ")}`;
-    if (broken[0] !== rule) return `${spell(action)} breaks "${broken[0]}", expected "${rule}"`;
-    const { failed, observation } = run(domain, fresh(domain, task), action);
-    return failed ? `${spell(action)} would fail anyway: ${observation}` : null;
+    const broken: string[][] = [];
+    for (const store of states(domain, task)) {
+      const rules = [...domain.rules(readCall(domain, action), store, task.customer)];
+      broken.push(rules);
+      if (rules.length !== 1 || rules[0] !== rule) continue;
+      const { failed, observation, fault } = run(domain, store, action);
+      // Tools that keep the rules themselves, as tau-bench's do, refuse for that one reason; one's own are to leave it to the agent.
+      return failed && (fault || domain.profile === "own")
+        ? `${spell(action)} would fail anyway: ${observation}`
+        : null;
+    }
+    const [now] = broken;
+    if (now.length === 1) return `${spell(action)} breaks "${now[0]}", expected "${rule}"`;
+    return `${spell(action)} breaks ${now.length || "no"} rules, expected one${now.length ? `: ${now.join("; ")}` : ""}`;
   },
 
   unique: (domain, task) => {
@@ -251,10 +259,21 @@ function passesIdle(domain: Domain, task: Task): boolean {
 function lawful(domain: Domain, task: Task, calls: readonly WrittenCall[]): Store | null {
   const store = fresh(domain, task);
   for (const call of calls) {
-    if (domain.rules?.(readCall(domain, call), store).length) return null;
+    if (domain.rules?.(readCall(domain, call), store, task.customer).length) return null;
     if (run(domain, store, call).failed) return null;
   }
   return store;
+}
+
+/** Fresh data, and as it stands after each of the actions: what is refused may come between them. */
+function* states(domain: Domain, task: Task): Generator<Store> {
+  const done: WrittenCall[] = [];
+  for (const next of [null, ...writes(domain, task)]) {
+    if (next) done.push(next);
+    const store = fresh(domain, task);
+    for (const action of done) run(domain, store, action);
+    yield store;
+  }
 }
 
 function fresh(domain: Domain, { database }: Pick<Task, "database">): Store {

@@ -31,6 +31,7 @@ export const heldOutDatabases = (): Databases => HELD_OUT;
  * that does nothing stays far below one that works. `names` empty: all families of the domain.
  */
 export function mix(domain: Domain, names: readonly string[], refuseShare: number): Mix {
+  if (domain.families.length === 0) throw new UsageError(`--domain ${domain.name}: it has no tasks of its own`);
   for (const name of names)
     if (!domain.families.includes(name))
       throw new UsageError(`--families ${name}: ${domain.name} has ${domain.families.join(", ")}`);

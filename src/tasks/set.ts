@@ -108,8 +108,7 @@ export interface Draft<Line extends Task | Dialogue = Task | Dialogue>
 
 /** A folder of tasks, or a single .jsonl file of them, which is its own only split. Throws UsageErrors. */
 export function openSet(path: string): TaskSet {
-  if (!existsSync(path)) throw new UsageError(`${path}: no such task set`);
-  if (!statSync(path).isDirectory()) return openFile(path);
+  if (existsSync(path) && !statSync(path).isDirectory()) return openFile(path);
   const folder = openFolder(path, "tasks");
   const { domain } = folder.manifest;
   if (domain === undefined) throw new UsageError(`${join(path, MANIFEST)}: domain: missing, expected the tasks' own`);
@@ -200,6 +199,7 @@ function tally(lines: readonly (Task | Dialogue)[]): { families?: Record<string,
 /** A folder whose manifest is good and of the kind that is asked for; its files are checked as they are read. */
 export function openFolder(path: string, kind: Manifest["kind"]) {
   const file = join(path, MANIFEST);
+  if (!existsSync(path)) throw new UsageError(`${path}: no such task set`);
   if (!existsSync(file)) throw new UsageError(`${path}: has no ${MANIFEST}; expected the folder of a task set`);
   const made = check(
     manifest,

@@ -72,14 +72,16 @@ function readTasks(dir: string, domain: string, split: string): Task[] {
     if (!isMade(literal, "Task")) throw new UsageError(`${file}: ${what}: expected Task(...)`);
     const read = reader(literal, file, what);
     const instruction = read("instruction", isText, "text");
+    const customer = read("user_id", isText, "text");
     const actions = read("actions", Array.isArray, "a list");
     return {
       id: `${domain}/tau-bench-${split}/${n}`,
       domain,
       family: `tau-bench-${split}`,
       database: 0,
+      customer,
       instruction,
-      scenario: scenarioOf(instruction, read("user_id", isText, "text")),
+      scenario: scenarioOf(instruction, customer),
       actions: actions.map((action, i) => readAction(action, literal, file, `${what}.actions[${i}]`)),
       outputs: read("outputs", isTexts, "a list of texts"),
     };
@@ -114,7 +116,7 @@ const isMap = (value: Literal): value is Map<string, Literal> => value instanceo
 function scenarioOf(instruction: string, userId: string): Scenario {
   return {
     opening: firstPerson(instruction),
-    facts: { user_id: `My user id is ${userId}.` },
+    facts: {},
     fallback: `I have told you all that I know. My user id is ${userId}.`,
   };
 }

@@ -28,12 +28,12 @@ export function userFaults(conversation: Conversation, tools: readonly Pick<Tool
         faults.push({ kind, turn, evidence });
     };
     const last = turn === said.length - 1;
-    for (; heard < at; heard++) known.learn(wordsOf(transcript[heard]));
+    for (; heard < at; heard++) known.learn(wordsOf(transcript[heard])); // its own words too: found once, then known
 
     if (text.trim() === "" && !(last && ending === "user-stop")) add("empty", "says nothing");
     if (text.length > LONG) add("too-long", `${text.length} characters`);
     for (const evidence of known.unknown(text)) add("invented", evidence);
-    const leak = leaked(text, task.instruction);
+    const leak = leaked(text, task);
     if (leak) add("leaked", leak);
     const foreign = text.match(AS_AGENT);
     if (foreign) add("as-agent", foreign[0]);
@@ -42,7 +42,6 @@ export function userFaults(conversation: Conversation, tools: readonly Pick<Tool
       const left = leftUndone(conversation, tools);
       if (left) add("left-early", left);
     }
-    known.learn(text); // what was invented once is found once
   }
   return faults;
 }
@@ -113,18 +112,19 @@ const LEAKS = [
 
 const QUOTED = /["“][^"”]*["”]|(?<!\w)['‘][^'’]*['’](?!\w)/g;
 
-function leaked(text: string, instruction: string): string | null {
+function leaked(text: string, { instruction, scenario }: Task): string | null {
   for (const pattern of LEAKS) {
     const found = text.match(pattern);
     if (found) return found[0];
   }
-  // What an instruction says to its reader ("you want ..."); facts such as addresses are quoted rightly.
+  // What an instruction says to its reader ("you want ..."); facts and the customer's own lines are quoted rightly.
   const theirs = ` ${plain(instruction.replace(QUOTED, " | "))} `;
+  const own = texts(scenario).map(plain);
   const words = plain(text).split(" ");
   for (let i = 0; i + QUOTED_WORDS <= words.length; i++) {
-    const piece = words.slice(i, i + QUOTED_WORDS);
-    if (piece.some((word) => /^you(r|rself)?$/.test(word)) && theirs.includes(` ${piece.join(" ")} `))
-      return piece.join(" ");
+    const piece = words.slice(i, i + QUOTED_WORDS).join(" ");
+    if (/\byou(r|rself)?\b/.test(piece) && theirs.includes(` ${piece} `) && !own.some((line) => line.includes(piece)))
+      return piece;
   }
   return null;
 }

@@ -177,13 +177,15 @@ export class ScriptedUser implements User {
 }
 
 /** Which disturbance waits at which request, no two of a kind. It happens if the agent asks for it. */
-function plan({ facts, given = [], slips = {} }: Scenario, random: Random, rate: number): Map<Occasion, Disturbance> {
+function plan(scenario: Scenario, random: Random, rate: number): Map<Occasion, Disturbance> {
+  const { facts, given = [], slips = {}, otherwise = [] } = scenario;
   const planned = new Map<Occasion, Disturbance>();
   if (!random.chance(rate)) return planned;
   const open: Occasion[] = Object.keys(facts).filter((slot) => !given.includes(slot));
   for (const occasion of random.shuffle([...open, null]).slice(0, 1 + random.int(MOST))) {
     const kinds: Disturbance[] = occasion === null ? ["asks", "talks"] : ["asks", "talks", "forgets"];
-    if (occasion === null && Object.keys(facts).length > 0) kinds.push("changes");
+    // What a customer falls back on is not to be told before its time.
+    if (occasion === null && Object.keys(facts).length > 0 && otherwise.length === 0) kinds.push("changes");
     if (occasion !== null && Object.hasOwn(slips, occasion)) kinds.push("corrects");
     const used = [...planned.values()];
     planned.set(occasion, random.pick(kinds.filter((kind) => !used.includes(kind))));

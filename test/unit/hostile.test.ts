@@ -112,9 +112,10 @@ function words(value: unknown): string[] {
   return value !== null && typeof value === "object" ? Object.values(value).flatMap(words) : [];
 }
 
-for (const name of domainNames)
-  test(`${name}: hostile turns end as typed results`, async () => {
-    const played = await domain(name);
+const all = await Promise.all(domainNames.map((name) => domain(name)));
+const domains = all.filter(({ families }) => families.length > 0);
+for (const played of domains)
+  test(`${played.name}: hostile turns end as typed results`, async () => {
     const tasks = someTasks(played, 3);
     const known = [...new Set(tasks.slice(0, 4).flatMap(({ database }) => words(played.database(database))))].slice(
       0,
@@ -162,9 +163,9 @@ for (const name of domainNames)
         session = null;
       }
     });
-    const numRuns = Math.ceil(TURNS / TURNS_PER_RUN / domainNames.length);
+    const numRuns = Math.ceil(TURNS / TURNS_PER_RUN / domains.length);
     await fc.assert(property, { numRuns, seed: 20240607, endOnFailure: true });
-    assert.ok(count >= TURNS / domainNames.length);
+    assert.ok(count >= TURNS / domains.length);
   });
 
 test.run();

@@ -136,10 +136,11 @@ test("a checkout's tasks, schemas, policy and data are found", () => {
     domain: "zoo",
     family: "tau-bench-test",
     database: 0,
+    customer: "ann_1",
     instruction,
     scenario: {
       opening: `I am Ann. I want my zebra "Zoë" moved, and I'll wait. If they ask me, say yes.`,
-      facts: { user_id: "My user id is ann_1." },
+      facts: {},
       fallback: "I have told you all that I know. My user id is ann_1.",
     },
     actions: [

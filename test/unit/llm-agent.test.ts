@@ -41,7 +41,7 @@ async function play(
   const session = new Session(domain, task, new ScriptedUser(domain, task, 3));
   const server = await llmServer(script, otherwise && (() => otherwise(session)));
   try {
-    const usual = { model: "m1", baseURL: server.url, timeoutMs: 2000, retries: 1, backoffMs: 5 };
+    const usual = { model: "m1", baseURL: server.url, timeoutMs: 10_000, retries: 1, backoffMs: 5 };
     const chat = metered(openChat({ ...usual, prices: { input: 1, output: 1 }, ...options }));
     const agent = chatAgent(chat, domain, 5);
     const rollout = await demonstrate({ task, sample: 0, seed: 3 }, session, agent, null, limits);
@@ -185,7 +185,9 @@ test("a model that fails makes a fault, not a zero; what was paid before is kept
   ];
   for (const fault of faults) {
     const first = answer({ text: "What is your email?", calls: [] });
-    const { rollout } = await play(shop, task, [first], () => fault, { timeoutMs: 100 });
+    const { rollout } = await play(shop, task, [first], () => fault, {
+      timeoutMs: fault.do === "stall-body" ? 300 : 10_000,
+    });
     assert.is(rollout.ending, "error");
     assert.ok(faulty(rollout.ending));
     assert.match(rollout.error!, "agent: m1 at http://127.0.0.1");

@@ -131,7 +131,7 @@ async function play(
   const server = await llmServer(script, otherwise);
   try {
     const start = Date.now();
-    const usual = { model: "m1", baseURL: server.url, timeoutMs: 100, retries: 1, backoffMs: 5 };
+    const usual = { model: "m1", baseURL: server.url, timeoutMs: 10_000, retries: 1, backoffMs: 5 };
     const user = new LlmUser(openChat({ ...usual, ...options }), task, 1, userOptions);
     const agent = agents.oracle(shop, task, 1)!;
     const rollout = await demonstrate({ task, sample: 0, seed: 1 }, new Session(shop, task, user), agent, null, limits);
@@ -190,12 +190,18 @@ test("a customer who fails is a fault of the conversation, before and in the mid
   ];
   for (const fault of faults)
     for (const script of [[], [opening]]) {
-      const { rollout, took } = await play(task, fault, {}, {}, script);
+      const { rollout, took } = await play(
+        task,
+        fault,
+        { timeoutMs: fault.do.startsWith("stall") ? 300 : 10_000 },
+        {},
+        script,
+      );
       assert.is(rollout.ending, "user-fault");
       assert.ok(faulty(rollout.ending));
       assert.match(rollout.error!, fault.do === "say" ? "cannot be used" : "user: m1 at http://127.0.0.1");
       assert.is(rollout.transcript.filter(({ role }) => role === "user").length, script.length);
-      assert.ok(took < 2000);
+      assert.ok(took < 5000);
     }
 });
 
@@ -217,7 +223,7 @@ test("a message has a deadline of its own", async () => {
   );
   assert.is(rollout.ending, "user-fault");
   assert.is(rollout.error, "the customer gave no answer in 120 ms");
-  assert.ok(took < 2000);
+  assert.ok(took < 5000);
 });
 
 test.run();

@@ -3,6 +3,7 @@
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { BudgetError, ChatError } from "../../src/errors.ts";
@@ -34,7 +35,7 @@ async function against(
   otherwise?: Behaviour | ((seen: Seen) => Behaviour),
 ): Promise<void> {
   const server = await llmServer(script, otherwise);
-  const usual = { model: "m1", baseURL: server.url, apiKey: key, timeoutMs: 150, retries: 2, backoffMs: 5 };
+  const usual = { model: "m1", baseURL: server.url, apiKey: key, timeoutMs: 10_000, retries: 2, backoffMs: 5 };
   try {
     await work((options) => openChat({ ...usual, ...options }), server);
   } finally {
@@ -152,9 +153,10 @@ const failing: readonly [name: string, behaviour: Behaviour, kind: string][] = [
 ];
 
 for (const [name, behaviour, kind] of failing) {
+  const timeoutMs = kind === "timeout" ? 300 : 10_000;
   test(`${name}: asked again, counted, and in the end answered`, () =>
     against([behaviour, behaviour], async (open) => {
-      const chat = open();
+      const chat = open({ timeoutMs });
       assert.is((await chat.complete(hello)).text, "Fine.");
       const { calls, retries, failures } = chat.counts();
       assert.equal({ calls, retries, failures }, { calls: 3, retries: 2, failures: { [kind]: 2 } });
@@ -166,12 +168,12 @@ for (const [name, behaviour, kind] of failing) {
       [],
       async (open, { url, seen }) => {
         const start = Date.now();
-        const error = await refusal(open().complete(hello, { label: "user" }));
+        const error = await refusal(open({ timeoutMs }).complete(hello, { label: "user" }));
         assert.is(error.kind, kind);
         assert.ok(error.message.startsWith(`user: m1 at ${url}: `), error.message);
         assert.match(error.message, /, 3 tries$/);
         assert.is(seen.length, 3);
-        assert.ok(Date.now() - start < 2000);
+        assert.ok(Date.now() - start < 5000);
       },
       behaviour,
     ));
@@ -238,11 +240,11 @@ test("waits as long as the server asks, and no longer than it has to", async () 
       const took = Date.now() - start;
       assert.ok(took >= 295 && took < 2000, `${took} ms`);
     });
-  for (const after of ["soon", "-5", "NaN", new Date(Date.now() - 5000).toUTCString()])
+  for (const after of ["soon", "-5", "NaN", "1e3", new Date(Date.now() - 5000).toUTCString()])
     await against([{ do: "status", status: 503, headers: { "retry-after": after } }], async (open) => {
       const start = Date.now();
       await open().complete(hello);
-      assert.ok(Date.now() - start < 250, after);
+      assert.ok(Date.now() - start < 2000, after);
     });
 });
 
@@ -255,7 +257,9 @@ test("an abort ends requests, waits and queues at once", async () => {
       const chat = open({ timeoutMs: 60_000, concurrency: 1 });
       const stop = new AbortController();
       const asked = [1, 2].map(() => refusal(chat.complete(hello, { signal: stop.signal })));
-      setTimeout(() => stop.abort(), 50);
+      while (server.seen.length === 0) await sleep(5);
+      await sleep(20);
+      stop.abort();
       const start = Date.now();
       assert.equal(
         (await Promise.all(asked)).map(({ kind }) => kind),
@@ -292,14 +296,14 @@ test("a storm of faults: all are answered or refused, and every request is count
   await against(
     [],
     async (open, server) => {
-      const chat = open({ concurrency: 20, timeoutMs: 100, retries: 3 });
+      const chat = open({ concurrency: 20, timeoutMs: 500, retries: 3 });
       const all = await Promise.allSettled(
         Array.from({ length: 150 }, (_, i) => chat.complete([{ role: "user", text: `${i}` }])),
       );
       const answered = all.filter(({ status }) => status === "fulfilled").length;
       const { calls, retries, failures } = chat.counts();
       const failed = Object.values<number | undefined>(failures).reduce<number>((sum, n) => sum + (n ?? 0), 0);
-      assert.is(calls, server.seen.length);
+      assert.ok(server.seen.length <= calls, "a request may be given up before it has arrived");
       assert.is(calls, answered + failed);
       assert.is(calls, 150 + retries);
       assert.ok(all.every((one) => one.status === "fulfilled" || one.reason instanceof ChatError));
@@ -538,7 +542,7 @@ test("bad options are one clear line", () => {
 });
 
 test("nothing was rejected behind our backs", async () => {
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await sleep(20);
   assert.equal(unhandled, []);
 });
 

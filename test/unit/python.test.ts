@@ -4,6 +4,8 @@ import { createHash } from "node:crypto";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
+  add,
+  at,
   bind,
   byCodePoint,
   calculate,
@@ -17,10 +19,18 @@ import {
   hashStore,
   iterate,
   length,
+  less,
+  listFor,
+  negative,
   parse,
   parseObject,
   reprText,
   round2,
+  subtract,
+  sum,
+  tail,
+  times,
+  toInt,
   type Value,
 } from "../../src/domains/python.ts";
 import { Store } from "../../src/domains/store.ts";
@@ -307,6 +317,7 @@ test("equality, counting and iteration are Python's", () => {
     equals(true, 1n) && equals(1n, 1) && equals([1n, [2]], [1, [2n]]) && !equals("1", 1n) && !equals(null, false),
   );
   assert.ok(equals(parse('{"a": 1, "b": 2}'), parse('{"b": 2.0, "a": true}')));
+  assert.not.ok(equals(Number.NaN, Number.NaN) || equals([Number.NaN], [Number.NaN]));
   assert.is(count([1n, true, 1, "1"], 1), 3);
   assert.is(count("banana", "a"), 3);
   assert.equal(iterate("é😀"), ["é", "😀"]);
@@ -315,6 +326,126 @@ test("equality, counting and iteration are Python's", () => {
   assert.throws(() => iterate(1), /'float' object is not iterable/);
   assert.throws(() => length(null), /object of type 'NoneType' has no len\(\)/);
   assert.equal(["b", "\u{1f600}", "a", "\ue000", ""].sort(byCodePoint), ["", "a", "b", "\ue000", "\u{1f600}"]);
+});
+
+/** What a tool does with a value, as the message of the error or the value itself. */
+function outcome(run: () => unknown): unknown {
+  try {
+    return run();
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+test("subscripts of anything answer or fail as Python's", () => {
+  const rows: readonly [container: Value, key: Value, expected: unknown][] = [
+    [new Map([["a", 1n]]), "a", 1n],
+    [new Map(), "b", "'b'"],
+    [new Map(), null, "None"],
+    [new Map(), 1, "1.0"],
+    [new Map(), ["x"], "unhashable type: 'list'"],
+    ["abc", "a", "string indices must be integers, not 'str'"],
+    [[1n], "a", "list indices must be integers or slices, not str"],
+    [null, "a", "'NoneType' object is not subscriptable"],
+    [true, "a", "'bool' object is not subscriptable"],
+  ];
+  for (const [container, key, expected] of rows)
+    assert.equal(
+      outcome(() => at(container, key)),
+      expected,
+    );
+  assert.equal(
+    ["abcd", "\u{1f600}\u00e9", "a", ["x", "y", "z"]].map((value) => tail(value, 2)),
+    ["cd", "\u{1f600}\u00e9", "a", ["y", "z"]],
+  );
+  assert.is(
+    outcome(() => tail(new Map(), 2)),
+    "unhashable type: 'slice'",
+  );
+  assert.is(
+    outcome(() => tail(5n, 2)),
+    "'int' object is not subscriptable",
+  );
+  assert.is(
+    outcome(() => listFor("append", new Map())),
+    "'dict' object has no attribute 'append'",
+  );
+});
+
+test("comparison is Python's", () => {
+  const rows: readonly [a: Value, b: Value, expected: unknown][] = [
+    [true, 2n, true],
+    ["\uffff", "\u{1f600}", true],
+    [[1n, 2n], [1, 3n], true],
+    [[1n], [1n, 0n], true],
+    [[1n, 0n], [1n], false],
+    [[], [0n], true],
+    [[1n, "x"], [1n, 2n], "'<' not supported between instances of 'str' and 'int'"],
+    [null, 1n, "'<' not supported between instances of 'NoneType' and 'int'"],
+    [10n ** 400n, 1e308, false],
+    [Number.NaN, 1n, false],
+  ];
+  for (const [a, b, expected] of rows)
+    assert.is(
+      outcome(() => less(a, b)),
+      expected,
+    );
+});
+
+test("arithmetic on anything is Python's", () => {
+  assert.equal(
+    [true, 2n, 2.5, "ab", ["x"]].map((value) => times(3n, value)),
+    [3n, 6n, 7.5, "ababab", ["x", "x", "x"]],
+  );
+  assert.is(
+    outcome(() => times(3n, null)),
+    "unsupported operand type(s) for *: 'int' and 'NoneType'",
+  );
+  assert.is(
+    outcome(() => add(1n, "x", "+=")),
+    "unsupported operand type(s) for +=: 'int' and 'str'",
+  );
+  assert.is(
+    outcome(() => subtract(1, 10n ** 400n)),
+    "int too large to convert to float",
+  );
+  assert.is(sum([1n, true, 2.5]), 4.5);
+  assert.is(sum([]), 0n);
+  assert.is(
+    outcome(() => sum([1n, "x"])),
+    "unsupported operand type(s) for +: 'int' and 'str'",
+  );
+  assert.is(negative(true), -1n);
+  assert.is(
+    outcome(() => negative("x")),
+    "bad operand type for unary -: 'str'",
+  );
+});
+
+test("int() reads what Python reads", () => {
+  const rows: readonly [string, unknown][] = [
+    ["15", 15n],
+    ["5 ", 5n],
+    ["+5", 5n],
+    ["-5", -5n],
+    ["1_0", 10n],
+    ["\u0663\u0664", 34n],
+    ["5\u2003", 5n],
+    ["\uff15\uff16", 56n],
+    ["_5", "invalid literal for int() with base 10: '_5'"],
+    ["5_", "invalid literal for int() with base 10: '5_'"],
+    ["", "invalid literal for int() with base 10: ''"],
+  ];
+  for (const [text, expected] of rows)
+    assert.is(
+      outcome(() => toInt(text)),
+      expected,
+    );
+  const wrong = "int() argument must be a string, a bytes-like object or a real number, not 'list'";
+  assert.is(
+    outcome(() => toInt([])),
+    wrong,
+  );
 });
 
 test.run();

@@ -23,7 +23,15 @@ const task = (id: string, change: Partial<Task> = {}): Task => ({
   family: "return",
   database: 3,
   instruction: "You are Zoë.\nYou want 1 € back.",
-  scenario: { opening: "Hi.", facts: { order: "It is #1." }, given: ["order"], fallback: "No." },
+  scenario: {
+    opening: "Hi.",
+    facts: { order: "It is #1." },
+    given: ["order"],
+    fallback: "No.",
+    style: "terse",
+    slips: { order: "It is #2." },
+    otherwise: ["Then nothing."],
+  },
   actions: [
     { name: "pay", arguments: '{"amount": 1.0, "count": 1, "big": 123456789012345678901, "to": [1e-07, "\\u00e9"]}' },
   ],
@@ -55,7 +63,7 @@ test("a set is read as it was written; numbers keep their spelling", () => {
   const lookups = [{ name: "look", arguments: '{"id": 2.0}' }];
   const forbidden = { action: { name: "pay", arguments: '{"x": 0.10}' }, rule: "too late" };
   const splits = {
-    train: [task("a", { lookups, forbidden }), task("b", { family: "refuse" })],
+    train: [task("a", { lookups, forbidden, customer: "ann" }), task("b", { family: "refuse" })],
     "held-out": [task("c")],
   };
   const manifest = writeSet(path, draft({ splits, seed: 7, profile: "shop", policy: "Be kind.\n" }));

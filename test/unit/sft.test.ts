@@ -1,5 +1,7 @@
 // Recipes and supervised training: what is learnt from, with which weights, and that a run is a function of its recipe.
 
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -8,13 +10,21 @@ import { domain } from "../../src/domains/index.ts";
 import { shop } from "../../src/domains/shop/index.ts";
 import { Table } from "../../src/play.ts";
 import { Tokenizer } from "../../src/policy/tokenizer.ts";
-import { checkDrills, momentOf, parseRecipe, type Recipe, readRecipe, totalTokens } from "../../src/recipe.ts";
+import {
+  checkDrills,
+  demonstrates,
+  momentOf,
+  parseRecipe,
+  type Recipe,
+  readRecipe,
+  totalTokens,
+} from "../../src/recipe.ts";
 import { chatFormat } from "../../src/rollout/format.ts";
 import { root } from "../../src/root.ts";
 import { evalSampling } from "../../src/settings.ts";
 import { type SftLine, sft } from "../../src/sft.ts";
 import { generated, mix } from "../../src/tasks/sampler.ts";
-import type { Domain } from "../../src/types.ts";
+import type { Dialogue, Domain } from "../../src/types.ts";
 import { makeTokenizer } from "../../src/vocabulary.ts";
 import { FakePolicy } from "../fake-policy.ts";
 
@@ -80,11 +90,12 @@ test("values run linearly through a phase, phases follow each other by tokens", 
   assert.is(momentOf(recipe, 250)!.lr, 0.25);
   assert.is(momentOf(recipe, 250)!.length, 125);
   assert.is(momentOf(recipe, 999)!.phase.name, "a");
-  const { drills, lr, length, imperfect } = momentOf(recipe, 2000)!;
+  const { shares, lr, length, imperfect } = momentOf(recipe, 2000)!;
   assert.equal({ lr, length, imperfect }, { lr: 0.5, length: 4000, imperfect: 1 });
-  assert.equal(drills, [
+  assert.equal(shares, [
     ["pairs", 0.2 + 0.2 * 0.5],
     ["objects", 0.3],
+    ["dialogues", 0],
   ]);
   assert.is(momentOf(recipe, 3000), null);
 });
@@ -103,6 +114,14 @@ test("a wrong recipe is one line with its place", () => {
     [drilled({ pairs: [0.1, 0.7], objects: [0.1, 0.4] }), /^r\.json: phases\.0\.drills: the shares sum/],
     [drilled({ pairs: [0.7, 0.1], objects: [0.4, 0.1] }), /^r\.json: phases\.0\.drills: the shares sum/],
     [{ ...whole, phases: [{ ...phase, minutes: 2 }] }, /^r\.json: phases\.0: .*minutes/],
+    [
+      { ...whole, phases: [{ ...phase, dialogues: [0, 0.5] }] },
+      /^r\.json: phases\.0\.dialogues: the recipe names no set/,
+    ],
+    [
+      { ...whole, dialogues: "set", phases: [{ ...phase, dialogues: 0.6, drills: { pairs: 0.5 } }] },
+      /^r\.json: phases\.0\.drills: the shares sum to more than 1$/,
+    ],
   ];
   for (const [json, message] of wrong) assert.throws(() => parseRecipe(json, "r.json"), message);
   const ramps = { pairs: [1, 0], objects: [0, 0.6], a: [0, 0.3], b: [0, 0.1] };
@@ -209,6 +228,85 @@ test("stopping and going on gives the batches of a straight run", async () => {
   const second = await run({ step, tokens });
   const ids = ({ policy }: { policy: FakePolicy }) => policy.steps.map(({ batch }) => [...batch.ids]);
   assert.equal([...ids(first), ...ids(second)], ids(straight));
+});
+
+const dialogues: Dialogue[] = Array.from({ length: 20 }, (_, i) => ({
+  id: String(i),
+  system: "Be kind.",
+  tools: [],
+  turns: [
+    { role: "user", text: "Hi." },
+    { role: "agent", text: "", calls: [{ name: "find_user", arguments: `{"n": ${i}}` }] },
+    { role: "tool", text: "order" },
+    { role: "agent", text: i < 10 ? "Hello." : "Hello, order. ".repeat(i * 20), calls: [] },
+  ],
+}));
+
+/** A run on dialogues of a domain that has no expert; what the steps and the lines were. */
+async function recited(change: object) {
+  const policy = new FakePolicy();
+  const lines: SftLine[] = [];
+  const json = { domain: "shop", optimizer: { kind: "adamw" }, dialogues: "set", heldOut: { every: 2, tasks: 0 } };
+  const phases = [{ ...phase, length: 200, dialogues: 1, ...change }];
+  const recipe = parseRecipe({ ...json, phases }, "test");
+  const { expert, ...without } = shop;
+  const job = { step: 0, tokens: 0, save: async () => {}, stopped: () => false, dialogues };
+  const report = (line: SftLine) => lines.push(line);
+  await sft(recipe, table(policy, without), evalSampling(presets.embedded), { ...job, report });
+  return { policy, lines, recipe };
+}
+
+test("dialogues alone need no expert; only the agent's words are learnt, rows end with a turn of the agent", async () => {
+  const { policy, lines, recipe } = await recited({});
+  assert.not(demonstrates(recipe));
+  const end = tokenizer.id("<|im_end|>");
+  for (const { batch } of policy.steps)
+    for (const [row, from] of [...batch.rows].slice(0, -1).entries()) {
+      const ids = batch.ids.subarray(from, batch.rows[row + 1]);
+      assert.ok(ids.length <= 200);
+      assert.is(ids.at(-1), end);
+      const learnt = [...ids].filter((_, t) => batch.weight[from + t] > 0);
+      const short = tokenizer
+        .decode(learnt)
+        .match(/^<tool_call>\n\{"name": "find_user", "arguments": \{"n": (\d+)\}\}\n<\/tool_call><\|im_end\|>(.*)$/)!;
+      assert.ok(short, tokenizer.decode(learnt));
+      assert.is(
+        short[2],
+        Number(short[1]) < 10 ? "Hello.<|im_end|>" : "",
+        "a turn that does not fit is left out whole",
+      );
+      assert.ok(Number(short[1]) < 18, "two of twenty are held out");
+    }
+  assert.equal([...new Set(lines.map(({ kind }) => kind))], ["dialogues"]);
+  for (const { step, heldOutLoss } of lines)
+    assert.is(heldOutLoss !== undefined, step % 2 === 0 || step === lines.length);
+  assert.equal((await recited({})).policy.steps, policy.steps, "a function of the recipe");
+});
+
+test("dialogues are mixed with drills, and one that is too long for a phase is one line", async () => {
+  const { lines } = await recited({ tokens: 4000, dialogues: 0.5, drills: { pairs: 0.5 } });
+  assert.equal([...new Set(lines.map(({ kind }) => kind))].sort(), ["dialogues", "pairs"]);
+  try {
+    await recited({ length: 10 });
+    assert.unreachable();
+  } catch (error) {
+    const said = "--recipe: phase a: length 10: dialogues are longer up to the agent's first turn";
+    assert.is((error as Error).message, said);
+  }
+});
+
+test("a recipe looks for its dialogues beside itself", () => {
+  const dir = mkdtempSync(join(tmpdir(), "tarl-recipe-"));
+  const file = join(dir, "r.json");
+  const json = {
+    domain: "shop",
+    optimizer: { kind: "adamw" },
+    dialogues: "talks",
+    phases: [{ ...phase, dialogues: 1 }],
+  };
+  writeFileSync(file, JSON.stringify(json));
+  assert.is(readRecipe(file).dialogues, join(dir, "talks"));
+  rmSync(dir, { recursive: true });
 });
 
 test.run();

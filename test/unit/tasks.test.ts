@@ -68,6 +68,7 @@ test("a domain with too few tasks is told in one line", () => {
   );
   const none: Domain = { ...shop, task: () => null };
   assert.throws(() => mix(none, ["cancel"], 1), /^shop has no cancel task on databases 1 to 50$/);
+  assert.throws(() => mix({ ...shop, families: [] }, [], 1), /^--domain shop: it has no tasks of its own$/);
 });
 
 test.run();

@@ -9,6 +9,7 @@ import { ruleJudge } from "../../src/judge/rules.ts";
 import { Random } from "../../src/random.ts";
 import { Session, sessionDefaults } from "../../src/sandbox/session.ts";
 import type { Domain, Scenario, Task } from "../../src/types.ts";
+import { userFaults } from "../../src/user/faults.ts";
 import * as phrases from "../../src/user/phrases.ts";
 import { ScriptedUser } from "../../src/user/scripted.ts";
 import { type Agent, oracle, playTalk, say, someTasks } from "../talk.ts";
@@ -229,7 +230,7 @@ test("a yes is heard as one, what is said in place of it as a no", () => {
 test("in every style the experts pass, and no yes is missed", async () => {
   for (const domain of domains) {
     const judge = ruleJudge(domain);
-    for (const [i, plain] of someTasks(domain, 4).entries())
+    for (const [i, plain] of someTasks(domain, 2).entries())
       for (const style of phrases.styles) {
         const task = altered(plain, { style });
         const rollout = await playTalk(domain, task, domain.expert!(task, oracle, i), i);
@@ -281,7 +282,9 @@ test("each disturbance: how it reads, once, and then the truth", async () => {
 });
 
 test("without its disturbances a conversation is the undisturbed one: they cost no patience and change no words", async () => {
-  const messages = ["Hm.", "What is your email?", "Hm.", "Which item?", "Hm.", "Shall I do it?", "Hm.", "Hm."];
+  // Two messages in a row that are of no use: a third one, and the customer leaves.
+  const useless = ["Hm.", "Well."];
+  const messages = ["What is your email?", ...useless, "Which item?", ...useless, "Shall I do it?", ...useless];
   for (let seed = 0; seed < 100; seed++) {
     const calm = await ask(messages, seed, 0);
     const { said, disturbed } = await ask(messages, seed, 1);
@@ -307,6 +310,18 @@ test("an agent that waits, or explains itself, gets the answer that it is owed",
       assert.equal(await user.reply(message), { text: task.scenario.facts.email, done: false });
     }
     assert.ok(dodged > 10);
+  }
+});
+
+test("what a customer falls back on is not told before something is refused", async () => {
+  const played = altered(task, { otherwise: ["Then I want to keep it."] });
+  for (let seed = 0; seed < 100; seed++) {
+    const user = new ScriptedUser(shop, played, seed, { disturbances: 1 });
+    for (const message of ["Shall I return it?", "Shall I?"])
+      assert.not.match((await user.reply(message)).text, /keep it|vase/i);
+    assert.not(user.disturbed.includes("changes"));
+    assert.equal(await user.reply("I cannot do that."), { text: "Then I want to keep it.", done: false });
+    assert.ok((await user.reply("I cannot do that.")).done);
   }
 });
 
@@ -346,7 +361,12 @@ test("a careful agent finishes every task, however the customer is disturbed", a
       // Retail's expert is careful by itself.
       const agent = () => (domain === shop ? careful(domain, task, expert()) : expert());
       const calm = await play(domain, task, agent(), i, 0);
-      const { outcome, ending, turns, disturbed } = await play(domain, task, agent(), i, 1);
+      const played = await play(domain, task, agent(), i, 1);
+      const { outcome, ending, turns, disturbed } = played;
+      // To be disturbed is no fault of a customer.
+      const faults = (of: typeof played) =>
+        userFaults({ task, ...of }, domain.tools).map(({ kind, evidence }) => `${kind}: ${evidence}`);
+      assert.equal(faults(played), faults(calm), `${task.id}: ${disturbed}`);
       assert.is(outcome.success, 1, `${task.id}: ${disturbed}`);
       assert.is(ending, calm.ending, `${task.id}: ${disturbed}`);
       assert.ok(turns <= calm.turns + disturbed.length, `${task.id}: ${turns} turns, not ${calm.turns}; ${disturbed}`);
@@ -385,14 +405,14 @@ test("nothing makes the customer throw, and nothing keeps it for ever", async ()
     `${"may I ".repeat(3_000)}?`,
     " ?.!".repeat(5_000),
   ];
-  for (const domain of domains)
+  for (const domain of domains) {
+    const tasks = someTasks(domain, 2);
     for (const message of messages)
-      for (let seed = 0; seed < 20; seed++) {
-        const [plain] = someTasks(domain, 1, 1 + seed);
+      for (const [seed, plain] of tasks.entries()) {
         const style = phrases.styles[seed % phrases.styles.length];
         const user = new ScriptedUser(domain, altered(slippery(plain), { style }), seed, { disturbances: 1 });
         let replies = 0;
-        for (let done = false; !done; replies++) {
+        for (let done = false; !done && replies < 20; replies++) {
           const reply = await user.reply(message);
           assert.ok(reply.text.length > 0 && reply.text.length < 2_000);
           done = reply.done;
@@ -400,6 +420,7 @@ test("nothing makes the customer throw, and nothing keeps it for ever", async ()
         // Three that are of no use, one that may be new, and two for disturbances.
         assert.ok(replies <= 6, `${domain.name}, ${message.slice(0, 40)}: ${replies} replies`);
       }
+  }
 });
 
 test.run();

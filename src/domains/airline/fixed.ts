@@ -1,5 +1,5 @@
 // The airline's tools with tau-bench's defects mended: the profile `fixed`. Names and schemas are those of `tau1`, whose
-// functions do the work where they are right. Policy is not checked here either. Test: test/unit/fixed.test.ts
+// functions do the work where they are right. Policy is not checked here either. Test: test/unit/airline.test.ts
 //
 // | tool | tau1 | fixed |
 // |---|---|---|
@@ -9,7 +9,8 @@
 // | book_reservation | seats stay as they are | the seats are taken |
 // | book_reservation | a fourth booking replaces the third | each has an id of its own |
 // | book_reservation | a certificate twice raises after it was deleted; a gift card twice overdraws | refused before anything is written |
-// | book_reservation, update_reservation_flights | flights lead anywhere | they lead from origin to destination (and back), none twice |
+// | book_reservation | flights lead anywhere | they lead from origin to destination (and back) |
+// | book_reservation, update_reservation_flights | no flights, or one twice | refused |
 // | update_reservation_flights | the cabin stays what it was, so that later "kept" flights are priced by the wrong one | it changes |
 // | update_reservation_flights | seats stay as they are | old seats are returned, new ones are taken |
 // | cancel_reservation | can be repeated, as can changes afterwards | refused once it is cancelled |
@@ -82,6 +83,7 @@ const mendedWrites = {
   book_reservation(store: Store, ...args: Value[]): string {
     const [userId, origin, destination, type, cabin, flights, passengers, payments, bags, nonfree, insurance] = args;
     find(store, "users", userId, "user");
+    checkFlights(flights as Dict[]);
     checkRoute(store, flights as Dict[], origin, destination, type);
     checkPassengers(passengers as Dict[]);
     checkBags(bags, nonfree);
@@ -117,7 +119,7 @@ const mendedWrites = {
   update_reservation_flights(store: Store, id: Value, cabin: Value, flights: Value, paymentId: Value): string {
     const before = standing(store, id);
     const [held, heldCabin, seats] = [at(before, "flights"), at(before, "cabin"), length(at(before, "passengers"))];
-    checkRoute(store, flights as Dict[], at(before, "origin"), at(before, "destination"), at(before, "flight_type"));
+    checkFlights(flights as Dict[]);
     base.update_reservation_flights(store, id, cabin, flights, paymentId);
     const now = edit(store, id);
     now.set("cabin", cabin);
@@ -146,9 +148,12 @@ function standing(store: Store, id: Value): Dict {
   return reservation;
 }
 
-function checkRoute(store: Store, flights: readonly Dict[], origin: Value, destination: Value, type: Value): void {
+function checkFlights(flights: readonly Dict[]): void {
   if (flights.length === 0) throw new ToolError("there has to be a flight");
   checkOnce(flights.map((flight) => `flight ${at(flight, "flight_number")} on ${at(flight, "date")}`));
+}
+
+function checkRoute(store: Store, flights: readonly Dict[], origin: Value, destination: Value, type: Value): void {
   const legs = flights.map((flight) => {
     const number = at(flight, "flight_number");
     return find(store, "flights", number, `flight ${number}`);

@@ -23,7 +23,7 @@ export function stillPaid(rows: readonly (readonly [id: string, amount: Value])[
   }
   const refunds = new Map<string, Numeric>();
   for (const [id, amount] of paid) {
-    const refund = less(amount, left) ? amount : left;
+    const refund = less(left, amount) ? left : amount;
     if (!less(0n, refund)) continue;
     refunds.set(id, refund);
     left = round2(subtract(left, refund));

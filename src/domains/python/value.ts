@@ -91,7 +91,8 @@ export function length(value: Value): number {
 
 /** `value.count(item)`; in a str, `item` is one of its characters. */
 export function count(value: Value, item: Value): number {
-  if (Array.isArray(value) || typeof value === "string") return iterate(value).filter((x) => equals(x, item)).length;
+  if (Array.isArray(value) || typeof value === "string")
+    return iterate(value).filter((x) => Object.is(x, item) || equals(x, item)).length;
   throw new PythonError(`'${typeName(value)}' object has no attribute 'count'`);
 }
 
@@ -108,7 +109,7 @@ export function sorted(value: Value): string[] {
 
 /** `a == b`: True is 1 is 1.0; dicts do not mind the order of their keys. */
 export function equals(a: Value, b: Value): boolean {
-  if (Object.is(a, b) || a === b) return true;
+  if (a === b) return true;
   if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((x, i) => equals(x, b[i]));
   if (a instanceof Map)
     return b instanceof Map && a.size === b.size && [...a].every(([k, v]) => b.has(k) && equals(v, b.get(k)!));

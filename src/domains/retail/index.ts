@@ -34,5 +34,6 @@ const base = {
 
 export const retail: Domain<Dict> = { ...base, expert: scriptedExpert(base, words) };
 
+const mended = { ...base, profile: "fixed", tools: mendedTools };
 /** The same desk with tau-bench's defects mended. */
-export const fixed: Domain<Dict> = { ...retail, profile: "fixed", tools: mendedTools };
+export const fixed: Domain<Dict> = { ...mended, expert: scriptedExpert(mended, words) };

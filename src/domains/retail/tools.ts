@@ -1,5 +1,4 @@
-// The sixteen retail tools of tau-bench as the session calls them: schema, argument binding, behaviour.
-// Test: test/golden/tau-bench.test.ts
+// The sixteen retail tools of tau-bench as the session calls them. Test: test/golden/tau-bench.test.ts
 
 import type { Tool } from "../../types.ts";
 import { type Dict, unchecked } from "../python.ts";
