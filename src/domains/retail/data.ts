@@ -8,8 +8,9 @@
 
 import { Random } from "../../random.ts";
 import type { Database } from "../../types.ts";
+import { type Address, drawIds, FIRST_NAMES, LAST_NAMES, makeAddress } from "../people.ts";
 import { round2, type Value } from "../python.ts";
-import { CATALOGUE, type Catalogued, CITIES, FIRST_NAMES, LAST_NAMES, STREETS } from "./words.ts";
+import { CATALOGUE, type Catalogued } from "./words.ts";
 
 export interface Sizes {
   readonly users: number;
@@ -19,15 +20,6 @@ export interface Sizes {
 }
 
 export const defaultSizes: Sizes = { users: 60, orders: 120, products: 20 };
-
-export interface Address {
-  readonly address1: string;
-  readonly address2: string;
-  readonly city: string;
-  readonly country: string;
-  readonly state: string;
-  readonly zip: string;
-}
 
 export type Method = { readonly id: string } & (
   | { readonly source: "gift_card"; readonly balance: number }
@@ -117,20 +109,6 @@ function toValue(plain: unknown): Value {
   return plain as string | number | boolean;
 }
 
-/** Ids of a prefix and so many digits, each at most once in a database. */
-function drawIds(random: Random): (prefix: string, digits: number) => string {
-  const used = new Set<string>();
-  return (prefix, digits) => {
-    for (;;) {
-      const id =
-        prefix + Array.from({ length: digits }, (_, i) => (i === 0 ? 1 + random.int(9) : random.int(10))).join("");
-      if (used.has(id)) continue;
-      used.add(id);
-      return id;
-    }
-  };
-}
-
 type NewId = ReturnType<typeof drawIds>;
 
 function makeProduct({ name, price: [low, high], options }: Catalogued, newId: NewId, random: Random): Product {
@@ -176,18 +154,6 @@ function makeMethods(newId: NewId, random: Random): Method[] {
   if (random.chance(0.6) || methods.length === 0)
     methods.push({ source: "gift_card", balance: round2(10 + 790 * random.float()), id: newId("gift_card_", 6) });
   return random.shuffle(methods).slice(0, 3);
-}
-
-export function makeAddress(random: Random): Address {
-  const [city, state, zip] = random.pick(CITIES);
-  return {
-    address1: `${1 + random.int(989)} ${random.pick(STREETS)}`,
-    address2: random.chance(0.5) ? `Flat ${1 + random.int(99)}` : "",
-    city,
-    country: "USA",
-    state,
-    zip: `${zip}${String(random.int(100)).padStart(2, "0")}`,
-  };
 }
 
 function makeOrder(user_id: string, user: User, products: readonly Product[], newId: NewId, random: Random): Order {

@@ -8,7 +8,8 @@ import type { Random } from "../../random.ts";
 import type { Json, WrittenCall } from "../../types.ts";
 import { list } from "../expert.ts";
 import { combinations, type Detail, type Goal, NOTHING } from "../goals.ts";
-import { type Address, type Item, type Method, makeAddress, type Order, type Tables, type User } from "./data.ts";
+import { type Address, makeAddress } from "../people.ts";
+import type { Item, Method, Order, Tables, User } from "./data.ts";
 import { itemOf, labelOf, methodOf, methodsOf, orderOf, targetOf } from "./references.ts";
 
 export interface Scene {
