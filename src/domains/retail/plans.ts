@@ -55,8 +55,8 @@ export interface Plan {
 interface World {
   readonly tables: Tables;
   readonly database: Database;
-  /** Filled as they are asked for. */
-  readonly plans: Map<Family, readonly Plan[]>;
+  /** Filled as they are asked for: made so far, and those still to be made. */
+  readonly plans: Map<Family, { readonly made: Plan[]; readonly rest: Iterator<Plan, void> }>;
 }
 
 /** Databases kept: training walks over very many of them. */
@@ -75,29 +75,41 @@ export function world(seed: number): World {
   return made;
 }
 
-/** A family's plans on the database of a seed: at most one for each order, in random order. */
-export function plansOf(family: Family, seed: number): readonly Plan[] {
-  const { tables, database, plans } = world(seed);
-  let made = plans.get(family);
-  if (!made) {
-    const random = new Random("retail plans", seed, family);
-    made = random.shuffle(Object.values(tables.orders)).flatMap((order) => {
-      const { user_id: userId } = order;
-      const wording = drawWording(random);
-      const scene = { tables, userId, user: tables.users[userId], order, random, easy: wording.easy };
-      const draft = draw[family](scene, database);
-      const plan = draft && prove({ family, userId, wording, ...draft }, tables, database);
-      return plan ? [plan] : [];
-    });
-    plans.set(family, made);
+/** Plan number `index` of a family on the database of a seed; undefined where it has no room for so many. */
+export function planAt(family: Family, seed: number, index: number): Plan | undefined {
+  const { plans } = world(seed);
+  let found = plans.get(family);
+  if (!found) {
+    found = { made: [], rest: drawPlans(family, seed) };
+    plans.set(family, found);
   }
-  return made;
+  const { made, rest } = found;
+  while (made.length <= index) {
+    const next = rest.next();
+    if (next.done) return undefined;
+    made.push(next.value);
+  }
+  return made[index];
+}
+
+/** At most one plan for each order, in random order. */
+function* drawPlans(family: Family, seed: number): Generator<Plan, void> {
+  const { tables, database } = world(seed);
+  const random = new Random("retail plans", seed, family);
+  for (const order of random.shuffle(Object.values(tables.orders))) {
+    const { user_id: userId } = order;
+    const wording = drawWording(random);
+    const scene = { tables, userId, user: tables.users[userId], order, random, easy: wording.easy };
+    const draft = draw[family](scene, database);
+    const plan = draft && prove({ family, userId, wording, ...draft }, tables, database);
+    if (plan) yield plan;
+  }
 }
 
 /** The plan that a task was made from. */
 export function planOf(task: Task): Plan {
   const index = Number(task.id.slice(task.id.lastIndexOf("/") + 1));
-  return plansOf(task.family as Family, task.database)[index];
+  return planAt(task.family as Family, task.database, index)!;
 }
 
 export const GROUND = { tools, rules: brokenRules, parse: parseObject };

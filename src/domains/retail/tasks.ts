@@ -7,11 +7,11 @@ import { combinations, type Goal } from "../goals.ts";
 import { type Identity, tell } from "../telling.ts";
 import type { Order, User } from "./data.ts";
 import { spell, write } from "./goals.ts";
-import { FAMILIES, type Family, type Plan, planOf, plansOf, world } from "./plans.ts";
+import { FAMILIES, type Family, type Plan, planAt, planOf, world } from "./plans.ts";
 import { labelOf, methodsOf } from "./references.ts";
 
 export function makeTask(family: string, seed: number, index: number): Task | null {
-  const plan = FAMILIES.includes(family as Family) ? plansOf(family as Family, seed)[index] : undefined;
+  const plan = FAMILIES.includes(family as Family) ? planAt(family as Family, seed, index) : undefined;
   if (!plan) return null;
   const random = new Random("retail task", seed, family, index);
   const user = world(seed).tables.users[plan.userId];
