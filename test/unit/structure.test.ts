@@ -29,7 +29,7 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "domains/retail/": [...state, ...making],
   "domains/shop/": state,
   "domains/": ["domains/"],
-  "tasks/gates.ts": [...state, "sandbox/", "user/", "eval/"], // it plays tasks to prove them
+  "tasks/gates.ts": [...state, "domains/expert.ts", "sandbox/", "user/", "eval/"], // it plays tasks to prove them
   "tasks/": ["domains/python.ts"],
   "sandbox/": state,
   "user/": [],
