@@ -19,20 +19,26 @@ export function copy<T>(value: T): T {
   return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, copy(v)])) as T;
 }
 
-/** Behaves as a deep copy of its origin. Who only looks spares the copying by `peek` and `parts`. */
+/** Behaves as a deep copy of its origin; it holds nothing until something is set, deleted or taken out. */
 class Copy extends Map<unknown, unknown> {
   readonly origin: AnyMap;
-  /** Nothing was set, deleted or taken out yet. */
   intact = true;
 
   constructor(origin: AnyMap) {
     super();
-    for (const [key, part] of parts(origin)) super.set(key, part);
     this.origin = origin;
   }
 
+  override get size(): number {
+    return this.intact ? this.origin.size : super.size;
+  }
+
+  override has(key: unknown): boolean {
+    return this.intact ? this.origin.has(key) : super.has(key);
+  }
+
   override get(key: unknown): unknown {
-    const part = super.get(key);
+    const part = peek(this, key);
     if (part === null || typeof part !== "object" || part !== peek(this.origin, key)) return part;
     const mine = copy(part);
     this.set(key, mine);
@@ -40,18 +46,23 @@ class Copy extends Map<unknown, unknown> {
   }
 
   override set(key: unknown, part: unknown): this {
-    this.intact = false;
+    this.#fill();
     return super.set(key, part);
   }
 
   override delete(key: unknown): boolean {
-    this.intact = false;
+    this.#fill();
     return super.delete(key);
   }
 
   override clear(): void {
-    this.intact = false;
+    this.#fill();
     super.clear();
+  }
+
+  override keys(): MapIterator<unknown> {
+    this.#fill();
+    return super.keys();
   }
 
   override *entries(): MapIterator<[unknown, unknown]> {
@@ -69,16 +80,27 @@ class Copy extends Map<unknown, unknown> {
   override [Symbol.iterator](): MapIterator<[unknown, unknown]> {
     return this.entries();
   }
+
+  #fill(): void {
+    if (!this.intact) return;
+    this.intact = false;
+    for (const [key, part] of parts(this.origin)) super.set(key, part);
+  }
 }
 
 /** `map.get(key)`, for reading only. */
 export function peek<K, V>(map: ReadonlyMap<K, V>, key: K): V | undefined {
-  return Map.prototype.get.call(map, key);
+  return Map.prototype.get.call(holderOf(map), key);
 }
 
 /** `map.entries()`, for reading only. */
 export function parts<K, V>(map: ReadonlyMap<K, V>): MapIterator<[K, V]> {
-  return Map.prototype.entries.call(map);
+  return Map.prototype.entries.call(holderOf(map));
+}
+
+/** The Map that holds this one's parts. */
+function holderOf(map: AnyMap): AnyMap {
+  return map instanceof Copy && map.intact ? holderOf(map.origin) : map;
 }
 
 /** The Map in a database that this one is or was copied from; null where there is none. */

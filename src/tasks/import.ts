@@ -5,8 +5,9 @@ import { existsSync } from "node:fs";
 import { UsageError } from "../errors.ts";
 import { importApigen } from "./apigen.ts";
 import { importDeepScaler } from "./deepscaler.ts";
-import type { Draft } from "./set.ts";
+import { type Draft, NAME } from "./set.ts";
 import { type Benchmark, importTauBench } from "./tau-bench.ts";
+import { importTau2 } from "./tau2-bench.ts";
 
 export interface ImportOptions {
   /** Which domain of a benchmark. */
@@ -26,6 +27,10 @@ const IMPORTERS: Readonly<Record<string, Importer>> = {
   "tau-bench": {
     takes: ["domain", "split"],
     read: async (path, { domain, split }) => benchmark(domain, "tau1", (name) => importTauBench(path, name, split)),
+  },
+  "tau2-bench": {
+    takes: ["domain", "split"],
+    read: async (path, { domain, split }) => benchmark(domain, "tau2", (name) => importTau2(path, name, split)),
   },
   apigen: {
     takes: ["split"],
@@ -57,6 +62,9 @@ export async function importSet(source: string, path: string, options: ImportOpt
       throw new UsageError(
         `--${key} ${options[key]}: ${source} takes ${takes.map((name) => `--${name}`).join(" and ")}`,
       );
+  const { split } = options;
+  if (split !== undefined && !NAME.test(split))
+    throw new UsageError(`--split ${split}: expected a name of letters, digits, ".", "-" and "_"`);
   return { ...(await read(path, options)), source, from: path };
 }
 

@@ -8,12 +8,12 @@ import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { dumps, parse } from "../domains/python.ts";
 import { UsageError } from "../errors.ts";
-import type { Dialogue, Domain, Json, Scenario, Style, Task, ToolSchema } from "../types.ts";
+import type { Criteria, Dialogue, Domain, Json, Part, Scenario, Style, Task, ToolSchema } from "../types.ts";
 import { attempt, check, dict, jsonLines, plain, readText, written } from "./record.ts";
 
 const MANIFEST = "manifest.json";
-/** File names stay inside of the folder. */
-const NAME = /^[A-Za-z0-9_][\w.-]*$/;
+/** Of a split or a file: it stays inside of the folder. */
+export const NAME = /^[A-Za-z0-9_][\w.-]*$/;
 
 export const writtenCall = z.strictObject({
   name: z.string().min(1),
@@ -32,6 +32,14 @@ const scenario = z.strictObject({
   otherwise: z.array(z.string()).optional(),
 } satisfies Record<keyof Scenario, z.ZodType>);
 
+const PARTS = ["DB", "COMMUNICATE", "ACTION", "NL_ASSERTION"] as const satisfies Part[];
+
+const criteria = z.strictObject({
+  basis: z.array(z.enum(PARTS)),
+  calls: z.array(writtenCall.extend({ compared: z.array(z.string()).optional() })).optional(),
+  assertions: z.array(z.string()).optional(),
+} satisfies Record<keyof Criteria, z.ZodType>);
+
 const task = z.strictObject({
   id: z.string().min(1),
   domain: z.string().min(1),
@@ -44,6 +52,7 @@ const task = z.strictObject({
   outputs: z.array(z.string()),
   lookups: z.array(writtenCall).optional(),
   forbidden: z.strictObject({ action: writtenCall, rule: z.string().min(1) }).optional(),
+  criteria: criteria.optional(),
 } satisfies Record<keyof Task, z.ZodType>);
 
 export const toolSchema = z.strictObject({
@@ -179,13 +188,17 @@ export function writeSet(dir: string, draft: Draft): Manifest {
   );
   texts.set(MANIFEST, `${JSON.stringify(made, null, 2)}\n`);
   const part = `${resolve(dir)}.part`;
-  attempt(dir, () => {
-    mkdirSync(dirname(part), { recursive: true });
+  try {
+    attempt(dir, () => {
+      mkdirSync(dirname(part), { recursive: true });
+      rmSync(part, { recursive: true, force: true });
+      mkdirSync(part);
+      for (const [name, text] of texts) writeFileSync(join(part, name), text);
+      renameSync(part, dir);
+    });
+  } finally {
     rmSync(part, { recursive: true, force: true });
-    mkdirSync(part);
-    for (const [name, text] of texts) writeFileSync(join(part, name), text);
-    renameSync(part, dir);
-  });
+  }
   return made;
 }
 

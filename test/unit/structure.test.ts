@@ -27,7 +27,8 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "domains/python/": ["domains/store.ts", "domains/copy.ts"],
   "domains/airline/": [...state, ...making],
   "domains/retail/": [...state, ...making],
-  "domains/shop/": state,
+  "domains/shop/": [...state, "domains/expert.ts"],
+  "domains/tau2/": state,
   "domains/": ["domains/"],
   "tasks/gates.ts": [...state, "domains/expert.ts", "sandbox/", "user/", "eval/"], // it plays tasks to prove them
   "tasks/": ["domains/python.ts"],

@@ -181,9 +181,11 @@ function dumpMap(dict: Dict): string {
   const written = origin && writtenOf(origin);
   if (written && isIntact(dict)) return written.text;
   let pairs = "";
+  let i = 0;
   for (const [key, value] of parts(dict)) {
-    const pair = written?.pairs.get(key);
-    pairs += (pairs && ", ") + (pair && Object.is(pair.value, value) ? pair.text : dumpPair(key, value));
+    const pair = written?.pairs[i++];
+    const same = pair && pair.key === key && Object.is(pair.value, value);
+    pairs += (pairs && ", ") + (same ? pair.text : dumpPair(key, value));
   }
   return `{${pairs}}`;
 }
@@ -192,10 +194,10 @@ function dumpPair(key: string, value: Value): string {
   return `${dumpString(key)}: ${dumps(value)}`;
 }
 
-/** A dict that never changes, and its pairs, as text. */
+/** A dict that never changes, as text, whole and pair by pair. */
 interface Written {
   readonly text: string;
-  readonly pairs: ReadonlyMap<string, { readonly value: Value; readonly text: string }>;
+  readonly pairs: readonly { readonly key: string; readonly value: Value; readonly text: string }[];
 }
 
 const WRITTEN = new WeakMap<Dict, Written>();
@@ -204,11 +206,16 @@ const WRITTEN = new WeakMap<Dict, Written>();
 function writtenOf(dict: Dict): Written {
   let written = WRITTEN.get(dict);
   if (!written) {
-    const pairs = Array.from(parts(dict), ([key, value]) => [key, { value, text: dumpPair(key, value) }] as const);
-    written = { text: `{${pairs.map(([, { text }]) => text).join(", ")}}`, pairs: new Map(pairs) };
+    const pairs = Array.from(parts(dict), ([key, value]) => ({ key, value, text: flat(dumpPair(key, value)) }));
+    written = { text: flat(`{${pairs.map(({ text }) => text).join(", ")}}`), pairs };
     WRITTEN.set(dict, written);
   }
   return written;
+}
+
+/** The same ASCII text in one piece: V8 keeps a sum of strings as a tree, and would walk it at every use. */
+function flat(text: string): string {
+  return Buffer.from(text, "latin1").toString("latin1");
 }
 
 function dumpString(s: string): string {

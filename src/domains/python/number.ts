@@ -49,6 +49,7 @@ export function absolute(x: Numeric): Numeric {
 
 /** `a < b`: numbers, strings by code point, lists by their first difference. */
 export function less(a: Value, b: Value): boolean {
+  if (typeof a === "number" && typeof b === "number") return a < b;
   if (typeof a === "string" && typeof b === "string") return byCodePoint(a, b) < 0;
   if (Array.isArray(a) && Array.isArray(b)) {
     const i = a.findIndex((item, i) => i >= b.length || !equals(item, b[i]));
