@@ -3,7 +3,7 @@
 // Test: test/unit/telling.test.ts
 
 import type { Random } from "../random.ts";
-import type { Scenario, Style } from "../types.ts";
+import type { Scenario, Style, Wording } from "../types.ts";
 import { list } from "./expert.ts";
 import type { Detail, Goal } from "./goals.ts";
 
@@ -14,14 +14,6 @@ export interface Identity {
   readonly first: string;
   /** "You are Ada Holm from zip code 97201; your e-mail address is ...". */
   readonly prose: string;
-}
-
-/** How a task is worded. Each of the two is decided by itself; with neither it is left to chance. */
-export interface Wording {
-  /** Things are named by their ids, and the customer says at once who they are. */
-  readonly easy: boolean;
-  /** Details are told only when asked for, and what to fall back on only after a refusal. */
-  readonly hard: boolean;
 }
 
 export interface Told {
@@ -106,6 +98,7 @@ function speak(
     given: [...new Set(given)],
     fallback: `I do not know about that. I would like to ${list(last.map(({ want }) => want))}.`,
     style,
+    wording: { easy, hard },
     ...(Object.keys(slips).length ? { slips } : {}),
     ...(hard && wanted.some(({ otherwise }) => otherwise)
       ? { otherwise: wanted.flatMap(fallbacks).map((goal) => `Then I would like to ${inFull(goal)}.`) }

@@ -3,10 +3,10 @@
 // tasks.ts puts a plan into words.
 
 import { Random } from "../../random.ts";
-import type { Database, Task, WrittenCall } from "../../types.ts";
+import type { Database, Task, Wording, WrittenCall } from "../../types.ts";
 import { forbiddenBy, type Goal, type Ground, NOTHING, truthOf } from "../goals.ts";
 import { parseObject } from "../python.ts";
-import { drawWording, type Wording } from "../telling.ts";
+import { drawWording } from "../telling.ts";
 import { makeTables, type Order, type Tables, toDatabase, type User } from "./data.ts";
 import { about, build, type Kind, type Scene, write } from "./goals.ts";
 import { QUESTIONS } from "./questions.ts";
