@@ -1,9 +1,12 @@
 // What the benchmarks share: the policy that is measured, its inputs, the clock, and how figures are written down.
 // Not a benchmark itself. Every benchmark's output ends in one line of JSON.
 
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
 import { pack } from "../src/batch.ts";
 import { main } from "../src/cli/main.ts";
 import { resolveConfig } from "../src/config.ts";
@@ -47,6 +50,31 @@ export async function seconds(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
   await work();
   return (performance.now() - start) / 1000;
+}
+
+/** The process of the other side, a Python script: one line of JSON asks, one answers. */
+export class Peer {
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
+  readonly #answers: AsyncIterator<string>;
+
+  constructor(
+    python: string,
+    readonly script: string,
+  ) {
+    this.#child = spawn(python, [script], { stdio: ["pipe", "pipe", "inherit"] });
+    this.#answers = createInterface(this.#child.stdout)[Symbol.asyncIterator]();
+  }
+
+  async ask<T>(call: string, request: object): Promise<T> {
+    this.#child.stdin.write(`${JSON.stringify({ call, ...request })}\n`);
+    const { value, done } = await this.#answers.next();
+    if (done) throw new Error(`${this.script} ended while it was asked to ${call}`);
+    return JSON.parse(value) as T;
+  }
+
+  close(): void {
+    this.#child.stdin.end();
+  }
 }
 
 export interface Bench {

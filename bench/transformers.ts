@@ -2,11 +2,8 @@
 // one run, the two sides in alternation: decode at batch 32, and one training step. The other side: peer.py.
 // Run: npm run bench -- transformers; TARL_PEER_PYTHON names the python that has transformers.
 
-import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import type { Readable, Writable } from "node:stream";
 import { root } from "../src/root.ts";
 import { logLikelihood } from "../src/sft.ts";
 import type { Batch } from "../src/types.ts";
@@ -18,6 +15,7 @@ import {
   line,
   machine,
   openBench,
+  Peer,
   randomRows,
   type Spread,
   seconds,
@@ -34,29 +32,6 @@ const PROMPT_TOKENS = 64;
 const NEW_TOKENS = 128;
 /** Both sides compute the same loss and gradient norm, step after step; fp32 sums in another order move them by 1e-5. */
 const AGREEMENT = 1e-3;
-
-/** The process of peer.py: one line of JSON asks, one answers. */
-class Peer {
-  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
-  readonly #answers: AsyncIterator<string>;
-
-  constructor(python: string) {
-    const script = join(root, "bench", "peer.py");
-    this.#child = spawn(python, [script], { stdio: ["pipe", "pipe", "inherit"] });
-    this.#answers = createInterface(this.#child.stdout)[Symbol.asyncIterator]();
-  }
-
-  async ask<T>(call: string, request: object): Promise<T> {
-    this.#child.stdin.write(`${JSON.stringify({ call, ...request })}\n`);
-    const { value, done } = await this.#answers.next();
-    if (done) throw new Error(`peer.py ended while it was asked to ${call}`);
-    return JSON.parse(value) as T;
-  }
-
-  close(): void {
-    this.#child.stdin.end();
-  }
-}
 
 interface Versions {
   readonly torch: string;
@@ -132,7 +107,7 @@ function ratio({ tarl, transformers }: Comparison): number {
 
 const python = process.env.TARL_PEER_PYTHON ?? PYTHON;
 if (existsSync(python)) {
-  const peer = new Peer(python);
+  const peer = new Peer(python, join(root, "bench", "peer.py"));
   const bench = await openBench();
   try {
     const { threads, cpu } = machine;

@@ -67,13 +67,18 @@ export function hears(message: string): Speech {
   };
 }
 
+/** Is a customer's answer to a request for consent no yes? */
+export function declines(answer: string): boolean {
+  return NO.test(answer);
+}
+
 /** Were the customer's last words no "no" and the agent's words before them a request for consent? */
 export function agreed(transcript: readonly Entry[]): boolean {
   const last = transcript.findLastIndex((entry) => entry.role === "user");
   const answer = transcript[last];
   const before = transcript.slice(0, Math.max(last, 0)).findLast((entry) => entry.role === "agent");
   if (answer?.role !== "user" || before?.role !== "agent") return false;
-  return hears(before.text).confirms && !NO.test(answer.text);
+  return hears(before.text).confirms && !declines(answer.text);
 }
 
 /** tau-bench's check: the output, lower-cased, is part of some agent message lower-cased without commas. */

@@ -3,7 +3,8 @@
 // script: of the customer it understands only whether an answer came. Test: test/unit/expert.test.ts
 
 import { Random } from "../random.ts";
-import type { AgentTurn, Call, Database, Domain, Entry, Habits, Task, WrittenCall } from "../types.ts";
+import type { AgentTurn, Call, Database, Domain, Habits, Task, WrittenCall } from "../types.ts";
+import { declines } from "./ears.ts";
 import { readCall } from "./tool.ts";
 
 /** What an expert of one domain says. */
@@ -22,22 +23,51 @@ export interface Question {
   readonly text: string;
 }
 
-/** How a customer begins who does not say yes. */
-const NO = /^\W*(no|not|nope|wait|stop|don['’]?t|do not)\b/i;
-/** Times that an expert asks the same again. */
+/** Times that an expert says the same. */
 const PATIENCE = 3;
 
-type Script = Generator<AgentTurn, void, readonly Entry[]>;
+type Agent = ReturnType<NonNullable<Domain["expert"]>>;
+type Script = Generator<AgentTurn, void, void>;
 
 /** `Domain.expert`, for one conversation's worth of turns; after its last line it repeats that the work is done. */
 export function scriptedExpert(
-  domain: Pick<Domain, "name" | "database" | "parse" | "tools">,
+  domain: Pick<Domain, "name" | "database" | "parse" | "tools" | "asks" | "hears">,
   words: Words,
 ): NonNullable<Domain["expert"]> {
   return (task, habits, seed) => {
     const script = play(domain, words, task, habits, new Random(`${domain.name} expert`, seed, task.id));
-    return (transcript) => script.next(transcript).value ?? say("That is done.");
+    return patient(domain, task, () => script.next().value ?? say("That is done."));
   };
+}
+
+/** The same agent, which says a message once more where the customer did not answer it. */
+export function patient(domain: Pick<Domain, "asks" | "hears">, task: Task, agent: Agent): Agent {
+  let times = 1;
+  return (transcript) => {
+    const [message, answer] = transcript.slice(-2);
+    const spoke = message?.role === "agent" && answer?.role === "user";
+    if (!spoke || times === PATIENCE || isAnswered(domain, task, message.text, answer.text)) {
+      times = 1;
+      return agent(transcript);
+    }
+    times++;
+    return say(message.text);
+  };
+}
+
+/** Does the customer's answer hold all that was asked for? Who stays after a claim or a refusal has not heard it. */
+function isAnswered(
+  { asks, hears }: Pick<Domain, "asks" | "hears">,
+  { scenario }: Task,
+  message: string,
+  answer: string,
+): boolean {
+  const { facts, otherwise = [] } = scenario;
+  if (otherwise.includes(answer)) return true;
+  const slots = asks(message).filter((slot) => Object.hasOwn(facts, slot));
+  const { confirms, claimsDone, refuses } = hears(message);
+  if (slots.length === 0 && !confirms) return !claimsDone && !refuses;
+  return slots.every((slot) => answer.includes(facts[slot])) && !(confirms && declines(answer));
 }
 
 function* play(
@@ -60,14 +90,8 @@ function* play(
   function* ask(questions: readonly Question[]): Script {
     for (const { slots, text } of questions) {
       const known = slots.filter((slot) => Object.hasOwn(facts, slot));
-      if (known.length === 0 || known.some((slot) => given.includes(slot))) continue;
-      const answered = (transcript: readonly Entry[]) =>
-        known.some((slot) => lastWords(transcript).includes(facts[slot]));
-      for (let asked = 0; asked < PATIENCE && !answered(yield say(text)); asked++);
+      if (known.length > 0 && !known.some((slot) => given.includes(slot))) yield say(text);
     }
-  }
-  function* confirm(text: string): Script {
-    for (let asked = 0; asked < PATIENCE && NO.test(lastWords(yield say(text))); asked++);
   }
   const described = (calls: readonly WrittenCall[]) =>
     list(calls.map((call) => words.describe?.(readCall(domain, call), database) ?? `${call.name} ${call.arguments}`));
@@ -96,16 +120,11 @@ function* play(
   const wrong = mistaken(right);
   const wanted = wrongChoice ? wrong : right;
   if (slips) yield say(consent(wanted === right ? wrong : right));
-  if (slips) yield* confirm(`Wait, that was wrong. ${consent(wanted)}`);
-  else if (!skipsConfirmation) yield* confirm(consent(wanted));
+  if (slips) yield say(`Wait, that was wrong. ${consent(wanted)}`);
+  else if (!skipsConfirmation) yield say(consent(wanted));
   for (const each of wanted) yield call(each);
   const told = outputs.length ? ` The answer is ${list(outputs)}.` : "";
   yield say(`All set: ${described(wanted)}.${told} Have a nice day.`);
-}
-
-function lastWords(transcript: readonly Entry[]): string {
-  const last = transcript.findLast((entry) => entry.role === "user");
-  return last?.role === "user" ? last.text : "";
 }
 
 /** "a", "a and b", "a, b and c" */

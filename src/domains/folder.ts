@@ -2,7 +2,8 @@
 // mistake, fills in what was left out, and guards every function (guard.ts). What may be left out: docs/domains.md.
 // Its tasks are completed in folder-tasks.ts. Test: test/unit/folder.test.ts
 
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
@@ -118,8 +119,19 @@ async function importIndex(dir: string, fail: Fail): Promise<unknown> {
     const message = error instanceof Error ? error.message : String(error);
     const typeless = file === "index.js" && /Unexpected token 'export'|Cannot use import statement/.test(message);
     const hint = typeless ? '; beside it a package.json with {"type": "module"} is missing' : "";
-    return fail(`${file}: ${message.split("\n")[0]}${placeOf(error, pathToFileURL(dir).href)}${hint}`);
+    const place = error instanceof SyntaxError && !hint ? syntaxPlace(dir) : placeOf(error, pathToFileURL(dir).href);
+    return fail(`${file}: ${message.split("\n")[0]}${place}${hint}`);
   }
+}
+
+/** Where a file of the folder is no JavaScript: an import does not say it, node --check does. */
+function syntaxPlace(dir: string): string {
+  for (const file of readdirSync(dir).filter((name) => /\.m?js$/.test(name))) {
+    const { stderr } = spawnSync(process.execPath, ["--check", join(dir, file)], { encoding: "utf8" });
+    const line = stderr.startsWith(join(dir, file)) && /:(\d+)$/m.exec(stderr.split("\n")[0])?.[1];
+    if (line) return ` (${file}:${line})`;
+  }
+  return "";
 }
 
 function assemble(given: Shape, dir: string, label: string, fail: Fail): Domain {

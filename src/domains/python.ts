@@ -30,6 +30,7 @@ export {
   count,
   type Dict,
   equals,
+  equalsLower,
   has,
   iterate,
   length,

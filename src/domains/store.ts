@@ -1,7 +1,11 @@
 // A session's own view of a database: copy-on-write, so that a session costs what it touches.
 // Not a place for rules: tools decide what may be written. Entities are plain data; ids keep insertion order.
+// Test: test/unit/store.test.ts, test/unit/isolation.test.ts
 
 import type { Database } from "../types.ts";
+import { copy, equal, share } from "./copy.ts";
+
+export { copy, equal } from "./copy.ts";
 
 export class Store {
   /** table -> id -> own copy, or undefined where the entity was deleted. */
@@ -12,7 +16,10 @@ export class Store {
   /** The entity as it stands, for reading only; undefined when there is none. */
   get<T>(table: string, id: string): T | undefined {
     const own = this.#own.get(table);
-    return (own?.has(id) ? own.get(id) : this.base.get(table)?.get(id)) as T | undefined;
+    if (own?.has(id)) return own.get(id) as T | undefined;
+    const entity = this.base.get(table)?.get(id);
+    if (entity instanceof Map) share(entity);
+    return entity as T | undefined;
   }
 
   /** The session's own copy of an entity, made on first use; what is written to it stays in this session. */
@@ -78,34 +85,4 @@ export function sameState(a: Store, b: Store): boolean {
   for (const store of [a, b])
     for (const [table, id] of store.touched()) if (!equal(a.get(table, id), b.get(table, id))) return false;
   return true;
-}
-
-/** A deep copy of plain data. */
-export function copy<T>(value: T): T {
-  if (value === null || typeof value !== "object") return value;
-  if (Array.isArray(value)) return value.map(copy) as T;
-  if (value instanceof Map) return new Map([...value].map(([k, v]) => [k, copy(v)])) as T;
-  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, copy(v)])) as T;
-}
-
-/** Deep equality of plain data: key order does not matter, order of arrays does; 1 and 1n differ, as do 0 and -0. */
-export function equal(a: unknown, b: unknown): boolean {
-  if (Object.is(a, b)) return true;
-  if (a === null || b === null || typeof a !== "object" || typeof b !== "object") return false;
-  if (Array.isArray(a) || Array.isArray(b))
-    return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((x, i) => equal(x, b[i]));
-  if (a instanceof Map || b instanceof Map)
-    return (
-      a instanceof Map &&
-      b instanceof Map &&
-      a.size === b.size &&
-      [...a].every(([k, v]) => b.has(k) && equal(v, b.get(k)))
-    );
-  const keys = Object.keys(a);
-  return (
-    keys.length === Object.keys(b).length &&
-    keys.every(
-      (k) => Object.hasOwn(b, k) && equal((a as Record<string, unknown>)[k], (b as Record<string, unknown>)[k]),
-    )
-  );
 }

@@ -133,7 +133,10 @@ export const gates: Readonly<Record<string, Gate>> = {
   outputs: (_, { outputs }) => {
     if (outputs.length === 0) return "skip";
     const short = outputs.find(isAccident);
-    return short === undefined ? null : `"${short}" can be said by accident`;
+    if (short !== undefined) return `"${short}" can be said by accident`;
+    // What is said is heard without its commas.
+    const mute = outputs.find((output) => output.includes(","));
+    return mute === undefined ? null : `"${mute}" holds a comma and is never heard`;
   },
 
   shown: (domain, task) => {

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { UsageError } from "../errors.ts";
 import { importApigen } from "./apigen.ts";
 import { importDeepScaler } from "./deepscaler.ts";
-import type { Draft } from "./set.ts";
+import { type Draft, NAME } from "./set.ts";
 import { type Benchmark, importTauBench } from "./tau-bench.ts";
 
 export interface ImportOptions {
@@ -57,6 +57,9 @@ export async function importSet(source: string, path: string, options: ImportOpt
       throw new UsageError(
         `--${key} ${options[key]}: ${source} takes ${takes.map((name) => `--${name}`).join(" and ")}`,
       );
+  const { split } = options;
+  if (split !== undefined && !NAME.test(split))
+    throw new UsageError(`--split ${split}: expected a name of letters, digits, ".", "-" and "_"`);
   return { ...(await read(path, options)), source, from: path };
 }
 

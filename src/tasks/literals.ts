@@ -6,7 +6,7 @@ import type { Value } from "../domains/python.ts";
 import { UsageError } from "../errors.ts";
 import { type Statement, statements, type Token } from "./tokens.ts";
 
-/** Digits of one int; CPython's limit for int(str). */
+/** Characters of one number; CPython's limit for int(str). */
 const MAX_DIGITS = 4300;
 
 export type Literal = null | boolean | bigint | number | string | Literal[] | Map<string, Literal> | Made | Reference;
@@ -180,9 +180,9 @@ function readLiteral(tokens: readonly Token[], at: number, file: string, known: 
   }
 
   function numberOf(token: Token): bigint | number {
+    if (token.text.length > MAX_DIGITS) fail(token, `a number of more than ${MAX_DIGITS} digits`);
     const digits = token.text.replaceAll("_", "");
-    if (INT.test(token.text))
-      return digits.length > MAX_DIGITS ? fail(token, `an int of more than ${MAX_DIGITS} digits`) : BigInt(digits);
+    if (INT.test(token.text)) return BigInt(digits);
     return FLOAT.test(token.text) ? Number(digits) : fail(token, `${clip(token.text)} is no number that is read`);
   }
 

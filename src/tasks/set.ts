@@ -12,8 +12,8 @@ import type { Dialogue, Domain, Json, Scenario, Style, Task, ToolSchema } from "
 import { attempt, check, dict, jsonLines, plain, readText, written } from "./record.ts";
 
 const MANIFEST = "manifest.json";
-/** File names stay inside of the folder. */
-const NAME = /^[A-Za-z0-9_][\w.-]*$/;
+/** Of a split or a file: it stays inside of the folder. */
+export const NAME = /^[A-Za-z0-9_][\w.-]*$/;
 
 export const writtenCall = z.strictObject({
   name: z.string().min(1),
@@ -179,13 +179,17 @@ export function writeSet(dir: string, draft: Draft): Manifest {
   );
   texts.set(MANIFEST, `${JSON.stringify(made, null, 2)}\n`);
   const part = `${resolve(dir)}.part`;
-  attempt(dir, () => {
-    mkdirSync(dirname(part), { recursive: true });
+  try {
+    attempt(dir, () => {
+      mkdirSync(dirname(part), { recursive: true });
+      rmSync(part, { recursive: true, force: true });
+      mkdirSync(part);
+      for (const [name, text] of texts) writeFileSync(join(part, name), text);
+      renameSync(part, dir);
+    });
+  } finally {
     rmSync(part, { recursive: true, force: true });
-    mkdirSync(part);
-    for (const [name, text] of texts) writeFileSync(join(part, name), text);
-    renameSync(part, dir);
-  });
+  }
   return made;
 }
 

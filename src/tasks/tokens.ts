@@ -24,7 +24,7 @@ export interface Statement {
   readonly tokens: readonly Token[];
 }
 
-const SPACE = /(?:[ \t\f]|\\\n)+/y;
+const SPACE = /[ \t\f]+|\\\n/y;
 const SPACE_AT_START = /^[ \t\f]*/;
 const STRING = /(?:[rRuUbBfFtT]|[bBfFtT][rR]|[rR][bBfFtT])?("""|'''|"|')/y;
 const NAME = /[\p{L}_][\p{L}\p{N}_]*/uy;

@@ -274,6 +274,8 @@ test("fixed: booked flights lead from origin to destination", () => {
   assert.is(book({ flights: [leg("T1"), leg("T3")] }), wrong);
   assert.is(book({ flights: [leg("T1"), leg("T1", "2024-05-09")] }), wrong);
   assert.is(book({ flight_type: "round_trip" }), `${wrong} and back`);
+  const elsewhere = { flight_type: "round_trip", destination: "JFK", flights: [leg("T1"), leg("T2")] };
+  assert.is(book(elsewhere), "Error: the flights do not lead from SFO to JFK and back");
   assert.is(book({ flights: [] }), "Error: there has to be a flight");
   assert.is(book({ flights: [leg("T1"), leg("T1")] }), "Error: flight T1 on 2024-05-08 is listed twice");
   assert.is(book({ flights: [leg("T9")] }), "Error: flight T9 not found");

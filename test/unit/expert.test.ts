@@ -2,8 +2,9 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { asksFor, hears } from "../../src/domains/ears.ts";
 import { list, scriptedExpert, type Words } from "../../src/domains/expert.ts";
-import type { Domain, Entry, Habits, Task, Tool, WrittenCall } from "../../src/types.ts";
+import type { Entry, Habits, Task, Tool, WrittenCall } from "../../src/types.ts";
 
 const tool = (name: string, ends = false): Tool => ({
   name,
@@ -17,7 +18,9 @@ const domain = {
   name: "toy",
   database: () => new Map(),
   tools: [tool("find"), tool("look"), tool("pay"), tool("transfer", true)],
-} as Pick<Domain, "name" | "database" | "tools">;
+  asks: asksFor({ email: /\bwho\b/i, amount: /\bhow much\b/i }),
+  hears,
+};
 const words: Words = {
   identify: [{ slots: ["email", "name"], text: "Who are you?" }],
   details: [{ slots: ["amount"], text: "How much?" }],
@@ -45,12 +48,16 @@ function lines(task: Task, answers: readonly string[], habits: Partial<Habits> =
   const expert = scriptedExpert(domain, words)(task, { ...NO_HABITS, ...habits }, 1);
   const transcript: Entry[] = [{ role: "user", text: task.scenario.opening }];
   const said: string[] = [];
-  for (const left = [...answers]; said.at(-1) !== "That is done." && said.length < 20; ) {
+  const left = [...answers];
+  for (;;) {
     const { text, calls } = expert(transcript);
-    said.push(calls[0] ? calls[0].name : text);
-    if (!calls[0]) transcript.push({ role: "user", text: left.shift() ?? "" });
+    said.push(calls[0]?.name ?? text);
+    const { confirms, claimsDone, refuses } = hears(text);
+    if (calls[0]?.name === "transfer" || (!confirms && (claimsDone || refuses) && left.length === 0)) return said;
+    if (calls[0])
+      transcript.push({ role: "tool", turn: 0, call: calls[0], observation: "", failed: false, wrote: false });
+    else transcript.push({ role: "agent", turn: 0, text }, { role: "user", text: left.shift() ?? "" });
   }
-  return said.slice(0, -1);
 }
 
 const CONSENT = "I am going to pay 5. Shall I go ahead (yes or no)?";

@@ -81,6 +81,14 @@ const broken: [what: string, body: () => unknown, fault: string, observation: Re
   ],
 ];
 
+function set(store: Store, id: string, n: unknown): string {
+  store.edit<Row>("rows", id).n = n;
+  return "read";
+}
+/** What to return after something was done. */
+function after<T>(_: unknown, result: T): T {
+  return result;
+}
 function thrown(what: unknown): never {
   throw what;
 }
@@ -126,7 +134,7 @@ test("text stays as it is, other JSON becomes JSON text, a property that is unde
 });
 
 test("what a tool stores has to be plain data too", () => {
-  const stored = (value: unknown) => ran((store) => (store.put("rows", "b", value), "done"));
+  const stored = (value: unknown) => ran((store) => after(store.put("rows", "b", value), "done"));
   assert.match(stored({ at: new Date(0) }).observation, /^Error: the tool stored a Date at \.at in rows b/);
   assert.equal([stored(cyclic).fault, stored(cyclic).kept], ["result", false]);
   assert.not(stored({ at: "2025-03-03" }).failed);
@@ -134,7 +142,7 @@ test("what a tool stores has to be plain data too", () => {
 
 test("a tool that only looks up changes nothing, and nobody changes the database", () => {
   const store = new Store(database);
-  const edit = tool((store) => ((store.edit<Row>("rows", "a").n = 5), "read"), false);
+  const edit = tool((store) => set(store, "a", 5), false);
   assert.equal(callTool(edit, store, {}), { observation: "read", failed: false });
   assert.is(store.get<Row>("rows", "a")!.n, 1);
   const direct = callTool(
@@ -147,7 +155,7 @@ test("a tool that only looks up changes nothing, and nobody changes the database
 
 test("arguments that a tool writes into stay as they were", () => {
   const args = { x: { list: [1] } };
-  assert.is(ran((_, { x }) => (x.list.push(2), x.list.length), args).observation, "2");
+  assert.is(ran((_, { x }) => x.list.push(2), args).observation, "2");
   assert.equal(args, { x: { list: [1] } });
 });
 
@@ -166,21 +174,21 @@ test("a fork starts from what was done, and deleted rows stay deleted", () => {
   const store = new Store(database);
   assert.not(
     callTool(
-      tool((store) => (store.put("rows", "b", { n: 1 }), "ok")),
+      tool((store) => after(store.put("rows", "b", { n: 1 }), "ok")),
       store,
       {},
     ).failed,
   );
   assert.not(
     callTool(
-      tool((store) => (store.delete("rows", "a"), "ok")),
+      tool((store) => after(store.delete("rows", "a"), "ok")),
       store,
       {},
     ).failed,
   );
   assert.ok(
     callTool(
-      tool((store) => ((store.edit<Row>("rows", "b").n = 7), forever())),
+      tool((store) => [set(store, "b", 7), forever()]),
       store,
       {},
     ).failed,

@@ -230,6 +230,10 @@ test("a wrong folder, domain or split is one line", async () => {
     /^nowhere: no such file or folder$/,
   );
   assert.match(await failure(() => importSet("songs", top, {})), /^songs: expected one of tau-bench, /);
+  assert.match(
+    await failure(() => importSet("apigen", top, { split: "../x" })),
+    /^--split \.\.\/x: expected a name of letters/,
+  );
   assert.is(await failure(() => importSet("apigen", top, { integers: true })), "--integers true: apigen takes --split");
 });
 

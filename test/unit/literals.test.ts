@@ -129,7 +129,7 @@ const bad: [source: string, message: string][] = [
   ["1e", "m.py:1: 1e is no number that is read"],
   ["...", "m.py:1: expected a literal, got ."],
   ["lambda: 1", "m.py:1: expected a literal or Task(...) or Action(...), got lambda"],
-  ["9".repeat(4301), "m.py:1: an int of more than 4300 digits"],
+  ["9".repeat(4301), "m.py:1: a number of more than 4300 digits"],
   [`${"[".repeat(201)}`, "m.py:1: more than 200 nested brackets"],
   ["Task(1)", "m.py:1: expected Task(keyword=...), got 1"],
   ["Task(**x)", "m.py:1: expected Task(keyword=...), got **"],
@@ -259,6 +259,27 @@ test("whatever Python prints of a value reads as that value", () => {
       assert.equal(valueIn(read(reprText(value)), "m.py"), value);
     }),
     { numRuns: 2000 },
+  );
+});
+
+test("what is long is read or refused in time", () => {
+  const long = 400_000;
+  const text = "a\\n".repeat(long);
+  assert.is(read(`'${text}'`), "a\n".repeat(long));
+  assert.is((read(`[${"1,".repeat(long / 4)}]`) as Literal[]).length, long / 4);
+  assert.is(read(`${" ".repeat(long)}1${" ".repeat(long)}`), 1n);
+  assert.is(read(`(${"\\\n".repeat(long)}1)`), 1n);
+  assert.is(
+    failure(() => read("9".repeat(long))),
+    "m.py:1: a number of more than 4300 digits",
+  );
+  assert.is(
+    failure(() => read(`${"_".repeat(long)}(`)),
+    `m.py:1: ( is never closed`,
+  );
+  assert.is(
+    failure(() => read(`'${" ".repeat(16_000_000)}'`)),
+    "m.py: 16000006 characters, expected 16000000 at most",
   );
 });
 

@@ -24,10 +24,10 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "random.ts": [],
   "config.ts": [],
   "recipe.ts": [],
-  "domains/python/": ["domains/store.ts"],
+  "domains/python/": ["domains/store.ts", "domains/copy.ts"],
   "domains/airline/": [...state, ...making],
   "domains/retail/": [...state, ...making],
-  "domains/shop/": state,
+  "domains/shop/": [...state, "domains/expert.ts"],
   "domains/": ["domains/"],
   "tasks/gates.ts": [...state, "sandbox/", "user/", "eval/"], // it plays tasks to prove them
   "tasks/": ["domains/python.ts"],

@@ -68,15 +68,6 @@ function answers(domain: Domain, { scenario }: Task, message: string, answer: st
   return complete && (slots.length > 0 || confirms || !(claimsDone || refuses));
 }
 
-/** An agent that says once more what it was not answered. */
-function careful(domain: Domain, task: Task, agent: Agent): Agent {
-  return (transcript) => {
-    const [message, answer] = transcript.slice(-2);
-    const again = message?.role === "agent" && answer.role === "user";
-    return again && !answers(domain, task, message.text, answer.text) ? say(message.text) : agent(transcript);
-  };
-}
-
 async function play(domain: Domain, task: Task, agent: Agent, seed: number, disturbances: number) {
   const user = new ScriptedUser(domain, task, seed, { disturbances });
   const session = new Session(domain, task, user);
@@ -357,9 +348,7 @@ test("a careful agent finishes every task, however the customer is disturbed", a
     const seen: Record<string, number> = {};
     for (const [i, plain] of someTasks(domain, count).entries()) {
       const task = altered(slippery(plain), { style: phrases.styles[i % phrases.styles.length] });
-      const expert = () => domain.expert!(task, oracle, i);
-      // Retail's expert is careful by itself.
-      const agent = () => (domain === shop ? careful(domain, task, expert()) : expert());
+      const agent = () => domain.expert!(task, oracle, i);
       const calm = await play(domain, task, agent(), i, 0);
       const played = await play(domain, task, agent(), i, 1);
       const { outcome, ending, turns, disturbed } = played;

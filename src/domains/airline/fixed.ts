@@ -204,8 +204,10 @@ function giveBack(methods: Dict, id: string, amount: Value): void {
 function moveSeats(store: Store, flights: readonly Dict[], cabin: Value, by: number): void {
   for (const flight of flights) {
     const number = at(flight, "flight_number") as string;
-    const days = store.get("flights", number) ? (at(store.edit<Dict>("flights", number), "dates") as Dict) : new Map();
-    const seats: Dict | undefined = days.get(at(flight, "date"))?.get("available_seats");
+    if (!store.get("flights", number)) continue;
+    const days = at(store.edit<Dict>("flights", number), "dates") as Dict;
+    const day = days.get(at(flight, "date") as string) as Dict | undefined;
+    const seats = day?.get("available_seats") as Dict | undefined;
     if (seats) seats.set(cabin as string, add(at(seats, cabin), BigInt(by)));
   }
 }

@@ -4,6 +4,7 @@
 
 import { createHash } from "node:crypto";
 import type { Database } from "../../types.ts";
+import { parts } from "../copy.ts";
 import type { Store } from "../store.ts";
 import { quote, reprText } from "./text.ts";
 import { byCodePoint, type Value } from "./value.ts";
@@ -13,8 +14,8 @@ export function hashableText(value: unknown): string {
   if (typeof value === "string") return quote(value);
   if (Array.isArray(value)) return tuple(value.map(hashableText));
   if (typeof value !== "object" || value === null) return reprText(value as Value);
-  const dict: ReadonlyMap<string, unknown> = value instanceof Map ? value : new Map(Object.entries(value));
-  return tuple([...dict.keys()].sort(byCodePoint).map((key) => pair(key, hashableText(dict.get(key)))));
+  const entries: [string, unknown][] = value instanceof Map ? [...parts(value)] : Object.entries(value);
+  return tuple(entries.sort(([a], [b]) => byCodePoint(a, b)).map(([key, part]) => pair(key, hashableText(part))));
 }
 
 /** Lower-case hex SHA-256 of `hashableText(value)`: the reference that tests compare `hashStore` with. */

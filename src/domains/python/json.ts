@@ -1,6 +1,7 @@
 // Lossless JSON with Python's types: parse is json.loads (1 and 1.0 stay apart, NaN and Infinity are read, the last of
 // two equal keys wins), dumps is json.dumps. Test: test/unit/python.test.ts
 
+import { isIntact, originOf, parts } from "../copy.ts";
 import { floatText } from "./text.ts";
 import type { Dict, Value } from "./value.ts";
 
@@ -158,18 +159,63 @@ export function parseObject(json: string): Dict {
 
 /** `json.dumps(value)`: ", " and ": ", everything outside of printable ASCII escaped. */
 export function dumps(value: Value): string {
-  if (typeof value === "string") return dumpString(value);
-  if (typeof value === "number")
-    return Number.isFinite(value)
-      ? floatText(value)
-      : Number.isNaN(value)
-        ? "NaN"
-        : value > 0
-          ? "Infinity"
-          : "-Infinity";
-  if (Array.isArray(value)) return `[${value.map(dumps).join(", ")}]`;
-  if (value instanceof Map) return `{${[...value].map(([k, v]) => `${dumpString(k)}: ${dumps(v)}`).join(", ")}}`;
-  return String(value);
+  switch (typeof value) {
+    case "string":
+      return dumpString(value);
+    case "number":
+      return Number.isFinite(value) ? floatText(value) : Number.isNaN(value) ? "NaN" : constant(value);
+    case "object":
+      if (value instanceof Map) return dumpMap(value);
+      return value === null ? "null" : `[${value.map(dumps).join(", ")}]`;
+    default:
+      return String(value);
+  }
+}
+
+function constant(infinite: number): string {
+  return infinite > 0 ? "Infinity" : "-Infinity";
+}
+
+function dumpMap(dict: Dict): string {
+  const origin = originOf(dict);
+  const written = origin && writtenOf(origin);
+  if (written && isIntact(dict)) return written.text;
+  let pairs = "";
+  let i = 0;
+  for (const [key, value] of parts(dict)) {
+    const pair = written?.pairs[i++];
+    const same = pair && pair.key === key && Object.is(pair.value, value);
+    pairs += (pairs && ", ") + (same ? pair.text : dumpPair(key, value));
+  }
+  return `{${pairs}}`;
+}
+
+function dumpPair(key: string, value: Value): string {
+  return `${dumpString(key)}: ${dumps(value)}`;
+}
+
+/** A dict that never changes, as text, whole and pair by pair. */
+interface Written {
+  readonly text: string;
+  readonly pairs: readonly { readonly key: string; readonly value: Value; readonly text: string }[];
+}
+
+const WRITTEN = new WeakMap<Dict, Written>();
+
+/** What lies in a database is written once. */
+function writtenOf(dict: Dict): Written {
+  let written = WRITTEN.get(dict);
+  if (!written) {
+    const pairs = Array.from(parts(dict), ([key, value]) => ({ key, value, text: flat(dumpPair(key, value)) }));
+    written = { text: flat(`{${pairs.map(({ text }) => text).join(", ")}}`), pairs };
+    WRITTEN.set(dict, written);
+  }
+  return written;
+}
+
+/** The same ASCII text in one piece: V8 keeps a sum of strings as a tree, and would walk it at every use. */
+function flat(text: string): string {
+  return Buffer.from(text, "latin1").toString("latin1");
 }
 
 function dumpString(s: string): string {

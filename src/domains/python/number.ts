@@ -8,12 +8,14 @@ export type Numeric = bigint | number;
 
 /** `a + b`; `sign` is the operator that an error names. */
 export function add(a: Value, b: Value, sign = "+"): Numeric {
+  if (typeof a === "number" && typeof b === "number") return a + b;
   const [x, y] = operands(sign, a, b);
   return typeof x === "bigint" && typeof y === "bigint" ? x + y : float(x) + float(y);
 }
 
 /** `a - b` */
 export function subtract(a: Value, b: Value, sign = "-"): Numeric {
+  if (typeof a === "number" && typeof b === "number") return a - b;
   const [x, y] = operands(sign, a, b);
   return typeof x === "bigint" && typeof y === "bigint" ? x - y : float(x) - float(y);
 }
@@ -47,6 +49,7 @@ export function absolute(x: Numeric): Numeric {
 
 /** `a < b`: numbers, strings by code point, lists by their first difference. */
 export function less(a: Value, b: Value): boolean {
+  if (typeof a === "number" && typeof b === "number") return a < b;
   if (typeof a === "string" && typeof b === "string") return byCodePoint(a, b) < 0;
   if (Array.isArray(a) && Array.isArray(b)) {
     const i = a.findIndex((item, i) => i >= b.length || !equals(item, b[i]));

@@ -91,15 +91,26 @@ export function length(value: Value): number {
 
 /** `value.count(item)`; in a str, `item` is one of its characters. */
 export function count(value: Value, item: Value): number {
-  if (Array.isArray(value) || typeof value === "string")
-    return iterate(value).filter((x) => Object.is(x, item) || equals(x, item)).length;
-  throw new PythonError(`'${typeName(value)}' object has no attribute 'count'`);
+  if (!Array.isArray(value) && typeof value !== "string")
+    throw new PythonError(`'${typeName(value)}' object has no attribute 'count'`);
+  let found = 0;
+  for (const x of value) if (Object.is(x, item) || equals(x, item)) found++;
+  return found;
 }
 
 /** `value.lower()` */
 export function lower(value: Value): string {
   if (typeof value === "string") return value.toLowerCase();
   throw new PythonError(`'${typeName(value)}' object has no attribute 'lower'`);
+}
+
+/** `a.lower() == b.lower()`; most pairs differ in their first letter already. */
+export function equalsLower(a: Value, b: Value): boolean {
+  if (typeof a === "string" && typeof b === "string") {
+    const [x, y] = [a.charCodeAt(0), b.charCodeAt(0)];
+    if (x < 128 && y < 128 && (x | 32) !== (y | 32)) return false;
+  }
+  return lower(a) === lower(b);
 }
 
 /** `sorted(value)` where every item is a str. */

@@ -2,7 +2,7 @@
 // a wrong type shows the error that CPython would raise. Test: test/golden/tau-bench.test.ts
 
 import { ToolError } from "../../errors.ts";
-import { asKey, at, byCodePoint, type Dict, dumps, equals, lower, shared, type Value } from "../python.ts";
+import { asKey, at, byCodePoint, type Dict, dumps, equals, equalsLower, shared, type Value } from "../python.ts";
 import type { Store } from "../store.ts";
 
 /** One row of a table, for reading; throws "<what> not found". */
@@ -17,7 +17,7 @@ export const reads = {
   ...shared,
 
   find_user_id_by_email(store: Store, email: Value): string {
-    for (const [id, user] of store.entries<Dict>("users")) if (lower(at(user, "email")) === lower(email)) return id;
+    for (const [id, user] of store.entries<Dict>("users")) if (equalsLower(at(user, "email"), email)) return id;
     throw new ToolError("user not found");
   },
 
@@ -25,8 +25,8 @@ export const reads = {
     for (const [id, user] of store.entries<Dict>("users")) {
       const name = at(user, "name") as Dict;
       if (
-        lower(at(name, "first_name")) === lower(first) &&
-        lower(at(name, "last_name")) === lower(last) &&
+        equalsLower(at(name, "first_name"), first) &&
+        equalsLower(at(name, "last_name"), last) &&
         equals(at(at(user, "address") as Dict, "zip"), zip)
       )
         return id;

@@ -3,7 +3,9 @@
 
 import { Random } from "../../random.ts";
 import type { AgentTurn, Database, Entry, Habits, Task } from "../../types.ts";
+import { patient } from "../expert.ts";
 import { ask, change, confirm, done, type Found, nextOrder, product, refuse, sentence } from "./phrases.ts";
+import { asks, hears } from "./rules.ts";
 import { actionOf, wishOf, world } from "./tasks.ts";
 import { json } from "./tools.ts";
 import { IDS } from "./words.ts";
@@ -14,7 +16,7 @@ type Script = Generator<AgentTurn, void, void>;
 /** One conversation's worth of turns; after the last line of its script it repeats that the work is done. */
 export function expert(task: Task, habits: Habits, seed: number): (transcript: readonly Entry[]) => AgentTurn {
   const script = play(task, habits, new Random("shop expert", seed, task.id));
-  return () => script.next().value ?? say("Done.");
+  return patient({ asks, hears }, task, () => script.next().value ?? say("Done."));
 }
 
 function* play(task: Task, habits: Habits, random: Random): Script {
