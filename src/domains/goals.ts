@@ -2,7 +2,7 @@
 // the words has been tried. Shared by the domains that make tasks from goals; how goals are said is telling.ts.
 // Test: test/unit/goals.test.ts
 
-import type { Database, Domain, WrittenCall } from "../types.ts";
+import type { Database, Domain, Json, WrittenCall } from "../types.ts";
 import { Store, sameState } from "./store.ts";
 import { callTool, readCall } from "./tool.ts";
 
@@ -37,6 +37,10 @@ export interface Reference<T> {
   readonly words: string;
   readonly answer: string;
   readonly fits: readonly T[];
+}
+
+export function write(name: string, args: { readonly [name: string]: Json }): WrittenCall {
+  return { name, arguments: JSON.stringify(args) };
 }
 
 /** Each choice of one thing from each list. */
@@ -114,6 +118,12 @@ function step({ domain, customer }: Ground, store: Store, written: WrittenCall):
   if (domain.rules?.(call, store, customer).length) return false;
   const tool = domain.tools.find(({ name }) => name === call.name)!;
   return !callTool(tool, store, call.arguments).failed;
+}
+
+/** What a look-up shows on fresh data. */
+export function look({ domain, database }: Pick<Ground, "domain" | "database">, written: WrittenCall): string {
+  const tool = domain.tools.find(({ name }) => name === written.name)!;
+  return callTool(tool, new Store(database), readCall(domain, written).arguments).observation;
 }
 
 /** The only reading that can be played after `before`; null without one. Readings that end in the same state are one. */

@@ -9,7 +9,8 @@
 import { Random } from "../../random.ts";
 import type { Database } from "../../types.ts";
 import { type Address, drawIds, FIRST_NAMES, LAST_NAMES, makeAddress } from "../people.ts";
-import { round2, type Value } from "../python.ts";
+import { round2 } from "../python.ts";
+import * as tables from "../tables.ts";
 import { CATALOGUE, type Catalogued } from "./words.ts";
 
 export interface Sizes {
@@ -97,16 +98,9 @@ export function makeTables(seed: number, sizes: Sizes = defaultSizes): Tables {
   };
 }
 
-/** The tables as tau-bench's tools know them: dicts are Maps, every number is a float. */
+/** The tables as tau-bench's tools know them: every number is a float. */
 export function toDatabase({ orders, products, users }: Tables): Database {
-  return toValue({ orders, products, users }) as unknown as Database;
-}
-
-function toValue(plain: unknown): Value {
-  if (Array.isArray(plain)) return plain.map(toValue);
-  if (typeof plain === "object" && plain !== null)
-    return new Map(Object.entries(plain).map(([k, v]) => [k, toValue(v)]));
-  return plain as string | number | boolean;
+  return tables.toDatabase({ orders, products, users }, (number) => number);
 }
 
 type NewId = ReturnType<typeof drawIds>;

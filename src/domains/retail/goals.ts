@@ -5,9 +5,8 @@
 // `flaw` asks for the refusal twin: the same goal with exactly one rule broken.
 
 import type { Random } from "../../random.ts";
-import type { Json, WrittenCall } from "../../types.ts";
-import { list } from "../expert.ts";
-import { combinations, type Detail, type Goal, NOTHING } from "../goals.ts";
+import { capital, list } from "../expert.ts";
+import { combinations, type Detail, type Goal, NOTHING, write } from "../goals.ts";
 import { type Address, makeAddress } from "../people.ts";
 import type { Item, Method, Order, Tables, User } from "./data.ts";
 import { itemOf, labelOf, methodOf, methodsOf, orderOf, targetOf } from "./references.ts";
@@ -185,17 +184,9 @@ export function about(whole: ReturnType<typeof orderOf>): Pick<Goal, "details" |
   };
 }
 
-export function write(name: string, args: { readonly [name: string]: Json }): WrittenCall {
-  return { name, arguments: JSON.stringify(args) };
-}
-
 /** An address in one line. */
 export function spell({ address1, address2, city, state, zip, country }: Address): string {
   return [address1, address2, city, `${state} ${zip}`, country].filter(Boolean).join(", ");
-}
-
-export function capital(text: string): string {
-  return text[0].toUpperCase() + text.slice(1);
 }
 
 function addressDetail(address: Address, random: Random): Detail {

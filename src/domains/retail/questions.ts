@@ -1,11 +1,9 @@
 // What retail's customers ask without wanting a change. Answers are read with the tools, never made up.
 
 import type { Database, WrittenCall } from "../../types.ts";
-import { type Goal, NOTHING } from "../goals.ts";
-import { at, type Dict, floatText, parse, type Value } from "../python.ts";
-import { Store } from "../store.ts";
-import { callTool, readCall } from "../tool.ts";
-import { about, type Scene, write } from "./goals.ts";
+import { type Goal, NOTHING, look as show, write } from "../goals.ts";
+import { at, type Dict, floatText, parseObject, type Value } from "../python.ts";
+import { about, type Scene } from "./goals.ts";
 import { orderOf } from "./references.ts";
 import { tools } from "./tools.ts";
 
@@ -68,11 +66,6 @@ function text(value: Value): string {
   return typeof value === "number" ? floatText(value) : String(value);
 }
 
-/** What a look-up shows on fresh data. */
 function look(database: Database, call: WrittenCall): Dict {
-  const tool = tools.find(({ name }) => name === call.name)!;
-  const { observation } = callTool(tool, new Store(database), readCall(READS, call).arguments);
-  return parse(observation) as Dict;
+  return parseObject(show({ domain: { tools, parse: parseObject }, database }, call));
 }
-
-const READS = { parse: (json: string) => parse(json) };
