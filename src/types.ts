@@ -302,6 +302,8 @@ export interface Outcome {
   readonly outputsSaid: boolean;
   /** Successful calls that changed the state. */
   readonly writes: number;
+  /** Parts of the score that nobody judged: `success` is the product of the others. */
+  readonly unjudged?: readonly Part[];
 }
 
 // ---------------------------------------------------------------------------------------------------

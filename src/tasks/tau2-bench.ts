@@ -9,7 +9,7 @@ import { type Dict, dumps, parse, type Value } from "../domains/python.ts";
 import { UsageError } from "../errors.ts";
 import type { Criteria, Part, Task, WrittenCall } from "../types.ts";
 import { attempt, readText } from "./record.ts";
-import type { Benchmark } from "./tau-bench.ts";
+import { type Benchmark, firstPerson } from "./tau-bench.ts";
 import { readToolSchemas } from "./tau2-tools.ts";
 
 const DOMAINS = ["retail", "airline"];
@@ -83,9 +83,9 @@ function readTask(row: Place, domain: string, split: string): Task {
     database: 0,
     instruction,
     scenario: {
-      opening: reason,
-      facts: known === null ? {} : { known },
-      fallback: known ?? reason,
+      opening: firstPerson(reason),
+      facts: known === null ? {} : { user_id: firstPerson(known) },
+      fallback: firstPerson(known ?? reason),
     },
     actions: calls.filter((call) => !isLookup(call)).map(written),
     lookups: calls.filter(isLookup).map(written),

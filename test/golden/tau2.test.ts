@@ -7,10 +7,10 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Store } from "../../src/domains/store.ts";
 import { airline, retail } from "../../src/domains/tau2/index.ts";
-import { score } from "../../src/domains/tau2/reward.ts";
 import { callTool, readCall } from "../../src/domains/tool.ts";
+import { verify } from "../../src/sandbox/verify.ts";
 import { importTau2 } from "../../src/tasks/tau2-bench.ts";
-import type { Backend, Database, Entry, Json, Task } from "../../src/types.ts";
+import type { Backend, Database, Domain, Entry, Json, Task } from "../../src/types.ts";
 
 /** Of tau2-bench a2c0247: what upstream's Python says of its own files. */
 const EXPECTED = {
@@ -65,11 +65,12 @@ function replayed(
   for (const task of tasks) {
     const calls = [...(task.lookups ?? []), ...task.actions];
     const said = task.outputs.map((text): Entry => ({ role: "agent", turn: 0, text }));
-    const truth = play(backend, database, task.actions).store;
     const { store, transcript } = play(backend, database, calls);
-    const found = score(backend.checks!(task, [...transcript, ...said], store, truth), "user-stop");
-    assert.is(found.reward, 1, task.id);
-    open += found.unjudged.length;
+    const domain = { ...backend, database: () => database } as unknown as Domain;
+    const played = { domain, task, store, transcript: [...transcript, ...said], ending: "user-stop" } as const;
+    const { success, unjudged = [] } = verify(played, false);
+    assert.is(success, 1, task.id);
+    open += unjudged.length;
   }
   assert.is(open, judged);
 }

@@ -13,13 +13,14 @@ import { at, type Dict, dumps, parse, parseObject } from "../../src/domains/pyth
 import { Store } from "../../src/domains/store.ts";
 import { readDatabase, type Tau2Domain } from "../../src/domains/tau2/data.ts";
 import { airline, retail } from "../../src/domains/tau2/index.ts";
-import { checks, score } from "../../src/domains/tau2/reward.ts";
+import { checks } from "../../src/domains/tau2/reward.ts";
 import { UsageError } from "../../src/errors.ts";
 import { root } from "../../src/root.ts";
 import { replayFile } from "../../src/sandbox/replay.ts";
+import { verify } from "../../src/sandbox/verify.ts";
 import { importTau2 } from "../../src/tasks/tau2-bench.ts";
 import { readToolSchemas } from "../../src/tasks/tau2-tools.ts";
-import type { Entry, Task } from "../../src/types.ts";
+import type { Checks, Domain, Ending, Entry, Task } from "../../src/types.ts";
 
 const test = suite<{ dir: string }>("tau2");
 test.before((context) => {
@@ -161,11 +162,17 @@ test("the reward is the product of the basis; what nobody judged is named, not p
   assert.is(acts(wants('{"a": 1}', []), '{"a": 2}'), true);
   assert.is(acts(wants('{"a": 1}'), '{"a": 1}', "g"), false);
 
-  assert.equal(score({}, "user-stop"), { reward: 1, unjudged: [] });
-  assert.equal(score({ DB: true, NL_ASSERTION: null }, "tool-end"), { reward: 1, unjudged: ["NL_ASSERTION"] });
-  assert.equal(score({ DB: false, NL_ASSERTION: null }, "user-stop"), { reward: 0, unjudged: ["NL_ASSERTION"] });
+  const outcome = (found: Checks, ending: Ending | null) => {
+    const domain = { database: () => database, tools: [], checks: () => found } as unknown as Domain;
+    const task = { ...TASK, actions: [], criteria: { basis: [] } };
+    const { success, unjudged } = verify({ domain, task, store: same, transcript: [], ending }, true);
+    return [success, unjudged];
+  };
+  assert.equal(outcome({}, "user-stop"), [1, undefined]);
+  assert.equal(outcome({ DB: true, NL_ASSERTION: null }, "tool-end"), [1, ["NL_ASSERTION"]]);
+  assert.equal(outcome({ DB: false, NL_ASSERTION: null }, "user-stop"), [0, ["NL_ASSERTION"]]);
   for (const ending of ["turn-limit", "invalid-limit", "error", null] as const)
-    assert.is(score({ DB: true }, ending).reward, 0);
+    assert.is(outcome({ DB: true }, ending)[0], 0);
 });
 
 const ROW = {
@@ -220,7 +227,7 @@ test("tasks are read from a checkout: own layout, numbers as they are spelled, w
     family: "tau2-test",
     database: 0,
     instruction: "Why you call:\nYou want a kettle.\n\nWhat you know:\nYou are Ida.\n\nHow you go about it:\nBe brief.",
-    scenario: { opening: "You want a kettle.", facts: { known: "You are Ida." }, fallback: "You are Ida." },
+    scenario: { opening: "I want a kettle.", facts: { user_id: "I am Ida." }, fallback: "I am Ida." },
     actions: [{ name: "modify_pending_order_items", arguments: '{"price": 1.0}' }],
     lookups: [{ name: "get_user_details", arguments: '{"user_id": "ida_1"}' }],
     outputs: ["20"],

@@ -20,7 +20,7 @@ import {
   typeName,
   type Value,
 } from "../python.ts";
-import { copy, type Store } from "../store.ts";
+import type { Store } from "../store.ts";
 import { CERTIFICATE, FLIGHT_INFO, PASSENGER, PAYMENT, RESERVATION } from "./data.ts";
 import { type Model, make } from "./model.ts";
 import { calculate, fail, get, item, type Run, row, transfer } from "./state.ts";
@@ -176,7 +176,7 @@ export const writes = {
     const payment = settle(store, reservation, paymentId, times50(less(0n, more) ? more : 0n));
     const now = edit(store, id);
     get<Dict[]>(now, "payment_history").push(...payment);
-    now.set("total_baggages", copy(total));
+    now.set("total_baggages", total);
     now.set("nonfree_baggages", nonfree);
     return dumps(now);
   },
@@ -193,7 +193,7 @@ export const writes = {
     for (const info of flightsOf(flights, flightsGiven)) {
       const same = (leg: Dict) => ["flight_number", "date"].every((key) => get(leg, key) === get(info, key));
       const kept = keeps ? old.find(same) : undefined;
-      const leg = kept ? copy(kept) : newLeg(store, info, cabin, people);
+      const leg = kept ?? newLeg(store, info, cabin, people);
       legs.push(leg);
       price += get<bigint>(leg, "price") * people;
     }
@@ -202,7 +202,7 @@ export const writes = {
     const now = edit(store, id);
     get<Dict[]>(now, "payment_history").push(...payment);
     now.set("flights", legs);
-    now.set("cabin", copy(cabin));
+    now.set("cabin", cabin);
     return dumps(now);
   },
 
@@ -211,7 +211,7 @@ export const writes = {
     const reservation = reservationOf(store, id);
     if (length(passengers) !== length(get<Value>(reservation, "passengers")))
       fail("Number of passengers does not match");
-    return dumps(edit(store, id).set("passengers", copy(passengers)));
+    return dumps(edit(store, id).set("passengers", passengers));
   },
 } satisfies Record<string, Run>;
 

@@ -4,6 +4,7 @@
 import { createHash } from "node:crypto";
 import { ToolError } from "../../errors.ts";
 import type { Tool } from "../../types.ts";
+import { parts } from "../copy.ts";
 import {
   asKey,
   byCodePoint,
@@ -107,5 +108,6 @@ function render(id: string, row: unknown): Buffer {
 function keysSorted(value: Value): Value {
   if (Array.isArray(value)) return value.map(keysSorted);
   if (!(value instanceof Map)) return value;
-  return new Map([...value.keys()].sort(byCodePoint).map((key) => [key, keysSorted(value.get(key)!)]));
+  const sorted = [...parts(value)].sort(([a], [b]) => byCodePoint(a, b));
+  return new Map(sorted.map(([key, part]) => [key, keysSorted(part)]));
 }
