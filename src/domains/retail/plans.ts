@@ -5,7 +5,7 @@ import { forbiddenBy, type Goal, NOTHING, write } from "../goals.ts";
 import { type Canvas, type Draft, type Maker, planner } from "../planner.ts";
 import { parseObject } from "../python.ts";
 import { makeTables, type Order, type Tables, toDatabase, type User } from "./data.ts";
-import { about, build, type Kind, type Scene } from "./goals.ts";
+import { about, build, type Flaw, type Kind, type Scene } from "./goals.ts";
 import { QUESTIONS } from "./questions.ts";
 import { orderOf } from "./references.ts";
 import { brokenRules } from "./rules.ts";
@@ -51,8 +51,10 @@ const DRAW: { readonly [family: string]: (scene: Scene, database: Canvas<Tables,
 
     /** A wish that cannot be had, and what the customer wants instead. */
     fallback(scene) {
-      const wish = scene.random.pick(FLAWS)(scene);
-      const kinds = KINDS.filter((kind) => SINGLE[kind] === scene.order.status);
+      const wish = anyFlaw(scene);
+      // Another reason is no other wish.
+      const same = wish?.details.reason ? "cancel" : null;
+      const kinds = KINDS.filter((kind) => SINGLE[kind] === scene.order.status && kind !== same);
       const otherwise = kinds.length ? build[scene.random.pick(kinds)](scene) : null;
       return wish && otherwise ? { wanted: [{ ...wish, otherwise }] } : null;
     },
@@ -62,7 +64,7 @@ const DRAW: { readonly [family: string]: (scene: Scene, database: Canvas<Tables,
       const asker = random.chance(0.1) ? random.pick(Object.keys(tables.users)) : userId;
       const asked = { ...scene, userId: asker, user: tables.users[asker] };
       const goal =
-        asker === userId ? random.pick(FLAWS)(asked) : order.status === "pending" ? build.cancel(asked) : null;
+        asker === userId ? anyFlaw(asked) : order.status === "pending" ? build.cancel(asked) : null;
       if (!goal) return null;
       const forbidden = forbiddenBy({ domain: GROUND, database, customer: asker }, [], goal.readings);
       return forbidden && { userId: asker, wanted: [{ ...goal, readings: [] }], forbidden };
@@ -100,31 +102,53 @@ function single(kind: Kind, scene: Scene): Drawn | null {
   return goal && { wanted: [goal] };
 }
 
-/** Goals with one thing wrong; null where the order does not lend itself to it. */
+/** A goal about an order of one of these statuses, with one thing wrong; null where the order does not lend itself to it. */
+function flawed(kind: Kind, statuses: readonly Order["status"][], flaw?: Flaw): (scene: Scene) => Goal | null {
+  return (scene) => (statuses.includes(scene.order.status) ? build[kind]({ ...scene, flaw }) : null);
+}
+
 const FLAWS: readonly ((scene: Scene) => Goal | null)[] = [
-  (scene) => (["processed", "delivered"].includes(scene.order.status) ? build.cancel(scene) : null),
-  (scene) => (["pending", "processed"].includes(scene.order.status) ? build.return(scene) : null),
-  (scene) => (scene.order.status === "processed" ? build.address(scene) : null),
-  (scene) => (scene.order.status === "pending" ? build.payment({ ...scene, flaw: "balance" }) : null),
-  (scene) => (scene.order.status === "pending" ? build.items({ ...scene, flaw: "stock" }) : null),
-  (scene) => (scene.order.status === "delivered" ? build.exchange({ ...scene, flaw: "stock" }) : null),
-  (scene) => (scene.order.status === "delivered" ? build.return({ ...scene, flaw: "refund" }) : null),
+  flawed("cancel", ["processed", "delivered"]),
+  flawed("cancel", ["pending"], "reason"),
+  flawed("return", ["pending", "processed"]),
+  flawed("return", ["delivered"], "refund"),
+  flawed("address", ["processed"]),
+  flawed("payment", ["pending"], "balance"),
+  flawed("payment", ["pending"], "used"),
+  ...(["stock", "same", "product", "balance"] as const).flatMap((flaw) => [
+    flawed("items", ["pending"], flaw),
+    flawed("exchange", ["delivered"], flaw),
+  ]),
 ];
+
+function anyFlaw(scene: Scene): Goal | null {
+  for (const flaw of scene.random.shuffle(FLAWS)) {
+    const goal = flaw(scene);
+    if (goal) return goal;
+  }
+  return null;
+}
 
 /** Requests that no tool serves. */
 const STRANGE = [
   "have ORDER wrapped as a present",
-  "add one more product to ORDER",
-  "split the payment of ORDER between two payment methods",
+  "have a greeting card put into ORDER",
   "get ORDER by tomorrow",
+  "have ORDER left with my neighbour",
   "change the name on my account",
   "use another e-mail address for my account",
+  "add a new credit card to my account",
+  "have my account deleted",
 ];
 const STRANGE_LATER = [
   "be compensated because a part of ORDER arrived damaged",
   "get an invoice with a tax number for ORDER",
   "complain about the courier who brought ORDER",
   "extend the warranty of ORDER",
+  "have something from ORDER repaired",
+  "get the manual for something in ORDER",
+  "write a review of ORDER",
+  "have ORDER picked up at my door",
 ];
 
 export const FAMILIES = Object.keys(DRAW);
