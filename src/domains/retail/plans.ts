@@ -63,8 +63,7 @@ const DRAW: { readonly [family: string]: (scene: Scene, database: Canvas<Tables,
       const { tables, userId, order, random } = scene;
       const asker = random.chance(0.1) ? random.pick(Object.keys(tables.users)) : userId;
       const asked = { ...scene, userId: asker, user: tables.users[asker] };
-      const goal =
-        asker === userId ? anyFlaw(asked) : order.status === "pending" ? build.cancel(asked) : null;
+      const goal = asker === userId ? anyFlaw(asked) : order.status === "pending" ? build.cancel(asked) : null;
       if (!goal) return null;
       const forbidden = forbiddenBy({ domain: GROUND, database, customer: asker }, [], goal.readings);
       return forbidden && { userId: asker, wanted: [{ ...goal, readings: [] }], forbidden };
