@@ -336,6 +336,8 @@ export interface Rollout {
   readonly error?: string;
   /** What the simulated customer did wrong (src/user/faults.ts); absent where nobody looked. */
   readonly userFaults?: readonly UserFault[];
+  /** How the scripted customer disturbed the talk, in order; absent where it did not. */
+  readonly disturbed?: readonly string[];
   /** What the models behind an API took for this conversation; absent where none was asked. */
   readonly bill?: Bill;
 }

@@ -26,7 +26,7 @@ export function profilesOf(name: string): readonly string[] {
 }
 
 /** Does a domain's name say where it is? */
-function isFolder(name: string): boolean {
+export function isFolder(name: string): boolean {
   return name.startsWith(".") || isAbsolute(name) || /[/\\]/.test(name);
 }
 
