@@ -38,7 +38,7 @@ export function brokenRules(call: Call<Dict>, store: Store, customer?: string): 
   const broken: string[] = [];
   const rule = (holds: boolean, text: string) => void (holds || broken.push(text));
   rule(!customer || userId === customer, FOREIGN);
-  if (held) rule(held.get("status") !== "cancelled", "the reservation is cancelled");
+  if (held) rule(held.get("status") !== "cancelled", "nothing of the reservation is left to change");
 
   switch (name) {
     case "book_reservation": {
@@ -64,7 +64,7 @@ export function brokenRules(call: Call<Dict>, store: Store, customer?: string): 
           statuses.includes("cancelled") ||
           at(held!, "cabin") === "business" ||
           at(held!, "insurance") === "yes",
-        "the trip was booked more than 24 hours ago and is neither insured, in business nor cancelled by the airline",
+        "the booking is older than 24 hours, and the trip neither insured nor in business nor without one of its flights",
       );
       break;
     }
@@ -209,7 +209,7 @@ function compensating(store: Store, user: Dict, amount: number): string[] {
         ];
       });
   });
-  if (cases.length === 0) return ["none of the customer's flights was cancelled or delayed"];
+  if (cases.length === 0) return ["there is no cancellation and no delay to make up for"];
   return cases.reduce((best, each) => (each.length < best.length ? each : best));
 }
 
