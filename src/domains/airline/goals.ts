@@ -38,19 +38,26 @@ export type Flaw = "balance" | "certificate" | "seats" | "fewer" | "count" | "el
 
 export type Build = (scene: Scene) => Goal | null;
 
-/** Reasons for cancelling: for anyone, where the airline has cancelled, where the insurance pays. */
+/** Reasons for cancelling: for anyone, where the airline has cancelled or is late, where the insurance pays. */
 const REASONS = {
   any: ["my plans have changed", "I do not need the trip any more", "my meeting was called off"],
   airline: ["you have cancelled one of its flights"],
+  late: ["I cannot wait that long", "I would miss my appointment with that delay"],
   insured: ["I have fallen ill", "I have broken my leg", "a storm is forecast for that day"],
 };
 
 export const build = {
   cancel(scene) {
     const { reservation, random } = scene;
-    const isCancelled = statusesOf(scene).includes("cancelled");
-    const reasons = isCancelled ? REASONS.airline : reservation.insurance === "yes" ? REASONS.insured : REASONS.any;
-    const [reason, slip] = [random.pick(reasons), random.pick(REASONS.any)];
+    const statuses = statusesOf(scene);
+    const kind = statuses.includes("cancelled")
+      ? "airline"
+      : reservation.insurance === "yes"
+        ? "insured"
+        : statuses.includes("delayed")
+          ? "late"
+          : "any";
+    const [reason, slip] = [random.pick(REASONS[kind]), random.pick(REASONS.any)];
     const whole = reservationOf(scene);
     return {
       ...about(whole),
@@ -134,7 +141,7 @@ export const build = {
   bags(scene) {
     const { user, reservation, random, flaw } = scene;
     const { passengers, cabin, total_baggages: had, nonfree_baggages: paid } = reservation;
-    if (flaw === "fewer" && had === 0) return null;
+    if (isUnderway(scene) || (flaw === "fewer" && had === 0)) return null;
     const more = flaw === "fewer" ? -1 - random.int(had) : 1 + random.int(3);
     const total = had + more;
     const nonfree = Math.max(paid, total - freeBags(user.membership, cabin) * passengers.length);
@@ -160,6 +167,7 @@ export const build = {
   passengers(scene) {
     const { reservation, random, flaw } = scene;
     const { passengers } = reservation;
+    if (isUnderway(scene)) return null;
     const old = random.pick(passengers);
     const fits = passengers.flatMap((each, i) => (fullName(each) === fullName(old) ? [i] : []));
     const other = makePassenger(random);
@@ -214,16 +222,16 @@ export const build = {
       const whole = reservationOf(scene);
       return {
         ...about(whole),
-        want: `complain that you cancelled a flight of ${whole.words}, and get something for the trouble`,
+        want: `be compensated for the flight of ${whole.words} that you have cancelled`,
         readings: [[give(100)]],
       };
     }
-    if (!statuses.includes("delayed")) return null;
+    if (!statuses.includes("delayed") || flaw) return null;
     const first: Goal | null = random.pick([build.cancel, build.flights])(scene);
     return (
       first && {
         ...first,
-        want: `complain that a flight is late, ${first.want}, and get something for the trouble`,
+        want: `be compensated for a flight that is late, and ${first.want}`,
         readings: first.readings.map((calls) => [...calls, give(50)]),
       }
     );
@@ -235,6 +243,11 @@ export type Kind = keyof typeof build;
 /** The statuses of the scene's flights. */
 export function statusesOf({ tables, reservation }: Pick<Scene, "tables" | "reservation">): string[] {
   return reservation.flights.map(({ flight_number, date }) => tables.flights[flight_number].dates[date].status);
+}
+
+/** Is a part of the scene's trip flown? */
+export function isUnderway(scene: Pick<Scene, "tables" | "reservation">): boolean {
+  return statusesOf(scene).some((status) => status === "landed" || status === "flying");
 }
 
 /** A detail that is answered as it is said. */

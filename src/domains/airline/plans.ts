@@ -9,7 +9,7 @@ import { parseObject } from "../python.ts";
 import { type BookingFlaw, book } from "./booking.ts";
 import { makeTables, type Reservation, type Tables, toDatabase } from "./data.ts";
 import { tools as mendedTools } from "./fixed.ts";
-import { type Build, build, type Flaw, type Kind, type Scene, statusesOf } from "./goals.ts";
+import { type Build, build, type Flaw, isUnderway, type Kind, type Scene, statusesOf } from "./goals.ts";
 import { QUESTIONS } from "./questions.ts";
 import { about, reservationOf } from "./references.ts";
 import { brokenRules } from "./rules.ts";
@@ -66,11 +66,11 @@ const DRAW: { readonly [family: string]: (scene: Scene, database: Database) => D
 
   transfer(scene) {
     const { random } = scene;
-    const isFlown = statusesOf(scene).some((status) => status === "landed" || status === "flying");
-    const wish = random.pick(isFlown ? STRANGE_LATER : STRANGE);
+    const wish = random.pick(isUnderway(scene) ? STRANGE_LATER : STRANGE);
     const whole = reservationOf(scene);
     const want = wish.replace("TRIP", whole.words);
-    const summary = `The customer would like to ${want.replace(/\bmy\b/g, "their").replace(/\bme\b/g, "them")}.`;
+    const theirs = want.replace(/\bmy\b/g, "their").replace(/\bI\b/g, "they");
+    const summary = `The customer would like to ${theirs}.`;
     return {
       wanted: [{ ...(wish.includes("TRIP") ? about(whole) : NOTHING), want }],
       handover: write("transfer_to_human_agents", { summary }),
@@ -91,7 +91,19 @@ function one(goal: Goal | null): Drawn | null {
   return goal && { wanted: [goal] };
 }
 
-/** What can be wrong with what is wanted of a reservation; null where it does not lend itself to it. */
+/** Wishes against the rules that the airline is asked about most; null where the reservation does not lend itself. */
+const STRICT: readonly Build[] = [
+  (scene) => {
+    const { insurance, cabin } = scene.reservation;
+    return insurance === "no" && cabin !== "business" && !isUnderway(scene) ? build.cancel(scene) : null;
+  },
+  (scene) => (scene.reservation.cabin === "basic_economy" ? build.flights(scene) : null),
+  (scene) => build.certificate({ ...scene, flaw: "entitlement" }),
+  (scene) =>
+    gesture(scene, "delayed", 50, "be compensated for the flight of TRIP that is late, and keep the trip as it is"),
+];
+
+/** Other wishes that cannot be granted. */
 const FLAWED: readonly Build[] = [
   ...(
     [
@@ -106,27 +118,23 @@ const FLAWED: readonly Build[] = [
       ["bags", "balance"],
       ["bags", "certificate"],
       ["passengers", "count"],
-      ["certificate", "entitlement"],
     ] as const satisfies readonly (readonly [Kind, Flaw])[]
   ).map(
     ([kind, flaw]): Build =>
       (scene) =>
         build[kind]({ ...scene, flaw }),
   ),
-  (scene) => {
-    const { insurance, cabin } = scene.reservation;
-    return insurance === "no" && cabin !== "business" ? build.cancel(scene) : null;
-  },
-  (scene) => (scene.reservation.cabin === "basic_economy" ? build.flights(scene) : null),
-  (scene) => gesture(scene, "delayed", 50, "complain that a flight of TRIP is late, and get a certificate for it"),
-  (scene) => gesture(scene, "available", 100, "complain about the service on TRIP, and get a certificate for it"),
+  (scene) =>
+    gesture(scene, "available", 100, "be compensated with a certificate for the poor service when I booked TRIP"),
 ];
 
 const BOOKING_FLAWS: readonly BookingFlaw[] = ["passengers", "certificates", "cards", "bags", "seats", "balance"];
 
-/** A goal that breaks a rule, of the rules that the scene's reservation can break each alike. */
+/** A goal that breaks a rule, if the scene's reservation can break one. */
 function flawed(scene: Scene): Goal | null {
-  for (const make of scene.random.shuffle(FLAWED)) {
+  const { random } = scene;
+  const [first, then] = random.chance(0.6) ? [STRICT, FLAWED] : [FLAWED, STRICT];
+  for (const make of [...random.shuffle(first), ...random.shuffle(then)]) {
     const goal = make(scene);
     if (goal) return goal;
   }
@@ -139,8 +147,11 @@ function flawedBooking(scene: Scene): Goal | null {
 
 /** A certificate that is not due, or not yet. */
 function gesture(scene: Scene, status: string, amount: number, want: string): Goal | null {
-  if (!statusesOf(scene).every((each) => each === "available" || each === status)) return null;
-  if (!statusesOf(scene).includes(status)) return null;
+  const { tables, user } = scene;
+  const statuses = user.reservations.flatMap((id) => statusesOf({ tables, reservation: tables.reservations[id] }));
+  // What is due for another trip is not to be mistaken for this.
+  const troubles = statuses.filter((each) => each === "cancelled" || each === "delayed");
+  if (!statusesOf(scene).includes(status) || troubles.some((trouble) => trouble !== status)) return null;
   const whole = reservationOf(scene);
   const { passengers } = scene.reservation;
   const give = write("send_certificate", { user_id: scene.userId, amount: amount * passengers.length });
@@ -195,7 +206,11 @@ function identify(userId: string, { users }: Tables, random: Random): ReturnType
   return {
     first: "user_id",
     slots: {
-      user_id: random.pick([`My user id is ${userId}.`, `It is ${userId}.`, `I am ${name}, my user id is ${userId}.`]),
+      user_id: random.pick([
+        `My user id is ${userId}.`,
+        `${name} here, user id ${userId}.`,
+        `I am ${name}, my user id is ${userId}.`,
+      ]),
     },
     prose: `You are ${name}; your user id is ${userId}.`,
     lookups: [write("get_user_details", { user_id: userId })],

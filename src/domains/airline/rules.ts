@@ -64,7 +64,7 @@ export function brokenRules(call: Call<Dict>, store: Store, customer?: string): 
           statuses.includes("cancelled") ||
           at(held!, "cabin") === "business" ||
           at(held!, "insurance") === "yes",
-        "the booking is older than 24 hours, and the trip neither insured nor in business nor without one of its flights",
+        "the booking is older than 24 hours, the trip is neither insured nor in business, and all of its flights go",
       );
       break;
     }
@@ -172,7 +172,9 @@ function paying(user: Dict, payments: Value): string[] {
   return [
     ...(methods.every(([method]) => method) ? [] : ["a payment method is not in the profile"]),
     ...Object.keys(MOST).flatMap((source) =>
-      count(source) > MOST[source] ? [`more than ${MOST[source]} ${source.replace("_", " ")}s pay`] : [],
+      count(source) > MOST[source]
+        ? [`a booking is paid with ${MOST[source]} ${source.replace("_", " ")}${MOST[source] > 1 ? "s" : ""} at most`]
+        : [],
     ),
     ...(methods.every(covers) ? [] : ["a gift card or certificate does not cover its part"]),
   ];
