@@ -6,7 +6,7 @@ import type { Call, Entry, Task } from "../../types.ts";
 import { agreed, asksFor, hears } from "../ears.ts";
 import { at, type Dict, equals, type Value } from "../python.ts";
 import type { Store } from "../store.ts";
-import { addDays, freeBags, NOW } from "./data.ts";
+import { addDays, CABINS, freeBags, NOW } from "./data.ts";
 
 const RESERVED = [
   "cancel_reservation",
@@ -38,6 +38,7 @@ export function brokenRules(call: Call<Dict>, store: Store, customer?: string): 
   const broken: string[] = [];
   const rule = (holds: boolean, text: string) => void (holds || broken.push(text));
   rule(!customer || userId === customer, FOREIGN);
+  const heldCabin = held ? cabinOf(store, held) : null;
   if (held) rule(held.get("status") !== "cancelled", "nothing of the reservation is left to change");
 
   switch (name) {
@@ -62,7 +63,7 @@ export function brokenRules(call: Call<Dict>, store: Store, customer?: string): 
       rule(
         (at(held!, "created_at") as string) >= DAY_AGO ||
           statuses.includes("cancelled") ||
-          at(held!, "cabin") === "business" ||
+          heldCabin === "business" ||
           at(held!, "insurance") === "yes",
         "the booking is older than 24 hours, the trip is neither insured nor in business, and all of its flights go",
       );
@@ -71,7 +72,7 @@ export function brokenRules(call: Call<Dict>, store: Store, customer?: string): 
     case "update_reservation_baggages": {
       const [bags, nonfree] = [amountOf(argument("total_baggages")), amountOf(argument("nonfree_baggages"))];
       const [hadBags, hadNonfree] = [at(held!, "total_baggages"), at(held!, "nonfree_baggages")].map(amountOf);
-      const extra = bags - allowance(user, at(held!, "cabin"), listed(at(held!, "passengers")).length);
+      const extra = bags - allowance(user, heldCabin, listed(at(held!, "passengers")).length);
       rule(bags >= hadBags, "bags can be added, not taken away");
       if (bags >= hadBags) rule(nonfree === Math.max(hadNonfree, extra), BAGS);
       broken.push(...settling(user, argument("payment_id"), 50 * (nonfree - hadNonfree)));
@@ -83,7 +84,7 @@ export function brokenRules(call: Call<Dict>, store: Store, customer?: string): 
       const isSame = (one: Flight, other: Flight) => one.number === other.number && one.date === other.date;
       const isChanged = flights.length !== old.length || flights.some((flight, i) => !isSame(flight, old[i]));
       const taken = flights.filter((flight) => cabin !== at(held!, "cabin") || !old.some((one) => isSame(one, flight)));
-      rule(!isChanged || at(held!, "cabin") !== "basic_economy", "basic economy flights cannot be changed");
+      rule(!isChanged || heldCabin !== "basic_economy", "basic economy flights cannot be changed");
       rule(
         leads(flights, at(held!, "origin"), at(held!, "destination"), at(held!, "flight_type")),
         "origin, destination and kind of trip have to stay what they are",
@@ -131,6 +132,16 @@ function flightsOf(store: Store, list: Value): Flight[] {
     const day = flight ? field(field(flight, "dates"), date) : null;
     return { number, date, paid: amountOf(field(each, "price")), flight, day, status: field(day, "status") };
   });
+}
+
+/** `tau1` leaves a reservation's cabin what it was: after a change, what its flights cost tells the cabin. */
+function cabinOf(store: Store, held: Dict): Value {
+  const base = store.base.get("reservations")?.get(at(held, "reservation_id") as string) as Dict | undefined;
+  if (!base || equals(at(base, "flights"), at(held, "flights"))) return at(held, "cabin");
+  const flights = flightsOf(store, at(held, "flights"));
+  const fits = (cabin: Value) =>
+    flights.every(({ day, paid }) => amountOf(field(field(day, "prices"), cabin)) === paid);
+  return CABINS.find(fits) ?? at(held, "cabin");
 }
 
 /** Where a flight does not exist the tool says so. */
@@ -198,7 +209,7 @@ function compensating(store: Store, user: Dict, amount: number): string[] {
     const before = (store.base.get("reservations")?.get(id as string) as Dict | undefined) ?? now;
     const statuses = flightsOf(store, at(before, "flights")).map(({ status }) => status);
     const isEntitled =
-      at(user, "membership") !== "regular" || at(now, "insurance") === "yes" || at(now, "cabin") === "business";
+      at(user, "membership") !== "regular" || at(now, "insurance") === "yes" || cabinOf(store, now) === "business";
     const isChanged = now.get("status") === "cancelled" || !equals(at(now, "flights"), at(before, "flights"));
     return (["cancelled", "delayed"] as const)
       .filter((trouble) => statuses.includes(trouble))
