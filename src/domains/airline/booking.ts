@@ -51,7 +51,7 @@ export function book(scene: Scene, flaw?: BookingFlaw): Goal | null {
 
   return {
     ...NOTHING,
-    want: `book a ${isRound ? "round" : "one way"} trip from ${cityOf(origin)} to ${cityOf(destination)} on ${dayWords(days[0])}${isRound ? ` and back on ${dayWords(days[1])}` : ""} in ${cabinWords(cabin)}`,
+    want: `${random.pick(["book", "reserve"])} a ${isRound ? "round" : "one way"} trip from ${cityOf(origin)} to ${cityOf(destination)} on ${dayWords(days[0])}${isRound ? ` and back on ${dayWords(days[1])}` : ""} in ${cabinWords(cabin)}`,
     details: {
       option: optionOf(ways),
       passengers: travellers.detail,

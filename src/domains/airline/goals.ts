@@ -61,7 +61,7 @@ export const build = {
     const whole = reservationOf(scene);
     return {
       ...about(whole),
-      want: `cancel ${whole.words}`,
+      want: `${random.pick(["cancel", "call off", "give up"])} ${whole.words}`,
       details: {
         reason: {
           said: `because ${reason}`,
@@ -91,7 +91,7 @@ export const build = {
     const goes = to === destination ? "" : `, which is to go to ${cityOf(to)},`;
     return {
       ...about(whole),
-      want: `change ${name}${whole.words}${goes} to ${dayWords(date)}`,
+      want: `${random.pick(["change", "move", "rebook"])} ${name}${whole.words}${goes} to ${dayWords(date)}`,
       details: {
         option: { said: `taking ${way.words}`, answer: way.answer },
         payment: payment.detail("settling the difference with", "Settle the difference with"),
@@ -126,7 +126,10 @@ export const build = {
     const same = flights.map(({ flight_number, date }) => ({ flight_number, date }));
     return {
       ...about(whole),
-      want: `${isUp ? "upgrade" : "move"} ${whole.words} to ${cabinWords(cabin)} with the same flights`,
+      want: random.pick([
+        `${isUp ? "upgrade" : "move"} ${whole.words} to ${cabinWords(cabin)} with the same flights`,
+        `have ${whole.words} in ${cabinWords(cabin)} instead, on the same flights`,
+      ]),
       details: { payment: payment.detail("settling the difference with", "Settle the difference with") },
       lookups: [
         ...about(whole).lookups,
@@ -151,7 +154,10 @@ export const build = {
     const bags = bagWords(Math.abs(more));
     return {
       ...about(whole),
-      want: more > 0 ? `add ${bags} to ${whole.words}` : `take ${bags} off ${whole.words} again`,
+      want:
+        more > 0
+          ? random.pick([`add ${bags} to ${whole.words}`, `take ${bags} more on ${whole.words}`])
+          : `take ${bags} off ${whole.words} again`,
       details: { payment: payment.detail("paying with", "I would pay with") },
       readings: combinations([whole.fits, payment.fits]).map(([reservation_id, payment_id]) => [
         write("update_reservation_baggages", {
@@ -191,7 +197,7 @@ export const build = {
       const isFirst = random.chance(0.5);
       const right = isFirst ? { ...old, first_name: other.first_name } : { ...old, last_name: other.last_name };
       return change(
-        "correct the name of a passenger of",
+        random.pick(["correct the name of a passenger of", "mend a wrong name on"]),
         {
           said: `where ${fullName(old)} should read ${fullName(right)}`,
           answer: `${fullName(old)} should read ${fullName(right)}, with the same date of birth.`,
@@ -201,7 +207,7 @@ export const build = {
       );
     }
     return change(
-      "put somebody else in the place of a passenger of",
+      random.pick(["put somebody else in the place of a passenger of", "swap a passenger of"]),
       {
         said: `namely ${born}, in place of ${fullName(old)}`,
         answer: `${born}, in place of ${fullName(old)}.`,
@@ -222,7 +228,10 @@ export const build = {
       const whole = reservationOf(scene);
       return {
         ...about(whole),
-        want: `be compensated for the flight of ${whole.words} that you have cancelled`,
+        want: random.pick([
+          `be compensated for the flight of ${whole.words} that you have cancelled`,
+          `complain about the cancelled flight of ${whole.words} and get something for it`,
+        ]),
         readings: [[give(100)]],
       };
     }
@@ -313,7 +322,12 @@ function partOf({ flights, destination, flight_type }: Reservation, random: Rand
   return {
     legs,
     date: random.pick(days),
-    name: flight_type === "one_way" ? "" : isBack ? "the way back of " : "the way there of ",
+    name:
+      flight_type === "one_way"
+        ? ""
+        : isBack
+          ? random.pick(["the way back of ", "the return of "])
+          : random.pick(["the way there of ", "the outbound part of "]),
     rest: (way: readonly Named[]) =>
       isBack ? [...flights.slice(0, turn).map(plain), ...way] : [...way, ...flights.slice(turn).map(plain)],
   };
