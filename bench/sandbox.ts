@@ -13,13 +13,13 @@ import { callTool, readCall } from "../src/domains/tool.ts";
 import { root } from "../src/root.ts";
 import { readDatabase } from "../src/sandbox/replay.ts";
 import { Session } from "../src/sandbox/session.ts";
-import type { AgentTurn, Call, Domain, Task, Tool, User, WrittenCall } from "../src/types.ts";
+import type { AgentTurn, Domain, Task, User, WrittenCall } from "../src/types.ts";
 import { golden } from "../test/golden.ts";
 import { close, line, machine, Peer, type Spread, seconds, spread } from "./common.ts";
 
 const REPEATS = 5;
-/** Of the list of calls, in one measurement. */
-const PASSES = 20;
+/** Of the list of calls, in one measurement, of which the best counts: a pass is shorter than a slice of time. */
+const PASSES = 50;
 /** Sessions started in one measurement: here, and there, where each reads its data from the disk. */
 const STARTS = { tarl: 2000, tauBench: 20 };
 const SESSIONS = 1000;
@@ -76,35 +76,35 @@ async function alternate(round: (repeat: number) => Promise<[ours: number, their
   return { tarl: spread(rates.map(([ours]) => ours)), tauBench: spread(rates.map(([, theirs]) => theirs)) };
 }
 
-/** The calls of a list that succeed when all of it is executed on one state, so that none of them raises. */
+/** The calls of a list that succeed when all of it is executed on one state, so that none of them raises or ends it. */
 function succeeding(domain: Domain, calls: readonly WrittenCall[]): WrittenCall[] {
   const store = new Store(domain.database(0));
-  const ran = calls.filter(({ name }) => domain.tools.some((tool) => tool.name === name));
-  return ran.filter((call) => {
-    const [tool, args] = prepared(domain, call);
-    return !callTool(tool, store, args).failed;
+  return calls.filter((call) => {
+    const tool = domain.tools.find(({ name }) => name === call.name);
+    return tool && !tool.ends && !callTool(tool, store, readCall(domain, call).arguments).failed;
   });
 }
 
-function prepared(domain: Domain, written: WrittenCall): [Tool, Call["arguments"]] {
-  return [domain.tools.find(({ name }) => name === written.name)!, readCall(domain, written).arguments];
-}
-
-async function compareCalls(domain: Domain, written: readonly WrittenCall[], peer: Peer): Promise<Comparison> {
-  const calls = written.map((call) => prepared(domain, call));
-  await peer.ask("prepare", { calls: written });
+/** Each side takes a call as a model writes it, with JSON for arguments, through the step of its own sandbox. */
+async function compareCalls({ domain, tasks: [task] }: Stage, calls: readonly WrittenCall[], peer: Peer) {
+  const turns = calls.map((call): AgentTurn => ({ text: "", calls: [call], invalid: null }));
+  await peer.ask("prepare", { calls });
   return alternate(async () => {
-    let observations: string[] = [];
-    const ours = await seconds(async () => {
-      for (let pass = 0; pass < PASSES; pass++) {
-        const store = new Store(domain.database(0));
-        observations = calls.map(([tool, args]) => callTool(tool, store, args).observation);
-      }
-    });
+    const observations: string[] = [];
+    let ours = Number.POSITIVE_INFINITY;
+    for (let pass = 0; pass < PASSES; pass++) {
+      const session = new Session(domain, task, silent, { turns: Number.POSITIVE_INFINITY });
+      await session.start();
+      observations.length = 0;
+      const time = await seconds(async () => {
+        for (const turn of turns) observations.push((await session.act(turn)).messages[0].text);
+      });
+      ours = Math.min(ours, time);
+    }
     const theirs = await peer.ask<{ seconds: number; observations: string }>("calls", { passes: PASSES });
     if (createHash("sha256").update(observations.join("\n")).digest("hex") !== theirs.observations)
       throw new Error("the two sides observe different things");
-    return [(PASSES * calls.length) / ours, (PASSES * calls.length) / theirs.seconds];
+    return [calls.length / ours, calls.length / theirs.seconds];
   });
 }
 
@@ -186,19 +186,19 @@ if (existsSync(join(checkout, "tau_bench", "envs"))) {
   const peer = new Peer("python3", join(root, "bench", "tau_bench.py"));
   try {
     const { versions, ...written } = await peer.ask<Opened>("open", { checkout });
-    const memory = await measureMemory(await stage("airline", checkout, written.airline));
     const { domain, tasks } = await stage("retail", checkout, written.retail);
     const names = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
     process.stdout.write(`${machine.cpu}, Node ${machine.node}, ${names.join(", ")}\n`);
-    process.stdout.write(`${memory.sessions} sessions at once: ${Math.round(memory.residentMiB)} MiB resident\n`);
 
     const list = succeeding(domain, [...tasks.flatMap(({ actions }) => actions), ...recorded()]);
-    const calls = await compareCalls(domain, list, peer);
+    const calls = await compareCalls({ domain, tasks }, list, peer);
     show(`tool calls, ${list.length} in a row`, "calls/s", calls);
     const starts = await compareStarts(domain, tasks, peer);
     show("session starts", "starts/s", starts);
     const replays = await compareReplay(domain, tasks, peer);
     show(`replay of ${tasks.length} tasks`, "tasks/s", replays);
+    const memory = await measureMemory(await stage("airline", checkout, written.airline));
+    process.stdout.write(`${memory.sessions} sessions at once: ${Math.round(memory.residentMiB)} MiB resident\n`);
     const ratios = { tool_calls: ratio(calls), session_starts: ratio(starts), replay: ratio(replays) };
     close("sandbox", { versions, ratios, tool_calls: calls, session_starts: starts, replay: replays, memory });
   } finally {

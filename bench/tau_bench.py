@@ -41,32 +41,31 @@ class Peer:
         sys.path.insert(0, checkout)
         from tau_bench.envs.airline.tasks_test import TASKS
         from tau_bench.envs.retail.env import MockRetailDomainEnv
+        from tau_bench.types import Action
 
+        self.action = Action
         self.env = MockRetailDomainEnv(user_model="none", user_provider="none", task_split="train", task_index=0)
         self.fresh = pickle.dumps(self.env.data)
         versions = {"python": platform.python_version(), "pydantic": pydantic.VERSION}
         return {"versions": versions, "retail": written(self.env.tasks), "airline": written(TASKS)}
 
     def prepare(self, calls):
-        """The calls that `calls` makes, with the arguments as the tools take them."""
-        self.prepared = [(self.env.tools_map[call["name"]], json.loads(call["arguments"])) for call in calls]
+        """The calls that `calls` makes, as a model writes them."""
+        self.prepared = [(call["name"], call["arguments"]) for call in calls]
         return {}
 
     def calls(self, passes):
-        """All calls in their order, `passes` times, each time on fresh data, which the clock does not count."""
-        seconds = 0
+        """All calls in their order, `passes` times, each time on fresh data, which the clock does not count: the best."""
+        seconds = float("inf")
         for _ in range(passes):
-            data = pickle.loads(self.fresh)
+            self.env.data = pickle.loads(self.fresh)
+            self.env.actions = []
             gc.collect()
             observations = []
             start = time.perf_counter()
-            for tool, kwargs in self.prepared:
-                try:
-                    observation = tool.invoke(data=data, **kwargs)
-                except Exception as error:
-                    observation = f"Error: {error}"
-                observations.append(observation)
-            seconds += time.perf_counter() - start
+            for name, arguments in self.prepared:
+                observations.append(self.env.step(self.action(name=name, kwargs=json.loads(arguments))).observation)
+            seconds = min(seconds, time.perf_counter() - start)
         return {"seconds": seconds, "observations": sha256("\n".join(observations).encode()).hexdigest()}
 
     def starts(self, count):

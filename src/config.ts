@@ -47,6 +47,11 @@ const choice = <const T extends string>(...names: T[]): Kind<T> & { readonly uni
 });
 const flag = { schema: z.boolean(), expects: "true or false", written: "flag", unit: "true/false" } as const;
 const text = (expects: string): Kind<string> => ({ schema: z.string().min(1), expects, written: "text" });
+const prices: Kind<string> = {
+  schema: z.string().regex(/^\d+(\.\d+)?,\d+(\.\d+)?$/),
+  expects: 'two prices with a comma between them, such as "0.15,0.6"',
+  written: "text",
+};
 
 /** Kind, default, unit, what it does, source, and the paper's value where it is another one. */
 function option<T>(
@@ -88,6 +93,13 @@ export const optionGroups = {
     threads: option(whole(0, 1024), 0, "threads", "CPU threads; 0 takes every core", "ours"),
   },
   Tasks: {
+    tasks: option(
+      text("generated, or the path of a task set"),
+      "generated",
+      "path",
+      "where tasks come from: drawn by the domain, or a folder or .jsonl file of them",
+      "ours",
+    ),
     domain: option(
       text("the name of a domain, or a folder that holds one"),
       "shop",
@@ -135,6 +147,37 @@ export const optionGroups = {
       "ours",
       "off",
     ),
+  },
+  Customers: {
+    user: option(choice("scripted", "llm"), "scripted", "", "who plays the customer", "ours"),
+    disturbances: option(number(0, 1), 0, "share", "conversations that a scripted customer disturbs", "ours"),
+    userModel: option(
+      text("the name of a model"),
+      "none",
+      "name",
+      "model behind an API that plays the customer",
+      "ours",
+    ),
+    userUrl: option(
+      text("an http or https address"),
+      "environment",
+      "URL",
+      "its server; environment: OPENAI_BASE_URL, or OpenAI's own",
+      "ours",
+    ),
+    // As tau-bench leaves it: the server's default.
+    userTemperature: option(number(0, 2), 1, "divisor of logits", "its sampling temperature", "ours"),
+    userPrices: option(prices, "0,0", "dollars", "what a million tokens in and out cost, for --budget", "ours"),
+    budget: option(number(0), 0, "dollars", "most that models behind an API may cost; 0 is no limit", "ours"),
+    cache: option(
+      text("a folder"),
+      "none",
+      "folder",
+      "keeps answers of models: the same question is asked once",
+      "ours",
+    ),
+    apiTimeout: option(whole(1, 3600), 120, "seconds", "longest wait for one answer of such a model", "ours"),
+    apiRetries: option(whole(0, 100), 4, "tries", "further tries where a server fails", "ours"),
   },
   Rewards: {
     tarl: option(flag, false, "", "add the judge's turn scores to the outcome", "paper", true),
@@ -204,8 +247,21 @@ export const optionGroups = {
     maxGradNorm: option(number(0), 1, "L2 norm", "gradient clip; 0 is off", "ours"),
   },
   Evaluation: {
-    evalTasks: option(whole(0), 200, "tasks", "held-out tasks, before and after; 0 is off", "ours"),
-    evalTrials: option(whole(4, 1000), 4, "trials", "conversations about each of them", "ours"),
+    evalTasks: option(
+      whole(0),
+      200,
+      "tasks",
+      "held-out tasks, before and after; 0 is off; of a set: its first ones, without it all",
+      "ours",
+    ),
+    evalSplit: option(
+      text("the name of a split"),
+      "auto",
+      "name",
+      "split of a set that is measured; auto: held-out, test or dev, else the only one",
+      "ours",
+    ),
+    trials: option(whole(1, 1000), 4, "trials", "conversations about each of them", "ours"),
     evalEvery: option(whole(0), 0, "updates", "distance between evaluations in between; 0 is none", "ours"),
     evalSeed: option(whole(0, 2 ** 32 - 1), 0, "seed", "decides the held-out tasks", "ours"),
     evalTemperature: option(number(0), 1, "divisor of logits", "its sampling temperature; 0 is greedy", "ours"),
@@ -275,6 +331,12 @@ export function familyNames(config: Config): string[] {
   return config.families === "all" ? [] : config.families.split(",").map((name) => name.trim());
 }
 
+/** Dollars for a million tokens, as `userPrices` writes them. */
+export function readPrices(written: string): { readonly input: number; readonly output: number } {
+  const [input, output] = written.split(",").map(Number);
+  return { input, output };
+}
+
 /** Combinations that make no sense, and what to say about them. */
 const contradictions: readonly [(c: Config) => boolean, (c: Config) => string][] = [
   [(c) => c.samples < 2, (c) => `--samples ${c.samples} with --algo ${c.algo}: a group needs at least 2 rollouts`],
@@ -298,6 +360,11 @@ const contradictions: readonly [(c: Config) => boolean, (c: Config) => string][]
     (c) => c.promptTokens >= c.contextTokens,
     (c) =>
       `--prompt-tokens ${c.promptTokens} with --context-tokens ${c.contextTokens}: a conversation needs room after its prompt`,
+  ],
+  [(c) => c.user === "llm" && c.userModel === "none", () => "--user llm without --user-model: expected its name"],
+  [
+    (c) => c.user === "llm" && c.disturbances > 0,
+    (c) => `--disturbances ${c.disturbances} with --user llm: only the scripted customer has them`,
   ],
   [
     (c) => c.evalEvery > 0 && c.evalTasks === 0,

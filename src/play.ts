@@ -4,10 +4,12 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Config, familyNames } from "./config.ts";
+import { type Config, familyNames, readPrices } from "./config.ts";
 import { domain as findDomain } from "./domains/index.ts";
 import { blame, faulty, UsageError } from "./errors.ts";
 import type { Agent } from "./eval/evaluate.ts";
+import { metered } from "./llm/budget.ts";
+import { type ChatOptions, type OpenChat, openChat } from "./llm/client.ts";
 import { readConfig } from "./policy/checkpoint.ts";
 import { native } from "./policy/native.ts";
 import { openPolicy } from "./policy/policy.ts";
@@ -16,10 +18,14 @@ import { derive } from "./random.ts";
 import { type Attempt, checkPrompt, collect, converse, demonstrate, type Sandbox } from "./rollout/collect.ts";
 import { chatFormat } from "./rollout/format.ts";
 import { root } from "./root.ts";
+import { readDatabase } from "./sandbox/replay.ts";
 import { Session } from "./sandbox/session.ts";
 import type { SamplingSettings } from "./settings.ts";
-import { generated, mix, type TaskSource } from "./tasks/sampler.ts";
-import type { Domain, Format, Habits, Policy, Rollout } from "./types.ts";
+import { generated, listed, mix, type TaskSource } from "./tasks/sampler.ts";
+import { openSet, withSet } from "./tasks/set.ts";
+import type { Domain, Format, Habits, Policy, Rollout, User } from "./types.ts";
+import { userFaults } from "./user/faults.ts";
+import { LlmUser } from "./user/llm.ts";
 import { ScriptedUser } from "./user/scripted.ts";
 
 export type Conversing = Pick<
@@ -48,26 +54,130 @@ export function engineOf({ model, device, dtype, threads }: Pick<Config, "model"
   return { model: modelPath(model), device, dtype, threads };
 }
 
-/** What a config plays: the domain, and where its tasks come from. */
-export async function openTasks(config: Config): Promise<{ domain: Domain; tasks: TaskSource }> {
-  const domain = await findDomain(config.domain, config.profile);
-  const families = mix(domain, familyNames(config), config.refuseShare);
-  return { domain, tasks: generated(domain, families, config.trainDatabases) };
+/** What reaches models behind an API: key and server, as the environment has them. */
+export interface Access {
+  readonly apiKey?: string;
+  readonly baseURL?: string;
 }
 
-export class Table {
+/** What a config plays: the domain, where its tasks come from, and who its customers are. */
+export interface Played {
+  readonly domain: Domain;
+  readonly tasks: TaskSource;
+  /** "generated", or the path of the set. */
+  readonly origin: string;
+  readonly users: Users;
+}
+
+export async function openTasks(config: Config, access?: Access): Promise<Played> {
+  const users = openUsers(config, access);
+  if (config.tasks !== "generated") return { ...(await openListed(config)), origin: config.tasks, users };
+  const domain = await findDomain(config.domain, config.profile);
+  const families = mix(domain, familyNames(config), config.refuseShare);
+  return { domain, tasks: generated(domain, families, config.trainDatabases), origin: "generated", users };
+}
+
+/** A set's own tasks, on its domain as it wants it. */
+async function openListed(config: Config): Promise<Pick<Played, "domain" | "tasks">> {
+  const set = openSet(config.tasks);
+  const { data } = set.overlay;
+  const domain = withSet(await findDomain(config.domain, config.profile), set);
+  if (data !== undefined) {
+    const database = readDatabase(domain, data);
+    Object.assign(domain, { database: () => database });
+  }
+  return { domain, tasks: listed(config.tasks, set.splits, familyNames(config), config.evalSplit) };
+}
+
+/** A customer for one conversation, and what is known of it afterwards. */
+interface Customer {
+  readonly user: User;
+  told(rollout: Rollout): Pick<Rollout, "userFaults" | "disturbed" | "bill">;
+}
+
+export interface Users {
+  customer(domain: Domain, attempt: Attempt): Customer;
+  /** The model behind an API that plays them, or null. */
+  readonly chat: OpenChat | null;
+}
+
+/** Customers that need no model. */
+export function scripted(disturbances: number): Users {
+  return {
+    customer: (domain, { task, seed }) => {
+      const user = new ScriptedUser(domain, task, derive(seed, "user"), { disturbances });
+      return { user, told: () => ({ disturbed: user.disturbed }) };
+    },
+    chat: null,
+  };
+}
+
+function openUsers(config: Config, access?: Access): Users {
+  if (config.user === "scripted") return scripted(config.disturbances);
+  const { userModel: model, userUrl, userTemperature: temperature, userPrices } = config;
+  const baseURL = userUrl === "environment" ? access?.baseURL : userUrl;
+  const own = { model, temperature, prices: readPrices(userPrices) };
+  const chat = openModel(`--user-model ${model}`, own, config, { ...access, baseURL });
+  return {
+    customer: (domain, { task, seed }) => {
+      const meter = metered(chat);
+      const user = new LlmUser(meter, task, derive(seed, "user"));
+      const told = (rollout: Rollout) => ({ userFaults: userFaults(rollout, domain.tools), bill: meter.bill() });
+      return { user, told };
+    },
+    chat,
+  };
+}
+
+/** Requests at once; a server that wants fewer says so with status 429, and is asked again later. */
+const REQUESTS = 32;
+
+/** A model behind an API; `option` is what somebody typed that led to it. */
+export function openModel(
+  option: string,
+  own: Pick<ChatOptions, "model" | "temperature" | "maxTokens" | "prices">,
+  { budget, cache, apiTimeout, apiRetries, concurrent }: Config,
+  access: Access = {},
+): OpenChat {
+  const { apiKey, baseURL = "https://api.openai.com/v1" } = access;
+  if (apiKey === undefined && access.baseURL === undefined)
+    throw new UsageError(`${option}: expected a key in OPENAI_API_KEY, or a server of your own in OPENAI_BASE_URL`);
+  const priced = own.prices && own.prices.input + own.prices.output > 0;
+  if (budget > 0 && !priced)
+    throw new UsageError(`--budget ${budget} with ${option}: expected the prices of its tokens`);
+  return blame(option, () =>
+    openChat({
+      ...own,
+      baseURL,
+      apiKey,
+      timeoutMs: apiTimeout * 1000,
+      retries: apiRetries,
+      concurrency: Math.min(concurrent, REQUESTS),
+      ...(budget > 0 && { budget: { dollars: budget } }),
+      ...(cache !== "none" && { cacheDir: cache }),
+    }),
+  );
+}
+
+export class Table implements Played {
+  readonly domain: Domain;
+  readonly tasks: TaskSource;
+  readonly origin: string;
+  readonly users: Users;
+
   constructor(
-    readonly domain: Domain,
-    readonly tasks: TaskSource,
+    played: Played,
     readonly policy: Policy,
     readonly tokenizer: Tokenizer,
     readonly format: Format,
     readonly limits: Conversing,
-  ) {}
+  ) {
+    ({ domain: this.domain, tasks: this.tasks, origin: this.origin, users: this.users } = played);
+  }
 
   /** Opens domain, tokenizer and policy. `checkpoint`: one of the run's own to go on from; null: the config's model. */
-  static async open(config: Config, checkpoint: string | null): Promise<Table> {
-    const { domain, tasks } = await openTasks(config);
+  static async open(config: Config, checkpoint: string | null, access?: Access): Promise<Table> {
+    const played = await openTasks(config, access);
     if (!checkpoint) checkModel(config.model);
     const model = checkpoint ?? modelPath(config.model);
     const tokenizer = loadTokenizer(model);
@@ -77,18 +187,21 @@ export class Table {
       throw new UsageError(`${model}: the tokenizer has ${tokenizer.size} ids, the policy ${vocabSize}`);
     if (config.contextTokens > maxPositions)
       throw new UsageError(`--context-tokens ${config.contextTokens}: ${model} reads at most ${maxPositions}`);
-    checkPrompt(await onePrompt(domain, tasks, format, config), config);
+    checkPrompt(onePrompt(played, format, config), config);
     const vocabLimit = tokenizer.size; // rows of the embedding beyond the tokenizer are padding
     const role = { role: "policy", fresh: checkpoint === null } as const;
     const policy = await openPolicy({ ...engineOf(config), model, vocabLimit, ...role });
-    return new Table(domain, tasks, policy, tokenizer, format, config);
+    return new Table(played, policy, tokenizer, format, config);
   }
 
   /** One conversation of the policy. */
-  converse(attempt: Attempt, sampling: SamplingSettings, signal?: AbortSignal): Promise<Rollout> {
+  async converse(attempt: Attempt, sampling: SamplingSettings, signal?: AbortSignal): Promise<Rollout> {
     const { policy, format, limits } = this;
     const full = { ...sampling, stopIds: format.stopIds };
-    return converse(attempt, sandboxFor(this.domain, attempt, limits), policy, format, full, limits, signal);
+    const { user, told } = this.users.customer(this.domain, attempt);
+    const sandbox = sandboxFor(this.domain, attempt, user, limits);
+    const rollout = await converse(attempt, sandbox, policy, format, full, limits, signal);
+    return { ...rollout, ...told(rollout) };
   }
 
   /** One conversation of the domain's scripted expert. */
@@ -108,10 +221,9 @@ export class Table {
 }
 
 /** A prompt to look at: where one is too long, every conversation breaks off. */
-async function onePrompt(domain: Domain, tasks: TaskSource, format: Format, limits: Conversing): Promise<number[]> {
-  const [task] = tasks.heldOut(1, "prompt");
-  const { system, tools, user } = await sandboxFor(domain, { task, sample: 0, seed: 0 }, limits).start();
-  return format.prompt(system, tools, user);
+function onePrompt({ domain, tasks }: Played, format: Format, { evalTasks, seed }: Config): number[] {
+  const [task] = evalTasks > 0 ? tasks.heldOut(1, "prompt") : tasks.train(1, seed, 0);
+  return format.prompt(domain.policy, domain.toolsInPrompt ? domain.tools : [], task.scenario.opening);
 }
 
 /** The policy that a run started from, for the KL to it. */
@@ -130,22 +242,31 @@ export async function demonstrateAs(
 ): Promise<Rollout> {
   const agent = domain.expert?.(attempt.task, habits, derive(attempt.seed, "expert"));
   if (!agent) throw new UsageError(`the domain ${domain.name} has no scripted expert`);
-  const shown = await demonstrate(attempt, sandboxFor(domain, attempt, limits), agent, format, limits);
+  const { user } = scripted(0).customer(domain, attempt);
+  const shown = await demonstrate(attempt, sandboxFor(domain, attempt, user, limits), agent, format, limits);
   if (faulty(shown.ending))
     throw new Error(`the demonstration of ${attempt.task.id} failed: ${shown.error ?? shown.ending}`);
   return shown;
 }
 
 /** One conversation of an agent without a policy; nothing is written as tokens. */
-export function perform(domain: Domain, attempt: Attempt, agent: Agent, limits: Conversing): Promise<Rollout> {
-  return demonstrate(attempt, sandboxFor(domain, attempt, limits), agent, null, limits);
+export async function perform(
+  { domain, users }: Pick<Played, "domain" | "users">,
+  attempt: Attempt,
+  agent: Agent,
+  limits: Conversing,
+): Promise<Rollout> {
+  const { user, told } = users.customer(domain, attempt);
+  const rollout = await demonstrate(attempt, sandboxFor(domain, attempt, user, limits), agent, null, limits);
+  return { ...rollout, ...told(rollout) };
 }
 
-function sandboxFor(domain: Domain, { task, seed }: Attempt, limits: Conversing): Sandbox {
-  const { turns, invalidInRow, checkOutputs } = limits;
-  return new Session(domain, task, new ScriptedUser(domain, task, derive(seed, "user")), {
-    turns,
-    invalidInRow,
-    checkOutputs: checkOutputs === "profile" ? domain.checkOutputs : checkOutputs === "on",
-  });
+function sandboxFor(domain: Domain, { task }: Attempt, user: User, limits: Conversing): Sandbox {
+  const { turns, invalidInRow } = limits;
+  return new Session(domain, task, user, { turns, invalidInRow, checkOutputs: asksOutputs(limits, domain) });
+}
+
+/** Does success ask for a task's outputs? */
+export function asksOutputs({ checkOutputs }: Pick<Config, "checkOutputs">, domain: Domain): boolean {
+  return checkOutputs === "profile" ? domain.checkOutputs : checkOutputs === "on";
 }

@@ -8,7 +8,7 @@ import { pack } from "./batch.ts";
 import type { Config } from "./config.ts";
 import { faulty } from "./errors.ts";
 import { ruleJudge } from "./judge/rules.ts";
-import { measure } from "./measure.ts";
+import { measure, policyOf } from "./measure.ts";
 import { openReference, type Table } from "./play.ts";
 import { reward } from "./reward.ts";
 import { attempts } from "./rollout/collect.ts";
@@ -18,7 +18,6 @@ import { type Graded, rolloutLine, type StepLine, stepLine } from "./run/metrics
 import type { Observer } from "./run/observer.ts";
 import {
   advantageOptions,
-  evalSampling,
   lossOptions,
   optimizerOptions,
   packOptions,
@@ -63,6 +62,10 @@ export async function train(training: Training, start: number): Promise<boolean>
       if (step === config.steps) return true;
 
       const line = await update(training, judge, reference, step);
+      if (!line) {
+        await save(step);
+        throw new Error(`${table.users.chat!.stopped()!.message}; --resume ${run.name} goes on`);
+      }
       run.append("metrics.jsonl", line);
       observer.updated(line);
       if (line.step % config.saveEvery === 0 || line.step === config.steps || stop.requested) await save(line.step);
@@ -72,8 +75,16 @@ export async function train(training: Training, start: number): Promise<boolean>
   }
 }
 
-/** One update, from the tasks of this step to the policy's next weights. `step` counts the updates before it. */
-async function update(training: Training, judge: Judge, reference: Policy | null, step: number): Promise<StepLine> {
+/**
+ * One update, from the tasks of this step to the policy's next weights; null where the customers' model will not answer
+ * any more. `step` counts the updates before it.
+ */
+async function update(
+  training: Training,
+  judge: Judge,
+  reference: Policy | null,
+  step: number,
+): Promise<StepLine | null> {
   const { config, table, run, observer } = training;
   const { policy } = table;
   const tasks = table.tasks.train(config.tasksPerStep, config.seed, step);
@@ -86,6 +97,7 @@ async function update(training: Training, judge: Judge, reference: Policy | null
     (attempt) => table.converse(attempt, sampling),
     observer.played(plan.length),
   );
+  if (table.users.chat?.stopped()) return null;
 
   observer.began("judge");
   const graded = await Promise.all(rollouts.map((rollout) => grade(config, judge, rollout)));
@@ -153,11 +165,12 @@ async function measureWhereDue(training: Training, judge: Judge, step: number): 
   const due = step === 0 || step === steps || (evalEvery > 0 && step % evalEvery === 0);
   if (!due || evalTasks === 0 || run.readJson(evaluationFile(step))) return;
   observer.began("evaluate");
-  const sampling = evalSampling(config);
-  const evaluation = await measure(config, table, judge, (plan) =>
-    table.collect(plan, (each) => table.converse(each, sampling, stop.signal), observer.played(plan.length)),
-  );
+  const evaluation = await measure(config, table, judge, policyOf(config, table, stop.signal), {
+    finished: observer.conversed,
+    signal: stop.signal,
+  });
   if (stop.signal.aborted) return;
+  if (evaluation.stopped !== undefined) throw new Error(`the measurement stopped: ${evaluation.stopped}`);
   run.writeJson(evaluationFile(step), evaluation);
   observer.measured(step, evaluation);
 }

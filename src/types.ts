@@ -63,7 +63,25 @@ export interface Task {
   readonly lookups?: readonly WrittenCall[];
   /** What the customer asks for and may not have, and the one rule that forbids it. */
   readonly forbidden?: { readonly action: WrittenCall; readonly rule: string };
+  /** How it is scored, where its source says so. */
+  readonly criteria?: Criteria;
 }
+
+/** A part of a score that is a product of parts; which of them count is the task's business. */
+export type Part = "DB" | "COMMUNICATE" | "ACTION" | "NL_ASSERTION";
+
+/** What the score of a task is the product of, where its source says so (tau2-bench). */
+export interface Criteria {
+  /** DB: the state; COMMUNICATE: the outputs; ACTION: `calls`; NL_ASSERTION: `assertions`. */
+  readonly basis: readonly Part[];
+  /** Calls that the agent has to make. `compared`: the arguments that count; without it, all that the agent gives. */
+  readonly calls?: readonly (WrittenCall & { readonly compared?: readonly string[] })[];
+  /** What a judge has to find true of the conversation. */
+  readonly assertions?: readonly string[];
+}
+
+/** What was found of each part; null: nobody could judge it. */
+export type Checks = { readonly [part in Part]?: boolean | null };
 
 /** How a customer talks; it colours what is said beside the facts (src/user/phrases.ts). */
 export type Style = "plain" | "terse" | "chatty" | "formal" | "impatient" | "unsure" | "friendly";
@@ -106,6 +124,10 @@ export interface Domain<Args = any> {
    * session checks names and types against the tool's `parameters`. A domain that reads for itself answers for itself.
    */
   parse?(json: string): Args;
+  /** Reads data that a user brings. Default: a folder with `<table>.json` of every table. */
+  read?(path: string): Database;
+  /** The state's hash, as its profile computes it. Default: tau-bench's. */
+  hash?(store: Store): string;
   /** Fresh data; the same seed gives the same bytes. Cached and shared: sessions never write to it. */
   database(seed: number): Database;
   /** Task number `index` of a family on one database, or null when this database has no room for it. */
@@ -122,11 +144,19 @@ export interface Domain<Args = any> {
   readings?(task: Task): Iterable<readonly WrittenCall[]>;
   /** For tasks without writes: did the agent say what had to be said (silence must not pass)? Default true. */
   answered?(task: Task, transcript: readonly Entry[]): boolean;
+  /** The parts of a score, for a task with `criteria`; `truth` is the state that the ground truth leads to. */
+  checks?(task: Task, transcript: readonly Entry[], store: Store, truth: Store): Checks;
   /** The scripted expert: what the agent says next, given the talk so far. Demonstrations and the oracle use it. */
   expert?(task: Task, habits: Habits, seed: number): (transcript: readonly Entry[]) => AgentTurn;
   /** Texts of look-ups by name, each a function of its seed, for a policy that starts from nothing (see `tarl sft`). */
   readonly drills?: Readonly<Record<string, (seed: number) => readonly Segment[]>>;
 }
+
+/** The application behind a domain: what replaying recorded calls needs of it. */
+export type Backend<Args = any> = Pick<
+  Domain<Args>,
+  "name" | "profile" | "tools" | "unknownTool" | "parse" | "read" | "hash" | "checks"
+>;
 
 /** A piece of a drill. */
 export interface Segment {
@@ -262,6 +292,8 @@ export interface Outcome {
   readonly outputsSaid: boolean;
   /** Successful calls that changed the state. */
   readonly writes: number;
+  /** Parts of the score that nobody judged: `success` is the product of the others. */
+  readonly unjudged?: readonly Part[];
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -294,6 +326,8 @@ export interface Rollout {
   readonly error?: string;
   /** What the simulated customer did wrong (src/user/faults.ts); absent where nobody looked. */
   readonly userFaults?: readonly UserFault[];
+  /** How the scripted customer disturbed the talk, in order; absent where it did not. */
+  readonly disturbed?: readonly string[];
   /** What the models behind an API took for this conversation; absent where none was asked. */
   readonly bill?: Bill;
 }

@@ -2,6 +2,9 @@
 // What of the policy can be checked. `rules`: about the state alone, every one that a write would break now; tasks are
 // proven with them. `violates`: about the talk before a write too; the judge asks it. Neither is shown to the agent.
 
+/** The tools that change something. */
+const CHANGES = ["lend_book", "extend_loan", "reserve_book"];
+
 /** @param {{ name: string, arguments: any }} call @param {any} store @returns {string[]} */
 export function rules({ name, arguments: { card, book_id } }, store) {
   const book = store.get("books", book_id);
@@ -32,9 +35,11 @@ export function rules({ name, arguments: { card, book_id } }, store) {
 /** @param {any} kit */
 export function makeViolates({ agreed }) {
   return (call, store, transcript) => {
-    if (!["lend_book", "extend_loan", "reserve_book"].includes(call.name)) return null;
+    if (!CHANGES.includes(call.name)) return null;
     const looked = (name, key, value) =>
-      transcript.some((e) => e.role === "tool" && !e.failed && e.call.name === name && (!value || e.call.arguments[key] === value));
+      transcript.some(
+        (e) => e.role === "tool" && !e.failed && e.call.name === name && (!value || e.call.arguments[key] === value),
+      );
     const { card, book_id } = call.arguments;
     if (!looked("find_member", "card", card)) return "the member was not looked up";
     if (!looked("get_book", "book_id", book_id)) return "the book was not looked at";

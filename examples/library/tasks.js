@@ -2,11 +2,21 @@
 // What members ask for. A wish is one member and one book, named by its title or by its author; it becomes a task only
 // where exactly one book fits the words, so that only one thing is right.
 
-import { makeState } from "./state.js";
 import { rules } from "./rules.js";
+import { makeState } from "./state.js";
 
-export const FAMILIES = ["borrow", "extend", "reserve", "refuse"];
-const MOVES = { borrow: "lend_book", extend: "extend_loan", reserve: "reserve_book" };
+/** What a member can want done: the tool that does it, of which books it is said, and how. Each is a family of tasks. */
+const KINDS = {
+  borrow: { tool: "lend_book", fits: ({ loan }) => !loan, want: (book) => `borrow ${book}` },
+  extend: { tool: "extend_loan", fits: ({ loan }, card) => loan?.card === card, want: (book) => `keep ${book} longer` },
+  reserve: {
+    tool: "reserve_book",
+    fits: ({ loan, waiting }, card) => loan && loan.card !== card && !waiting.includes(card),
+    want: (book) => `reserve ${book}, and know until when it is out`,
+  },
+};
+/** One more is what may not be done. */
+const FAMILIES = [...Object.keys(KINDS), "refuse"];
 
 /** @typedef {{ kind: string, card: string, id: string, byTitle: boolean, weeks: number, broken: string[] }} Wish */
 
@@ -14,22 +24,20 @@ const MOVES = { borrow: "lend_book", extend: "extend_loan", reserve: "reserve_bo
 export function makeTasks(kit) {
   const { Random } = kit;
 
-  /** Every wish of a database, those that break one rule at the end. @returns {Record<string, Wish[]>} */
+  /** Every wish of a database by its family. @returns {Record<string, Wish[]>} */
   function wishesOf(seed) {
     const state = makeState(kit, seed);
     const random = new Random("library wishes", seed);
     /** @type {Record<string, Wish[]>} */
-    const wishes = { borrow: [], extend: [], reserve: [], refuse: [] };
-    for (const kind of Object.keys(MOVES))
-      for (const [id, book] of Object.entries(state.books))
+    const wishes = Object.fromEntries(FAMILIES.map((family) => [family, []]));
+    for (const kind of Object.keys(KINDS))
+      for (const id of Object.keys(state.books))
         for (const card of Object.keys(state.members)) {
           const wish = { kind, card, id, byTitle: random.chance(0.5), weeks: 1 + random.int(4), broken: [] };
-          const mine = book.loan?.card === card;
-          const possible = kind === "borrow" ? !book.loan : kind === "extend" ? mine : !mine && !book.waiting.includes(card);
-          if (!possible || booksOf(wish, state).length !== 1) continue;
+          if (!KINDS[kind].fits(state.books[id], card) || booksOf(wish, state).length !== 1) continue;
           const broken = rules(actionOf(wish), viewOf(state));
           if (broken.length === 0) wishes[kind].push(wish);
-          if (broken.length === 1 && kind !== "reserve") wishes.refuse.push({ ...wish, broken });
+          if (broken.length === 1) wishes.refuse.push({ ...wish, broken });
         }
     return Object.fromEntries(Object.entries(wishes).map(([family, list]) => [family, random.shuffle(list)]));
   }
@@ -41,11 +49,7 @@ export function makeTasks(kit) {
     const random = new Random("library task", seed, family, index);
     const { title, author, loan } = books[wish.id];
     const book = wish.byTitle ? `"${title}"` : `the book by ${author}`;
-    const want = {
-      borrow: `borrow ${book}`,
-      extend: `keep ${book} longer`,
-      reserve: `reserve ${book}, and know until when it is out`,
-    }[wish.kind];
+    const want = KINDS[wish.kind].want(book);
     const facts = {
       card: random.pick([`My card is ${wish.card}.`, `I have the card ${wish.card}.`]),
       book: wish.byTitle ? `It is called "${title}".` : `The one by ${author}.`,
@@ -53,9 +57,14 @@ export function makeTasks(kit) {
     };
     const showsCard = random.chance(0.4);
     return {
-      instruction: `You are ${members[wish.card].name}, card ${wish.card}. You want to ${want}. ${facts.weeks ?? ""}`.trim(),
+      instruction:
+        `You are ${members[wish.card].name}, card ${wish.card}. You want to ${want}. ${facts.weeks ?? ""}`.trim(),
       scenario: {
-        opening: [random.pick(["Hello!", "Hi.", "Good morning."]), `I would like to ${want}.`, showsCard ? facts.card : ""]
+        opening: [
+          random.pick(["Hello!", "Hi.", "Good morning."]),
+          `I would like to ${want}.`,
+          showsCard ? facts.card : "",
+        ]
           .filter(Boolean)
           .join(" "),
         facts,
@@ -84,17 +93,15 @@ export function makeTasks(kit) {
 
 /** Ids of the books that a wish's words fit. @param {Wish} wish */
 function booksOf({ kind, card, id, byTitle }, { books }) {
-  const { title, author } = books[id];
-  return Object.keys(books).filter((other) => {
-    const book = books[other];
-    if (kind === "extend" && book.loan?.card !== card) return false; // "keep longer" is said of what one has
-    return byTitle ? book.title === title : book.author === author;
-  });
+  const words = byTitle ? "title" : "author";
+  return Object.keys(books).filter(
+    (other) => books[other][words] === books[id][words] && KINDS[kind].fits(books[other], card),
+  );
 }
 
 /** @param {Wish} wish */
 function actionOf({ kind, card, id, weeks }) {
-  return { name: MOVES[kind], arguments: kind === "extend" ? { book_id: id, weeks } : { card, book_id: id } };
+  return { name: KINDS[kind].tool, arguments: kind === "extend" ? { book_id: id, weeks } : { card, book_id: id } };
 }
 
 /** Fresh data as the rules read it. */

@@ -17,7 +17,11 @@ export function makeTools({ ToolError, z }) {
     {
       name: "find_member",
       description: "Shows a member: name, what they owe in euros, and the ids of the books they have.",
-      parameters: { type: "object", properties: { card: text("number of the card, such as C1234") }, required: ["card"] },
+      parameters: {
+        type: "object",
+        properties: { card: text("number of the card, such as C1234") },
+        required: ["card"],
+      },
       call(store, { card }) {
         const { name, owes } = find(store, "members", card);
         const books = [...store.entries("books")].filter(([, book]) => book.loan?.card === card).map(([id]) => id);
@@ -27,9 +31,14 @@ export function makeTools({ ToolError, z }) {
     {
       name: "find_books",
       description: "Lists the books of an author or with a title: id, title and author.",
-      parameters: { type: "object", properties: { words: text("a whole title, or an author's name") }, required: ["words"] },
+      parameters: {
+        type: "object",
+        properties: { words: text("a whole title, or an author's name") },
+        required: ["words"],
+      },
       call(store, { words }) {
-        const fits = ({ title, author }) => [title, author].some((own) => own.toLowerCase() === words.trim().toLowerCase());
+        const fits = ({ title, author }) =>
+          [title, author].some((own) => own.toLowerCase() === words.trim().toLowerCase());
         return [...store.entries("books")]
           .filter(([, book]) => fits(book))
           .map(([id, { title, author }]) => ({ id, title, author }));
@@ -37,7 +46,8 @@ export function makeTools({ ToolError, z }) {
     },
     {
       name: "get_book",
-      description: "Shows a book: who has it until when (null: it is in), how often that was extended, and who waits for it.",
+      description:
+        "Shows a book: who has it until when (null: it is in), how often that was extended, and who waits for it.",
       parameters: { type: "object", properties: { book_id: text("such as B1234") }, required: ["book_id"] },
       call: (store, { book_id }) => find(store, "books", book_id),
     },
@@ -87,7 +97,8 @@ export function makeTools({ ToolError, z }) {
       writes: true,
       call(store, { card, book_id }) {
         find(store, "members", card);
-        if (find(store, "books", book_id).waiting.includes(card)) throw new ToolError("the member waits for it already");
+        if (find(store, "books", book_id).waiting.includes(card))
+          throw new ToolError("the member waits for it already");
         store.edit("books", book_id).waiting.push(card);
         return "reserved";
       },

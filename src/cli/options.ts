@@ -14,8 +14,11 @@ import {
   presets,
   resolveConfig,
 } from "../config.ts";
-import { absoluteDomain } from "../domains/index.ts";
-import { UsageError } from "../errors.ts";
+import { absoluteDomain, isFolder } from "../domains/index.ts";
+import { blame, UsageError } from "../errors.ts";
+import type { Access } from "../play.ts";
+import { measuredSplit } from "../tasks/sampler.ts";
+import { openSet } from "../tasks/set.ts";
 
 const ALL = Object.keys(options) as (keyof Config)[];
 
@@ -90,15 +93,47 @@ export function typedOptions(argv: object): { [key: string]: unknown } {
   return Object.fromEntries(typed.map(([key, value]) => [key, fromText(key, value)]));
 }
 
+/** What reaches models behind an API. */
+export function access(): Access {
+  const { OPENAI_API_KEY: apiKey, OPENAI_BASE_URL: baseURL } = process.env;
+  return { ...(apiKey && { apiKey }), ...(baseURL && { baseURL }) };
+}
+
 /**
- * Preset, then the file of --config, then what was typed. `keys`: what the command takes, of the file too. The paths of the
- * model and of a domain of one's own are made absolute: a run may move on elsewhere.
+ * Preset, then the file of --config, then what was typed. `keys`: what the command takes, of the file too. Paths are made
+ * absolute: a run may move on elsewhere.
  */
 export function configOf(argv: Sources, keys: readonly (keyof Config)[] = ALL): Config {
-  const typed = { values: typedOptions(argv), label: flagName };
-  const config = resolveConfig(argv.preset ?? "embedded", ...fileOf(argv, keys), typed);
-  const model = config.model === "embedded" ? config.model : resolve(config.model);
-  return { ...config, model, domain: absoluteDomain(config.domain) };
+  const given = [...fileOf(argv, keys), { values: typedOptions(argv), label: flagName }];
+  const config = resolveConfig(argv.preset ?? "embedded", ...given);
+  return {
+    ...config,
+    domain: absoluteDomain(config.domain),
+    ...(config.model !== "embedded" && { model: resolve(config.model) }),
+    ...(config.cache !== "none" && { cache: resolve(config.cache) }),
+    ...(config.tasks !== "generated" && ofSet(config, given)),
+  };
+}
+
+/** A set has its own domain and profile, and is measured as a whole; what somebody gave has to agree with it. */
+function ofSet(config: Config, given: readonly Given[]): Partial<Config> {
+  const tasks = resolve(config.tasks);
+  const { manifest, splits } = blame("--tasks", () => openSet(tasks));
+  const giver = (key: string) => given.findLast(({ values }) => Object.hasOwn(values, key));
+  const agreed = (key: "domain" | "profile", own: string | undefined): string => {
+    const by = giver(key);
+    if (!by) return own ?? "default";
+    const isPath = key === "domain" && isFolder(config.domain); // its name is known when it is loaded
+    if (own !== undefined && !isPath && config[key] !== own)
+      throw new UsageError(`${by.label(key)} ${config[key]}: ${config.tasks} is a set for ${own}`);
+    return key === "domain" ? absoluteDomain(config.domain) : config.profile;
+  };
+  return {
+    tasks,
+    domain: agreed("domain", manifest.domain),
+    profile: agreed("profile", manifest.profile),
+    ...(!giver("evalTasks") && { evalTasks: splits.get(measuredSplit(splits, config.evalSplit) ?? "")?.length ?? 0 }),
+  };
 }
 
 /** What --config names, if it names something. */

@@ -8,7 +8,7 @@ import type { Table } from "../play.ts";
 import { RunDirectory } from "../run/directory.ts";
 import { Display } from "../run/progress.ts";
 import type { Stop } from "../train.ts";
-import { RUNS, type RunOptions, typedOptions } from "./options.ts";
+import { access, RUNS, type RunOptions, typedOptions } from "./options.ts";
 
 /** A kind of run: `C` is what its config.json holds. */
 export interface RunKind<C> {
@@ -67,14 +67,15 @@ export async function withRun<C>(
   let table: Table | undefined;
   try {
     const step = resumed?.checkpoints().at(-1) ?? 0;
-    table = await Table.open(kind.options(config), resumed && step ? resumed.checkpointPath(step) : null);
+    table = await Table.open(kind.options(config), resumed && step ? resumed.checkpointPath(step) : null, access());
     await kind.check(config, table);
     opened ??= RunDirectory.create(runs, argv.run ?? RunDirectory.freeName(runs, kind.name(config)), config);
     const run = opened;
     run.rewind(step);
     const display = new Display(argv.json ? process.stderr : process.stdout, (line) => run.log(line));
     display.line(`${resumed ? "going on with" : "run"} ${run.dir}: ${kind.describe(config)}`);
-    await work({ config, run, step, table, display, stop: onInterrupt(display) });
+    const note = "stopping: the step under way is finished and saved, a measurement is not; Ctrl-C again stops at once";
+    await work({ config, run, step, table, display, stop: onInterrupt(display, note) });
   } catch (error) {
     opened?.log(`failed: ${error instanceof Error ? error.stack : error}`);
     throw error;
@@ -93,26 +94,36 @@ function resume(argv: RunOptions, runs: string, name: string): RunDirectory {
   return RunDirectory.find(runs, name);
 }
 
-/** The first Ctrl-C (or SIGTERM) asks to stop after the step, the second one stops at once. */
-function onInterrupt(display: Display): Stop {
+/** A person who may interrupt; nobody listens any more after `release`. */
+export interface Interrupts extends Stop {
+  release(): void;
+}
+
+/** The first Ctrl-C (or SIGTERM) asks to stop in order, and is answered with `note`; the second one stops at once. */
+export function onInterrupt(display: Display, note: string): Interrupts {
   const abort = new AbortController();
   setMaxListeners(0, abort.signal); // every conversation listens
-  const stop = { requested: false, signal: abort.signal };
   const interrupt = () => {
     if (stop.requested) process.exit(STOPPED);
     stop.requested = true;
     abort.abort();
-    display.line(
-      "stopping: the step under way is finished and saved, a measurement is not; Ctrl-C again stops at once",
-    );
+    display.line(note);
+  };
+  const stop = {
+    requested: false,
+    signal: abort.signal,
+    release: () => {
+      process.off("SIGINT", interrupt);
+      process.off("SIGTERM", interrupt);
+    },
   };
   process.on("SIGINT", interrupt);
   process.on("SIGTERM", interrupt);
   return stop;
 }
 
-/** Exit code of a run that a person stopped: 128 + SIGINT, as shells have it. */
-const STOPPED = 130;
+/** Exit code of what a person stopped: 128 + SIGINT, as shells have it. */
+export const STOPPED = 130;
 
 /** Says how to go on with a run that was stopped; `command` is what stands before the options. */
 export function stopped(display: Display, run: RunDirectory, command = "node train.js"): void {

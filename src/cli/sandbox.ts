@@ -1,15 +1,18 @@
 // `tarl sandbox replay`: recorded tool calls on a domain's database files, one JSON line of results for each line of calls.
 
 import type { Argv, CommandModule } from "yargs";
-import { domain, domainNames } from "../domains/index.ts";
+import { domain, domainNames, profilesOf } from "../domains/index.ts";
 import { dumps } from "../domains/python.ts";
 import { type Replayed, readDatabase, replayFile } from "../sandbox/replay.ts";
 
 interface Options {
   domain: string;
+  profile: string;
   data: string;
   calls: string;
 }
+
+const PROFILES = ["airline", "retail"].map((name) => `${name} has ${profilesOf(name).join(", ")}`).join("; ");
 
 const replay: CommandModule<object, Options> = {
   command: "replay",
@@ -22,8 +25,15 @@ const replay: CommandModule<object, Options> = {
         default: "retail",
         nargs: 1,
       })
+      .option("profile", {
+        describe: `Under whose rules: ${PROFILES} [name]; default: the domain's first (ours)`,
+        type: "string",
+        default: "default",
+        defaultDescription: "tau1",
+        nargs: 1,
+      })
       .option("data", {
-        describe: "Folder with the domain's tables as <table>.json [folder] (tau-bench's layout)",
+        describe: "Folder with the domain's tables as <table>.json, for tau2 with its db.json, or that file [path]",
         type: "string",
         demandOption: true,
         nargs: 1,
@@ -34,8 +44,8 @@ const replay: CommandModule<object, Options> = {
         demandOption: true,
         nargs: 1,
       }),
-  async handler({ domain: name, data, calls }) {
-    const chosen = await domain(name);
+  async handler({ domain: name, profile, data, calls }) {
+    const chosen = await domain(name, profile);
     for (const result of replayFile(chosen, readDatabase(chosen, data), calls)) await write(`${textOf(result)}\n`);
   },
 };

@@ -27,14 +27,15 @@ const kind = (argv: Options): RunKind<Config> => ({
   options: (config) => config,
   check: async (config, { tasks }) => {
     const { trainDatabases: databases, tasksPerStep, seed, evalTasks, evalSeed } = config;
-    blame(`--train-databases ${databases} with --tasks-per-step ${tasksPerStep}`, () =>
-      tasks.train(tasksPerStep, seed, 0),
-    );
+    const drawn = `--train-databases ${databases} with --tasks-per-step ${tasksPerStep}`;
+    const draw = () => tasks.train(tasksPerStep, seed, 0);
+    if (config.tasks === "generated") blame(drawn, draw);
+    else draw();
     if (evalTasks > 0) blame(`--eval-tasks ${evalTasks}`, () => tasks.heldOut(evalTasks, evalSeed));
   },
   name: (c) => [domainLabel(c.domain), c.algo, ...(c.tarl ? ["tarl"] : []), `s${c.seed}`].join("-"),
   describe: (c) =>
-    `${c.algo}${c.tarl ? " with TARL" : ""} on ${domainLabel(c.domain)}, ${c.steps} updates of ${c.tasksPerStep} tasks x ${c.samples} rollouts, ` +
+    `${c.algo}${c.tarl ? " with TARL" : ""} on ${c.tasks === "generated" ? domainLabel(c.domain) : c.tasks}, ${c.steps} updates of ${c.tasksPerStep} tasks x ${c.samples} rollouts, ` +
     `policy ${c.model}, seed ${c.seed}`,
 });
 

@@ -38,8 +38,9 @@ class Copy extends Map<unknown, unknown> {
   }
 
   override get(key: unknown): unknown {
-    const part = peek(this, key);
-    if (part === null || typeof part !== "object" || part !== peek(this.origin, key)) return part;
+    const part = this.intact ? peek(this.origin, key) : super.get(key);
+    if (part === null || typeof part !== "object") return part;
+    if (!this.intact && part !== peek(this.origin, key)) return part;
     const mine = copy(part);
     this.set(key, mine);
     return mine;

@@ -1,31 +1,33 @@
 // A domain of one's own: loads `<folder>/index.js`, checks every part of what it exports with one clear line for each
 // mistake, fills in what was left out, and guards every function (guard.ts). What may be left out: docs/domains.md.
-// Its tasks are completed in folder-tasks.ts. Test: test/unit/folder.test.ts
+// Its data are in folder-data.ts, its tasks are completed in folder-tasks.ts. Test: test/unit/folder.test.ts
 
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { ToolError, UsageError } from "../errors.ts";
 import { Random } from "../random.ts";
-import type { AgentTurn, Database, Domain, Entry, Json, Task, Tool } from "../types.ts";
+import type { AgentTurn, Domain, Entry, Json, Task, Tool } from "../types.ts";
 import { agreed, asksFor, hears, isSaid, slotPattern, wordsOf } from "./ears.ts";
 import { scriptedExpert, type Words } from "./expert.ts";
+import { databaseOf, type Fail, readFile } from "./folder-data.ts";
 import { completeTask, listedTasks, readTasks, type Tasks, writtenCalls } from "./folder-tasks.ts";
-import { freeze, guard, guardTool, placeOf, unjson } from "./guard.ts";
-import { explain } from "./shape.ts";
+import { catchStray, guard, guardTool, placeOf, unjson } from "./guard.ts";
+import { explain, show } from "./shape.ts";
+import { equal } from "./store.ts";
 
 /** What a folder's function is given, so that it needs no imports. */
 export const kit = { Random, ToolError, z, agreed, hears, isSaid, asksFor };
 
-/** Databases kept: training walks over very many of them. */
-const KEPT = 256;
 /** Most readings of one task. */
 const MAX_READINGS = 10_000;
-/** Where tasks are looked at for the slots of their facts: seeds from 1, indices from 0. */
-const SLOT_SEEDS = 16;
-const SLOT_INDICES = 2;
+/** Where tasks are looked at before they are played, for their sameness and their slots: seeds from 1, indices from 0. */
+const FIRST_SEEDS = 16;
+const FIRST_INDICES = 2;
+/** Tasks of a file that are looked at for the same. */
+const LISTED = 1000;
 
 const text = z.string("expected text").trim().min(1, "expected text");
 const functionOf = (args: string) =>
@@ -102,8 +104,6 @@ export async function loadFolder(path: string): Promise<Domain> {
   return assemble(found.data, dir, label, fail);
 }
 
-type Fail = (message: string) => never;
-
 /** The default export of index.js, called with the kit where it is a function. */
 async function importIndex(dir: string, fail: Fail): Promise<unknown> {
   if (!existsSync(dir) || !statSync(dir).isDirectory()) return fail("no such folder");
@@ -136,14 +136,14 @@ function syntaxPlace(dir: string): string {
 
 function assemble(given: Shape, dir: string, label: string, fail: Fail): Domain {
   const href = pathToFileURL(dir).href;
+  catchStray(label, href);
   const guarded = <Args extends readonly unknown[], T>(name: string, work: (...args: Args) => T) =>
     guard(label, name, href, work);
   const { name, toolsInPrompt = true, checkOutputs = false } = given;
   const tools = given.tools.map((tool, i) => guardTool(toolOf(tool, (problem) => fail(`tools[${i}].${problem}`))));
   const twice = tools.find((tool, i) => tools.findIndex((other) => other.name === tool.name) < i);
   if (twice) fail(`tools: two of them are called ${twice.name}`);
-  const database = databaseOf(given, dir, guarded, fail);
-  database(1);
+  const database = databaseOf(given.database, dir, (make) => guarded("database", make), fail);
   const tasks = tasksOf(given, dir, guarded, fail);
   const asks = asksOf(given, tasks, guarded);
   const { rules, violates, readings, answered, drills } = given;
@@ -237,43 +237,6 @@ function jsonSchema(schema: z.ZodObject, fail: Fail): Json {
   }
 }
 
-/** Fresh data by seed, frozen and kept; what is no function is the same for every seed. */
-function databaseOf({ database }: Shape, dir: string, guarded: Guarded, fail: Fail): Domain["database"] {
-  if (typeof database !== "function") {
-    const tables = typeof database === "string" ? readJson(dir, database, "database", fail) : database;
-    const made = attempt("database", fail, () => tablesOf(tables));
-    return () => made;
-  }
-  const kept = new Map<number, Database>();
-  const make = guarded("database", (seed: number) => tablesOf(database(seed)));
-  return (seed) => {
-    const made = kept.get(seed) ?? make(seed);
-    if (kept.size >= KEPT && !kept.has(seed)) kept.delete(kept.keys().next().value!);
-    kept.set(seed, made);
-    return made;
-  };
-}
-
-/** Tables as Maps; they come as plain objects or Maps. */
-function tablesOf(tables: unknown): Database {
-  return new Map(
-    pairs(tables, "tables").map(([table, rows]) => {
-      const entities = pairs(rows, `${table}: rows`).map(([id, entity]) => {
-        const odd = unjson(entity);
-        if (odd) throw new Error(`${table} ${id} holds ${odd}, which JSON cannot hold`);
-        return [id, freeze(entity)] as const;
-      });
-      return [table, new Map(entities)] as const;
-    }),
-  );
-}
-
-function pairs(value: unknown, what: string): [string, unknown][] {
-  if (value instanceof Map) return [...value].map(([key, each]) => [String(key), each]);
-  if (value !== null && typeof value === "object" && !Array.isArray(value)) return Object.entries(value);
-  throw new Error(`expected ${what} by name in an object, got ${show(value)}`);
-}
-
 function tasksOf(given: Shape, dir: string, guarded: Guarded, fail: Fail): Tasks {
   const { name, families, task, tasks, heldOut } = given;
   if (tasks !== undefined) {
@@ -288,11 +251,15 @@ function tasksOf(given: Shape, dir: string, guarded: Guarded, fail: Fail): Tasks
     if (made === null || made === undefined) return null;
     return completeTask(made, { id: `${name}/${seed}/${family}/${index}`, domain: name, family, database: seed });
   });
+  for (const family of families)
+    for (let seed = 1; seed <= FIRST_SEEDS; seed++)
+      if (!equal(make(family, seed, 0), make(family, seed, 0)))
+        fail(`task: ${name}/${seed}/${family}/0 is another task the second time; draw it with kit.Random`);
   return { families, task: (family, seed, index) => (families.includes(family) ? make(family, seed, index) : null) };
 }
 
 /** By default a slot is asked for by its name; the slots are those that some tasks have facts for. */
-function asksOf({ asks }: Shape, { families, task }: Tasks, guarded: Guarded): Domain["asks"] {
+function asksOf({ asks, tasks }: Shape, { families, task }: Tasks, guarded: Guarded): Domain["asks"] {
   if (typeof asks === "function")
     return guarded("asks", (message: string) => {
       const slots: unknown = asks(message);
@@ -308,9 +275,10 @@ function asksOf({ asks }: Shape, { families, task }: Tasks, guarded: Guarded): D
     return asksFor(Object.fromEntries(Object.entries(asks).map(stateless)));
   }
   const slots = new Set(asks);
+  const seeds = tasks === undefined ? FIRST_SEEDS : LISTED;
   for (const family of asks ? [] : families)
-    for (let seed = 1; seed <= SLOT_SEEDS; seed++)
-      for (let index = 0; index < SLOT_INDICES; index++)
+    for (let seed = 1; seed <= seeds; seed++)
+      for (let index = 0; index < FIRST_INDICES; index++)
         for (const slot of Object.keys(task(family, seed, index)?.scenario.facts ?? {})) slots.add(slot);
   return asksFor(Object.fromEntries([...slots].map((slot) => [slot, slotPattern(slot)])));
 }
@@ -378,38 +346,9 @@ function turnOf(turn: unknown): AgentTurn {
   return { text, calls: writtenCalls(calls), invalid: null };
 }
 
-// ---------------------------------------------------------------------------------------------------
-// Files
-// ---------------------------------------------------------------------------------------------------
-
-function readFile(dir: string, file: string, key: string, fail: Fail): string {
-  return attempt(key, fail, () => {
-    if (!existsSync(join(dir, file))) throw new Error(`${file}: no such file`);
-    return readFileSync(join(dir, file), "utf8");
-  });
-}
-
-function readJson(dir: string, file: string, key: string, fail: Fail): unknown {
-  const json = readFile(dir, file, key, fail);
-  return attempt(`${key}: ${file}`, fail, () => JSON.parse(json));
-}
-
-function attempt<T>(what: string, fail: Fail, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    return fail(`${what}: ${(error as Error).message}`);
-  }
-}
-
 /** As a person would type it from where they are. */
 function shortPath(dir: string): string {
   const path = relative(process.cwd(), dir);
   if (path === "") return ".";
   return path.startsWith("..") || isAbsolute(path) ? dir : `./${path}`;
-}
-
-function show(value: unknown): string {
-  const text = typeof value === "function" ? "a function" : (JSON.stringify(value) ?? String(value));
-  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }

@@ -114,7 +114,7 @@ export function unjson(value: unknown, at = "", depth = 0): string | null {
 
 /** Makes plain data unchangeable, all the way down. */
 export function freeze<T>(value: T): T {
-  if (value === null || typeof value !== "object" || Object.isFrozen(value)) return value;
+  if (value === null || typeof value !== "object") return value;
   for (const part of Object.values(value)) freeze(part);
   return Object.freeze(value);
 }
@@ -135,6 +135,31 @@ export function guard<Args extends readonly unknown[], T>(
       throw new UsageError(`--domain ${label}: ${name}: ${message}${placeOf(error, dir)}`);
     }
   };
+}
+
+/** Folders whose stray errors are told of: label by address. */
+const folders = new Map<string, string>();
+
+/**
+ * From now on an error that nobody can catch (a promise that a tool did not wait for, a timer that it left behind) is one
+ * line on stderr where its stack names the folder, and the end of the process, as ever, where it does not.
+ */
+export function catchStray(label: string, dir: string): void {
+  if (folders.size === 0) {
+    process.on("unhandledRejection", tellStray);
+    process.on("uncaughtException", tellStray);
+  }
+  folders.set(dir, label);
+}
+
+function tellStray(error: unknown): void {
+  for (const [dir, label] of folders) {
+    const place = placeOf(error, dir);
+    if (place)
+      return void process.stderr.write(`tarl: --domain ${label}: nobody waits for ${messageOf(error)}${place}\n`);
+  }
+  console.error(error);
+  process.exit(1);
 }
 
 /** In one line. Whatever was thrown; even reading it may throw. */

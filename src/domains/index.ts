@@ -9,10 +9,12 @@ const DOMAINS: Readonly<Record<string, Readonly<Record<string, () => Promise<Dom
   airline: {
     tau1: async () => (await import("./airline/index.ts")).airline,
     fixed: async () => (await import("./airline/index.ts")).fixed,
+    tau2: async () => (await import("./tau2/index.ts")).over((await import("./airline/index.ts")).airline),
   },
   retail: {
     tau1: async () => (await import("./retail/index.ts")).retail,
     fixed: async () => (await import("./retail/index.ts")).fixed,
+    tau2: async () => (await import("./tau2/index.ts")).over((await import("./retail/index.ts")).retail),
   },
   shop: { shop: async () => (await import("./shop/index.ts")).shop },
 };
@@ -24,7 +26,7 @@ export function profilesOf(name: string): readonly string[] {
 }
 
 /** Does a domain's name say where it is? */
-function isFolder(name: string): boolean {
+export function isFolder(name: string): boolean {
   return name.startsWith(".") || isAbsolute(name) || /[/\\]/.test(name);
 }
 

@@ -1,7 +1,7 @@
 // Python's values and rules, as far as tau-bench's databases and tools show them: the door to python/.
 
-export { calculate } from "./python/calculate.ts";
-export { bind } from "./python/call.ts";
+export { calculate, evaluated, isArithmetic } from "./python/calculate.ts";
+export { bind, ordered } from "./python/call.ts";
 export {
   checked,
   choice,
@@ -22,6 +22,7 @@ export { hash, hashableText, hashStore } from "./python/hash.ts";
 export { dumps, parse, parseObject } from "./python/json.ts";
 export { money, stillPaid } from "./python/money.ts";
 export { absolute, add, less, type Numeric, negative, round2, subtract, sum, times, toInt } from "./python/number.ts";
+export { sortedRows } from "./python/rows.ts";
 export { floatText, reprText } from "./python/text.ts";
 export {
   asKey,
@@ -40,5 +41,6 @@ export {
   sorted,
   tail,
   text,
+  typeName,
   type Value,
 } from "./python/value.ts";

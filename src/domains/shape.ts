@@ -17,3 +17,9 @@ export function explain(error: z.ZodError, shape?: z.ZodObject): string {
   }
   return text(issue.message.replace(/^Invalid input: /, ""));
 }
+
+/** A value, short enough to be quoted. */
+export function show(value: unknown): string {
+  const text = typeof value === "function" ? "a function" : (JSON.stringify(value) ?? String(value));
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+}

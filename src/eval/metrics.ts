@@ -19,13 +19,15 @@ export type Interval = readonly [low: number, high: number];
 const z95 = 1.959963984540054;
 
 /** Attempts and successes by task, in the order of first appearance. One that broke off counts as a failure. */
-export function tally(rollouts: readonly Pick<Rollout, "task" | "ending" | "outcome">[]): Tally[] {
+export function tally(
+  attempts: readonly (Pick<Tally, "task" | "family"> & Pick<Rollout, "ending" | "outcome">)[],
+): Tally[] {
   const tallies = new Map<string, Tally>();
-  for (const { task, ending, outcome } of rollouts) {
-    const { trials, successes } = tallies.get(task.id) ?? { trials: 0, successes: 0 };
-    tallies.set(task.id, {
-      task: task.id,
-      family: task.family,
+  for (const { task, family, ending, outcome } of attempts) {
+    const { trials, successes } = tallies.get(task) ?? { trials: 0, successes: 0 };
+    tallies.set(task, {
+      task,
+      family,
       trials: trials + 1,
       successes: successes + (faulty(ending) ? 0 : outcome.success),
     });
@@ -65,16 +67,32 @@ export function passInterval(tallies: readonly Tally[], k: number): Interval {
   return wilson(p * effective, effective) as Interval;
 }
 
-/** pass^1 to pass^`most`, with their intervals. */
-export function passTable(tallies: readonly Tally[], most = 4): { pass: number[]; interval: Interval[] } {
-  const ks = Array.from({ length: most }, (_, i) => i + 1);
-  return { pass: ks.map((k) => pass(tallies, k)), interval: ks.map((k) => passInterval(tallies, k)) };
+/** pass^1 to pass^`most` with their intervals, each over the tasks with as many trials, as far as there are any. */
+export interface PassTable {
+  readonly pass: readonly number[];
+  readonly interval: readonly Interval[];
+  /** Tasks that each of them is a mean over. */
+  readonly over: readonly number[];
+}
+
+export function passTable(tallies: readonly Tally[], most = 4): PassTable {
+  const rows = Array.from({ length: most }, (_, i) => ({
+    k: i + 1,
+    counted: tallies.filter(({ trials }) => trials > i),
+  })).filter(({ counted }) => counted.length > 0);
+  return {
+    pass: rows.map(({ k, counted }) => pass(counted, k)),
+    interval: rows.map(({ k, counted }) => passInterval(counted, k)),
+    over: rows.map(({ counted }) => counted.length),
+  };
 }
 
 /** pass^1 with its interval, by family in the order of first appearance. */
-export function families(
-  tallies: readonly Tally[],
-): Record<string, { tasks: number; pass1: number; interval: Interval }> {
+export interface FamilyTable {
+  readonly [family: string]: { readonly tasks: number; readonly pass1: number; readonly interval: Interval };
+}
+
+export function families(tallies: readonly Tally[]): FamilyTable {
   const names = [...new Set(tallies.map(({ family }) => family))];
   return Object.fromEntries(
     names.map((name) => {
@@ -86,7 +104,7 @@ export function families(
 
 /**
  * What pass^k gained from `before` to `after` on the same tasks, and Student's 95% interval of the mean of the tasks'
- * differences. With one task the interval is [-1, 1]. Throws a RangeError where the tasks are not the same.
+ * differences. With one task or none the interval is [-1, 1]. Throws a RangeError where the tasks are not the same.
  */
 export function pairedDifference(
   before: readonly Tally[],
@@ -101,8 +119,8 @@ export function pairedDifference(
     if (!start) throw new RangeError(`paired difference: task ${task} has no result before`);
     return passHat(trials, successes, k) - passHat(start.trials, start.successes, k);
   });
+  if (gains.length < 2) return { difference: gains[0] ?? 0, interval: [-1, 1] };
   const difference = mean(gains);
-  if (gains.length === 1) return { difference, interval: [-1, 1] };
   const half = studentQuantile(gains.length - 1) * standardError(gains);
   return { difference, interval: [difference - half, difference + half] };
 }

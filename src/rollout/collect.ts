@@ -61,24 +61,24 @@ export function attempts(
  * Plays every attempt, at most `concurrent` at once; results stand in the order of the attempts.
  * `play` never rejects for what happens inside of a conversation: a failed rollout is data.
  */
-export async function collect(
+export async function collect<T = Rollout>(
   list: readonly Attempt[],
-  play: (attempt: Attempt) => Promise<Rollout>,
+  play: (attempt: Attempt) => Promise<T>,
   concurrent: number,
-  finished?: (rollout: Rollout, done: number) => void,
-): Promise<Rollout[]> {
-  const rollouts = new Array<Rollout>(list.length);
+  finished?: (result: T, done: number) => void,
+): Promise<T[]> {
+  const results = new Array<T>(list.length);
   let next = 0;
   let done = 0;
   const worker = async () => {
     while (next < list.length) {
       const i = next++;
-      rollouts[i] = await play(list[i]);
-      finished?.(rollouts[i], ++done);
+      results[i] = await play(list[i]);
+      finished?.(results[i], ++done);
     }
   };
   await Promise.all(Array.from({ length: Math.min(concurrent, list.length) }, worker));
-  return rollouts;
+  return results;
 }
 
 /**

@@ -1,6 +1,6 @@
 // A run on disk: config.json, metrics.jsonl (values that the seed decides), timing.jsonl (values that the clock decides),
-// rollouts/, evaluations/, checkpoints/step-N, log.txt, summary.json. Everything that is not a log is written under a
-// temporary name and renamed, so that a kill at any moment leaves only whole files. Knows nothing of what it stores.
+// rollouts/, evaluations/, checkpoints/step-N, log.txt, summary.json. Its files are written as folder.ts has it, so that a
+// kill at any moment leaves only whole ones. Knows nothing of what it stores.
 // Test: test/unit/directory.test.ts
 
 import {
@@ -8,18 +8,16 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  linkSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
-  writeFileSync,
 } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { UsageError } from "../errors.ts";
+import { Folder, taken } from "./folder.ts";
 
 /** One line of a .jsonl file of a run; `step` counts finished updates. */
 export interface Line {
@@ -29,9 +27,7 @@ export interface Line {
 const LOGS = ["metrics.jsonl", "timing.jsonl"];
 const FOLDERS = ["rollouts", "evaluations", "checkpoints"];
 
-export class RunDirectory {
-  private constructor(readonly dir: string) {}
-
+export class RunDirectory extends Folder {
   get name(): string {
     return basename(this.dir);
   }
@@ -94,28 +90,6 @@ export class RunDirectory {
     return this.rawLines(file).map((line) => JSON.parse(line) as T);
   }
 
-  writeJson(file: string, value: unknown): void {
-    this.writeText(file, `${JSON.stringify(value, null, 2)}\n`);
-  }
-
-  /** undefined when there is no such file. */
-  readJson<T>(file: string): T | undefined {
-    const path = join(this.dir, file);
-    if (!existsSync(path)) return undefined;
-    try {
-      return JSON.parse(readFileSync(path, "utf8")) as T;
-    } catch (error) {
-      throw new UsageError(`${path}: not JSON: ${(error as Error).message}`);
-    }
-  }
-
-  /** Writes a whole file of the run at once. */
-  writeText(file: string, text: string): void {
-    const path = join(this.dir, file);
-    writeFileSync(`${path}.part`, text, { flush: true });
-    renameSync(`${path}.part`, path);
-  }
-
   checkpointPath(step: number): string {
     return join(this.dir, "checkpoints", `step-${step}`);
   }
@@ -155,11 +129,6 @@ export class RunDirectory {
     rmSync(join(this.dir, "summary.json"), { force: true });
   }
 
-  /** Gives the run free for another process. */
-  close(): void {
-    rmSync(join(this.dir, "lock"), { force: true });
-  }
-
   private rawLines(file: string): string[] {
     const path = join(this.dir, file);
     if (!existsSync(path)) return [];
@@ -168,71 +137,6 @@ export class RunDirectory {
 
   private makeFolders(): void {
     for (const folder of FOLDERS) mkdirSync(join(this.dir, folder), { recursive: true });
-  }
-
-  /** One process at a time: the file `lock` names it; one that was left by a dead process is taken over. */
-  private lock(): void {
-    const path = join(this.dir, "lock");
-    const mine = `${path}.${process.pid}`;
-    for (;;) {
-      writeFileSync(mine, `${process.pid} ${birth(process.pid)}`);
-      try {
-        linkSync(mine, path);
-        return;
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      } finally {
-        rmSync(mine);
-      }
-      const seen = readLock(path);
-      const [pid, born] = seen.split(" ");
-      if (born && birth(Number(pid)) === born)
-        throw new UsageError(`${this.dir} is in use by process ${pid} (delete ${path} if that is not so)`);
-      takeAway(path, seen);
-    }
-  }
-}
-
-/** Is there anything at `dir` but what a process that was killed before it wrote config.json has left? */
-function taken(dir: string): boolean {
-  if (!existsSync(dir)) return false;
-  return !statSync(dir).isDirectory() || readdirSync(dir).some((name) => !/^(lock|config\.json\.part)/.test(name));
-}
-
-/** "" where there is none any more. */
-function readLock(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
-    throw error;
-  }
-}
-
-/** Removes a dead process's lock; one that another process took in between is put back. */
-function takeAway(lock: string, seen: string): void {
-  const aside = `${lock}.${process.pid}`;
-  try {
-    renameSync(lock, aside);
-    if (readLock(aside) !== seen) linkSync(aside, lock);
-  } catch (error) {
-    if (!["ENOENT", "EEXIST"].includes((error as NodeJS.ErrnoException).code!)) throw error;
-  }
-  rmSync(aside, { force: true });
-}
-
-/**
- * When a process was started, as a text that no other process of the same id shares; "" when there is none, or only its
- * remains that nobody has waited for. Where there is no /proc: "alive" or "".
- */
-function birth(pid: number): string {
-  try {
-    if (!existsSync("/proc/self/stat")) return process.kill(pid, 0) ? "alive" : "";
-    // proc(5): what follows the command's closing parenthesis is state (field 3) ... start time (field 22).
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ");
-    return fields[0] === "Z" ? "" : fields[19];
-  } catch {
-    return "";
   }
 }
 

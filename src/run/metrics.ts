@@ -2,7 +2,7 @@
 // the seed decides, none that the clock decides. Every name is explained in docs/metrics.md.
 // Test: test/unit/record.test.ts
 
-import { isNoWriteFailure } from "../eval/evaluate.ts";
+import { isNoWriteFailure } from "../eval/trial.ts";
 import type { Ending, Judgement, Reward, RewardClass, Rollout, StepStats } from "../types.ts";
 
 /** A rollout with all that was made of it. */
@@ -128,11 +128,11 @@ export function rolloutLine(graded: Graded, advantage: number | Float64Array | u
     turn: [...ledger.turn],
     logp: Array.from(ledger.logp, (value) => Number(value.toPrecision(9))),
   };
-  return `${JSON.stringify(line, plain)}\n`;
+  return `${JSON.stringify(line, plainJson)}\n`;
 }
 
 /** Domains may hold a call's arguments as Maps and bigints; whole numbers that JSON readers would round stay text. */
-function plain(_: string, value: unknown): unknown {
+export function plainJson(_: string, value: unknown): unknown {
   if (value instanceof Map) return Object.fromEntries(value);
   if (typeof value !== "bigint") return value;
   return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);

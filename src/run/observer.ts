@@ -52,12 +52,14 @@ export class Observer {
     if (stretch === "train") this.display.live(`step ${this.#step + 1}/${this.config.steps}  learning`);
   }
 
-  /** Told of every finished rollout out of `count`. */
+  /** Told of every finished rollout of an update, out of `count`. */
   played(count: number): (rollout: Rollout, done: number) => void {
-    const what =
-      this.#stretch === "evaluate" ? "held-out conversations" : `step ${this.#step + 1}/${this.config.steps}  rollouts`;
-    return (_, done) => this.display.live(`${what} ${done}/${count}`);
+    const { steps } = this.config;
+    return (_, done) => this.display.live(`step ${this.#step + 1}/${steps}  rollouts ${done}/${count}`);
   }
+
+  /** The same of a measurement. */
+  conversed = (done: number, count: number): void => this.display.live(`held-out conversations ${done}/${count}`);
 
   updated(line: StepLine): void {
     const { steps, klCoef } = this.config;

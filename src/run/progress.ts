@@ -71,22 +71,8 @@ export function stepText(s: Shown): string {
   ].join("  ");
 }
 
-/** One evaluation by itself, as a table. */
-export function evaluationText(name: string, e: Evaluation): string {
-  const rows = [[`${name}, ${e.tasks} tasks x ${e.trials}`, ""]];
-  for (const [k, value] of e.pass.entries()) rows.push([`pass^${k + 1}`, `${rate(value)} ${interval(e.interval[k])}`]);
-  for (const [family, own] of Object.entries(e.families))
-    rows.push([`  ${family} (${own.tasks})`, `${rate(own.pass1)} ${interval(own.interval)}`]);
-  for (const [title, digits, value] of figures) {
-    const is = value(e);
-    if (is !== null) rows.push([title, fixed(is, digits)]);
-  }
-  for (const [ending, count] of Object.entries(e.endings)) rows.push([`ended: ${ending}`, String(count)]);
-  return [align(rows), ...brokenText(e)].join("\n");
-}
-
-/** What both tables tell besides success. */
-const figures: readonly [string, number, (e: Evaluation) => number | null][] = [
+/** What all tables tell besides success. */
+export const figures: readonly [string, number, (e: Evaluation) => number | null][] = [
   ["TARL reward", 2, (e) => e.tarl],
   ["turns", 2, (e) => e.turns],
   ["length (policy tokens)", 1, (e) => e.length],
@@ -94,42 +80,33 @@ const figures: readonly [string, number, (e: Evaluation) => number | null][] = [
   ["no-write failures", 3, (e) => e.noWriteFailures],
 ];
 
-function align(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column]))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
-}
-
 /** One line about one evaluation. */
 export function evaluationLine(name: string, e: Evaluation): string {
   const pass = e.pass.map((value, k) => `^${k + 1} ${rate(value)}`).join(" ");
-  const line = `${name}: pass${pass}  ${interval(e.interval[0])}  turns ${fixed(e.turns, 1)}  length ${fixed(e.length, 0)}  waits ${fixed(e.waits, 2)}`;
+  const line = `${name}: pass${pass}  ${e.pass.length ? interval(e.interval[0]) : ""}  turns ${fixed(e.turns, 1)}  length ${fixed(e.length, 0)}  waits ${fixed(e.waits, 2)}`;
   return [line, ...brokenText(e)].join("\n");
 }
 
-/** A line where conversations broke off, with the first reason. */
-function brokenText({ endings, error }: Evaluation): string[] {
-  return endings.error ? [`${endings.error} conversations ended as error, the first one: ${error}`] : [];
+/** A line where conversations were broken off, with the first reason. */
+export function brokenText({ faults, error }: Evaluation): string[] {
+  return faults ? [`${faults} conversations were broken off and are in no figure, the first one: ${error}`] : [];
 }
 
 /** Before and after on the same held-out tasks. */
 export function closingTable(before: Evaluation, after: Evaluation, { difference }: Summary): string {
   const rows: string[][] = [[`held-out, ${before.tasks} tasks x ${before.trials}`, "before", "after", "difference"]];
-  for (const [k, value] of before.pass.entries())
+  for (const [k, value] of before.pass.entries()) {
+    if (after.pass[k] === undefined) continue;
     rows.push([
       `pass^${k + 1}`,
       `${rate(value)} ${interval(before.interval[k])}`,
       `${rate(after.pass[k])} ${interval(after.interval[k])}`,
       k === 0 ? `${signed(difference.pass1)} ${interval(difference.interval)}` : signed(after.pass[k] - value),
     ]);
+  }
   for (const [name, was] of Object.entries(before.families)) {
     const is = after.families[name];
+    if (!is) continue;
     rows.push([
       `  ${name} (${was.tasks})`,
       `${rate(was.pass1)} ${interval(was.interval)}`,
@@ -190,12 +167,25 @@ export function thousands(value: number): string {
   return value >= 1000 ? `${fixed(value / 1000, 1)}k` : fixed(value, 0);
 }
 
+/** Columns under each other. */
+export function align(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column]))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
 /** ".412" */
-function rate(value: number): string {
+export function rate(value: number): string {
   return fixed(value, 3).replace(/^0\./, ".");
 }
 
-function interval([low, high]: Interval): string {
+export function interval([low, high]: Interval): string {
   return `[${[low, high].map((value) => fixed(value, 3).replace(/^(-?)0\./, "$1.")).join(", ")}]`;
 }
 
@@ -207,7 +197,7 @@ function small(value: number): string {
   return value === 0 ? "0" : Math.abs(value) < 0.001 ? value.toExponential(1) : fixed(value, 4);
 }
 
-function fixed(value: number, digits: number): string {
+export function fixed(value: number, digits: number): string {
   return value.toFixed(digits);
 }
 

@@ -1,5 +1,5 @@
-// Replays recorded tool calls on a domain's database files and reports what came of them, byte for byte as tau-bench's
-// environment would. No user, no session, no limits: a call that ends the episode is executed, and so is what follows it.
+// Replays recorded tool calls on a domain's database files and reports what came of them, byte for byte as the
+// profile's environment would. No user, no session, no limits: a call that ends the episode is executed, and so is what follows it.
 // Test: test/golden/tau-bench.test.ts, test/unit/replay.test.ts
 
 import { readFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { type Dict, dumps, hashStore, parse, reprText, type Value } from "../domains/python.ts";
 import { Store } from "../domains/store.ts";
 import { UsageError } from "../errors.ts";
-import type { Database, Domain } from "../types.ts";
+import type { Backend, Database, Domain } from "../types.ts";
 
 /** What one line of recorded calls led to. */
 export interface Replayed {
@@ -27,8 +27,9 @@ interface Step {
   readonly kwargs: Dict;
 }
 
-/** Reads `<table>.json` of every table that the domain has; numbers stay as they are spelled. */
+/** A user's data as the domain reads it, else `<table>.json` of every table; numbers stay as they are spelled. */
 export function readDatabase(domain: Domain, dir: string): Database {
+  if (domain.read) return domain.read(dir);
   const tables = [...domain.database(0).keys()];
   return new Map(tables.map((table) => [table, readTable(domain, join(dir, `${table}.json`))]));
 }
@@ -42,7 +43,7 @@ function readTable(domain: Domain, file: string): ReadonlyMap<string, unknown> {
 }
 
 /** Every line of a file of calls (JSON lines; empty ones are passed over), each on fresh data. */
-export function* replayFile(domain: Domain, database: Database, file: string): Generator<Replayed> {
+export function* replayFile(domain: Backend, database: Database, file: string): Generator<Replayed> {
   const lines = attempt(file, () => readFileSync(file, "utf8")).split("\n");
   for (const [i, line] of lines.entries()) {
     if (line.trim() === "") continue;
@@ -57,7 +58,7 @@ export function* replayFile(domain: Domain, database: Database, file: string): G
 }
 
 function replay(
-  domain: Domain,
+  domain: Backend,
   database: Database,
   id: Value,
   setup: readonly Step[],
@@ -71,18 +72,18 @@ function replay(
     observations: results.map(({ observation }) => observation),
     raised: results.map(({ raised }) => raised),
     done: steps.some(({ name }) => domain.tools.some((tool) => tool.name === name && tool.ends)),
-    hash: hashStore(store),
+    hash: (domain.hash ?? hashStore)(store),
   };
 }
 
 /** tau-bench's environment: exceptions become text; only an answer that is not text escapes it. */
 function execute(
-  domain: Domain,
+  domain: Backend,
   store: Store,
   { name, kwargs }: Step,
 ): { observation: string | null; raised: string | null } {
   const tool = domain.tools.find((tool) => tool.name === name);
-  if (!tool) return { observation: `Unknown action ${name}`, raised: null };
+  if (!tool) return { observation: domain.unknownTool?.(name) ?? `Unknown action ${name}`, raised: null };
   try {
     const observation: unknown = tool.call(
       store,

@@ -4,7 +4,7 @@
 import { isSaid } from "../domains/ears.ts";
 import { Store, sameState } from "../domains/store.ts";
 import { callTool, readCall } from "../domains/tool.ts";
-import type { Domain, Ending, Entry, Outcome, Task } from "../types.ts";
+import type { Domain, Ending, Entry, Outcome, Part, Task } from "../types.ts";
 
 /** A conversation that is over, or is taken to be. */
 export interface Played {
@@ -18,18 +18,27 @@ export interface Played {
 /**
  * Success takes a talk that came to its own end, the state that the ground truth leads to, each of the task's outputs in
  * some message where `checkOutputs` asks for it, and for a task without writes the domain's `answered`: an agent that
- * says and does nothing passes nothing.
+ * says and does nothing passes nothing. A task with criteria of its own takes these in place of all but the ending.
  */
-export function verify({ domain, task, store, transcript, ending }: Played, checkOutputs: boolean): Outcome {
-  const stateMatches = sameState(store, replayTruth(domain, task));
+export function verify(played: Played, checkOutputs: boolean): Outcome {
+  const { domain, task, store, transcript, ending } = played;
+  const truth = replayTruth(domain, task);
+  const stateMatches = sameState(store, truth);
   const outputsSaid = task.outputs.every((output) => isSaid(output, transcript));
-  const answered = task.actions.length > 0 || (domain.answered?.(task, transcript) ?? true);
+  const answered = () => task.actions.length > 0 || (domain.answered?.(task, transcript) ?? true);
+  const checks = task.criteria && domain.checks?.(task, transcript, store, truth);
+  const parts = checks && (Object.entries(checks) as [Part, boolean | null][]);
+  const unjudged = parts?.filter(([, passed]) => passed === null).map(([part]) => part) ?? [];
+  const passed = parts
+    ? parts.every(([, passed]) => passed !== false)
+    : stateMatches && (outputsSaid || !checkOutputs) && answered();
   const ended = ending === "user-stop" || ending === "tool-end";
   return {
-    success: ended && stateMatches && answered && (outputsSaid || !checkOutputs) ? 1 : 0,
+    success: ended && passed ? 1 : 0,
     stateMatches,
     outputsSaid,
     writes: transcript.filter((entry) => entry.role === "tool" && entry.wrote).length,
+    ...(unjudged.length > 0 && { unjudged }),
   };
 }
 

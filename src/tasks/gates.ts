@@ -3,6 +3,7 @@
 // and a function from a task to what is wrong with it, in one line. Test: test/unit/gates.test.ts
 
 import { isSaid } from "../domains/ears.ts";
+import { scriptedExpert } from "../domains/expert.ts";
 import { Store, sameState } from "../domains/store.ts";
 import { callTool, checkArguments, isDeeper, readCall } from "../domains/tool.ts";
 import { oracleHabits } from "../eval/evaluate.ts";
@@ -35,10 +36,9 @@ export const gates: Readonly<Record<string, Gate>> = {
     for (const action of [...actions, ...(forbidden ? [forbidden.action] : [])]) {
       const wrong = misshapen(domain, action);
       if (wrong) return wrong;
-      const tool = toolOf(domain, action)!;
-      if (!tool.writes && !tool.ends) return `${action.name} is a tool that writes nothing`;
     }
-    return null;
+    const refused = forbidden && toolOf(domain, forbidden.action)!;
+    return refused && !refused.writes && !refused.ends ? `${refused.name} is forbidden, but writes nothing` : null;
   },
 
   succeeds: (domain, task) => {
@@ -51,7 +51,10 @@ export const gates: Readonly<Record<string, Gate>> = {
   },
 
   changes: (domain, task) => {
-    if (writes(domain, task).length === 0) return "skip";
+    const { actions, outputs } = task;
+    // Imported truths hold look-ups too; then what they show has to be said.
+    if (writes(domain, task).length === 0)
+      return actions.length === 0 || outputs.length > 0 ? "skip" : "none of the actions is a tool that writes";
     return sameState(fresh(domain, task), replayTruth(domain, task)) ? "the actions leave everything as it was" : null;
   },
 
@@ -68,12 +71,12 @@ export const gates: Readonly<Record<string, Gate>> = {
   },
 
   repeats: (domain, task) => {
-    if (task.actions.length === 0) return "skip";
+    if (writes(domain, task).length === 0) return "skip";
     return sameState(replayTruth(domain, task), replayTruth(domain, task)) ? null : "played twice the states differ";
   },
 
   rules: (domain, task) => {
-    if (!domain.rules || task.actions.length === 0) return "skip";
+    if (!domain.rules || writes(domain, task).length === 0) return "skip";
     const store = fresh(domain, task);
     for (const action of writes(domain, task)) {
       const [broken] = domain.rules(readCall(domain, action), store, task.customer);
@@ -104,7 +107,8 @@ export const gates: Readonly<Record<string, Gate>> = {
   },
 
   unique: (domain, task) => {
-    if (!domain.readings) return "skip";
+    // A domain knows the words of its own tasks alone.
+    if (!domain.readings || !isOwn(domain, task)) return "skip";
     const truth = replayTruth(domain, task);
     let count = 0;
     let found = task.actions.length === 0;
@@ -152,7 +156,8 @@ export const gates: Readonly<Record<string, Gate>> = {
   silence: (domain, task) => (passesIdle(domain, task) ? "doing nothing succeeds" : null),
 
   oracle: async (domain, task) => {
-    const agent = domain.expert?.(task, oracleHabits, 0);
+    const expert = isOwn(domain, task) ? domain.expert : scriptedExpert(domain, { identify: [], details: [] });
+    const agent = expert?.(task, oracleHabits, 0);
     if (!agent) return "skip";
     const session = new Session(domain, task, new ScriptedUser(domain, task, 0), { checkOutputs: domain.checkOutputs });
     await session.start();
@@ -160,7 +165,10 @@ export const gates: Readonly<Record<string, Gate>> = {
       const turn = agent(session.transcript);
       const [call] = turn.calls;
       const tool = call && toolOf(domain, call);
-      const broken = tool?.writes && domain.violates(readCall(domain, call), session.store, session.transcript);
+      const broken =
+        isOwn(domain, task) &&
+        tool?.writes &&
+        domain.violates(readCall(domain, call), session.store, session.transcript);
       if (broken) return `the expert's ${spell(call)} breaks a rule: ${broken}`;
       await session.act(turn);
     }
@@ -192,12 +200,21 @@ async function examine(domain: Domain, task: Task): Promise<Examined> {
     // Calls that cannot be read would only be told of again by every gate that runs them.
     if (failures.length > 0 && failures[0].gate === "calls") skipped.push(name);
     else {
-      const found = await Promise.resolve(gate(domain, task));
+      const found = await attempt(gate, domain, task);
       if (found === "skip") skipped.push(name);
       else if (found !== null) tell(name, found);
     }
   }
   return { failures, skipped };
+}
+
+/** A domain that breaks under a task is a reason like any other. */
+async function attempt(gate: Gate, domain: Domain, task: Task): Promise<Found> {
+  try {
+    return await gate(domain, task);
+  } catch (error) {
+    return `${error instanceof Error ? error.message : error}`;
+  }
 }
 
 /** What a whole set came to. */
@@ -239,7 +256,7 @@ export async function validate(domain: Domain, tasks: readonly Task[], tell?: (d
     tasks: tasks.length,
     gates: Object.fromEntries(names.map((name) => [name, row(name)])),
     inaction: count((task) => passesIdle(domain, task)),
-    withoutWrites: count(({ actions }) => actions.length === 0),
+    withoutWrites: count((task) => writes(domain, task).length === 0),
     failures,
   };
 }
@@ -283,9 +300,14 @@ function fresh(domain: Domain, { database }: Pick<Task, "database">): Store {
   return new Store(domain.database(database));
 }
 
-/** The actions that a replay runs: what ends the talk changes nothing. */
+/** The actions that change something: not those that end the talk, nor the look-ups of imported truths. */
 function writes(domain: Domain, { actions }: Task): WrittenCall[] {
-  return actions.filter((action) => !toolOf(domain, action)?.ends);
+  return actions.filter((action) => toolOf(domain, action)?.writes && !toolOf(domain, action)?.ends);
+}
+
+/** Is a task one that the domain made? An imported one it can neither read nor play by its own words. */
+function isOwn(domain: Domain, { family }: Task): boolean {
+  return domain.families.includes(family);
 }
 
 function toolOf(domain: Domain, { name }: WrittenCall): Tool | undefined {

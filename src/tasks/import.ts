@@ -7,6 +7,7 @@ import { importApigen } from "./apigen.ts";
 import { importDeepScaler } from "./deepscaler.ts";
 import { type Draft, NAME } from "./set.ts";
 import { type Benchmark, importTauBench } from "./tau-bench.ts";
+import { importTau2 } from "./tau2-bench.ts";
 
 export interface ImportOptions {
   /** Which domain of a benchmark. */
@@ -26,6 +27,10 @@ const IMPORTERS: Readonly<Record<string, Importer>> = {
   "tau-bench": {
     takes: ["domain", "split"],
     read: async (path, { domain, split }) => benchmark(domain, "tau1", (name) => importTauBench(path, name, split)),
+  },
+  "tau2-bench": {
+    takes: ["domain", "split"],
+    read: async (path, { domain, split }) => benchmark(domain, "tau2", (name) => importTau2(path, name, split)),
   },
   apigen: {
     takes: ["split"],

@@ -64,14 +64,13 @@ export function check<T extends z.ZodType>(schema: T, value: unknown, place: str
   throw new UsageError(`${place}: ${path.length ? `${path.join(".")}: ` : ""}${message}`);
 }
 
-/** A record as one line of JSON; an `arguments` that is text is JSON already, and its numbers keep their spelling. */
+/** A record as one line of JSON; the arguments of a written call are JSON already, and their numbers keep their spelling. */
 export function written(record: unknown): string {
   if (Array.isArray(record)) return `[${record.map(written).join(", ")}]`;
   if (record === null || typeof record !== "object") return JSON.stringify(record);
   const entries = Object.entries(record).filter(([, value]) => value !== undefined);
+  const isCall = "name" in record && "arguments" in record && typeof record.arguments === "string";
+  const field = (key: string, value: unknown) =>
+    isCall && key === "arguments" ? dumps(parseObject(value as string)) : written(value);
   return `{${entries.map(([key, value]) => `${JSON.stringify(key)}: ${field(key, value)}`).join(", ")}}`;
-}
-
-function field(key: string, value: unknown): string {
-  return key === "arguments" && typeof value === "string" ? dumps(parseObject(value)) : written(value);
 }

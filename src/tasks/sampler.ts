@@ -107,6 +107,8 @@ function drawTask(domain: Domain, family: string, databases: Databases, random: 
 export interface TaskSource {
   train(count: number, ...seeds: (number | string)[]): Task[];
   heldOut(count: number, ...seeds: (number | string)[]): Task[];
+  /** The split of a set that `heldOut` is taken from. */
+  readonly split?: string;
 }
 
 /** The domain's own families; `databases`: how many seeds training draws from. */
@@ -115,4 +117,56 @@ export function generated(domain: Domain, families: Mix, databases: number): Tas
     train: (count, ...seeds) => sampleTasks(domain, families, trainDatabases(databases), count, ...seeds),
     heldOut: (count, ...seeds) => sampleTasks(domain, families, HELD_OUT, count, "held-out", ...seeds),
   };
+}
+
+/** Splits that are measured on: the first that a set has. */
+const MEASURED = ["held-out", "test", "dev"];
+
+type Splits = ReadonlyMap<string, readonly Task[]>;
+
+/** The tasks of a set named `path`. `names`: the families to take, empty for all; `measured`: a split's name, or "auto". */
+export function listed(path: string, splits: Splits, names: readonly string[], measured: string): TaskSource {
+  const lone = splits.size === 1 ? [...splits.keys()][0] : undefined;
+  const has = [...new Set([...splits.values()].flatMap((tasks) => tasks.map(({ family }) => family)))];
+  for (const name of names)
+    if (!has.includes(name)) throw new UsageError(`--families ${name}: ${path} has ${has.join(", ")}`);
+  const tasksOf = (split: string | undefined, wanted: string) => {
+    const tasks = splits.get(split ?? "");
+    if (!tasks) throw new UsageError(`--tasks ${path}: has no ${wanted}, only ${[...splits.keys()].join(", ")}`);
+    return tasks.filter(({ family }) => names.length === 0 || names.includes(family));
+  };
+  const trained = lone !== undefined && !MEASURED.includes(lone) ? lone : "train";
+  const split = measuredSplit(splits, measured) ?? lone;
+  const wanted = measured === "auto" ? MEASURED.join(", ") : measured;
+  return {
+    train: (count, seed, step) => walk(path, tasksOf(trained, "train"), count, seed, Number(step)),
+    heldOut: (count) => tasksOf(split, wanted).slice(0, count),
+    ...(split !== undefined && { split }),
+  };
+}
+
+/** The split of a set that is measured where nobody names one: none that is trained on. */
+export function measuredSplit(splits: Splits, name = "auto"): string | undefined {
+  return name === "auto" ? MEASURED.find((split) => splits.has(split)) : name;
+}
+
+/**
+ * The tasks of update `step` on a walk through all of them in a shuffled order, then in the next one. Where an update
+ * takes the rest of one order and the beginning of the next, the beginning leaves out what is in that rest.
+ */
+function walk(path: string, tasks: readonly Task[], count: number, seed: number | string, step: number): Task[] {
+  if (count > tasks.length)
+    throw new UsageError(`--tasks-per-step ${count}: ${path} has ${tasks.length} tasks to train on`);
+  const drawn: Task[] = [];
+  let order: Task[] = [];
+  const from = step * count;
+  for (let round = 0, start = 0; drawn.length < count; round++, start += tasks.length) {
+    const taken = (start % count) as number;
+    const rest = new Set(taken ? order.slice(-taken) : []);
+    const next = new Random("walk", seed, round).shuffle([...tasks]);
+    const first = next.filter((task) => !rest.has(task)).slice(0, taken ? count - taken : 0);
+    order = [...first, ...next.filter((task) => !first.includes(task))];
+    drawn.push(...order.slice(Math.max(from - start, 0), Math.max(from + count - start, 0)));
+  }
+  return drawn;
 }

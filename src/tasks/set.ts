@@ -8,7 +8,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { dumps, parse } from "../domains/python.ts";
 import { UsageError } from "../errors.ts";
-import type { Dialogue, Domain, Json, Scenario, Style, Task, ToolSchema } from "../types.ts";
+import type { Criteria, Dialogue, Domain, Json, Part, Scenario, Style, Task, ToolSchema } from "../types.ts";
 import { attempt, check, dict, jsonLines, plain, readText, written } from "./record.ts";
 
 const MANIFEST = "manifest.json";
@@ -32,6 +32,14 @@ const scenario = z.strictObject({
   otherwise: z.array(z.string()).optional(),
 } satisfies Record<keyof Scenario, z.ZodType>);
 
+const PARTS = ["DB", "COMMUNICATE", "ACTION", "NL_ASSERTION"] as const satisfies Part[];
+
+const criteria = z.strictObject({
+  basis: z.array(z.enum(PARTS)),
+  calls: z.array(writtenCall.extend({ compared: z.array(z.string()).optional() })).optional(),
+  assertions: z.array(z.string()).optional(),
+} satisfies Record<keyof Criteria, z.ZodType>);
+
 const task = z.strictObject({
   id: z.string().min(1),
   domain: z.string().min(1),
@@ -44,6 +52,7 @@ const task = z.strictObject({
   outputs: z.array(z.string()),
   lookups: z.array(writtenCall).optional(),
   forbidden: z.strictObject({ action: writtenCall, rule: z.string().min(1) }).optional(),
+  criteria: criteria.optional(),
 } satisfies Record<keyof Task, z.ZodType>);
 
 export const toolSchema = z.strictObject({

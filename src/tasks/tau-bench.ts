@@ -135,7 +135,8 @@ const PERSON: Readonly<Record<string, string>> = {
 const OBJECT =
   /\b(to|for|from|with|of|on|by|ask|asks|asked|tell|tells|told|give|gives|gave|help|helps|offer|offers|refund|refunds|let|lets|remind|charge|make|makes) you\b/gi;
 
-function firstPerson(instruction: string): string {
+/** What is said to the customer, as the customer would say it. */
+export function firstPerson(instruction: string): string {
   return instruction
     .replace(OBJECT, "$1 me")
     .replace(/\b(you are|you're|you were|you've|you'd|you'll|yourself|yours|your|you)\b/gi, (words) => {

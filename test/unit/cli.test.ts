@@ -1,6 +1,6 @@
 // The command line: bad input is one line and exit code 2, and nothing is left behind.
 
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { main } from "../../src/cli/main.ts";
 import { options } from "../../src/config.ts";
+import { shop } from "../../src/domains/shop/index.ts";
 import { root } from "../../src/root.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "tarl-cli-"));
@@ -71,6 +72,28 @@ const bank = file("bank.json", `{"domain":"bank","optimizer":{"kind":"muon"},${p
 const rate = file("rate.json", '{"lr":0.1}');
 const domain = file("domain.json", '{"domain":"retail"}');
 const list = file("list.json", "[1]");
+const lone = ["cancel/0", "cancel/1", "return/0", "return/1"].map((id) => {
+  const [family, index] = id.split("/");
+  const task = shop.task(family, 1_000_001, Number(index)) ?? shop.task(family, 1_000_002, Number(index));
+  return JSON.stringify({
+    ...task,
+    actions: task!.actions.map((call) => ({ ...call, arguments: JSON.parse(call.arguments) })),
+  });
+});
+file("lone.jsonl", `${lone.join("\n")}\n`);
+fs.mkdirSync(join(dir, "set"));
+file("set/test.jsonl", "");
+const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"; // SHA-256 of nothing
+file(
+  "set/manifest.json",
+  JSON.stringify({
+    kind: "tasks",
+    domain: "library",
+    source: "test",
+    splits: { test: { count: 0 } },
+    files: { "test.jsonl": emptyHash },
+  }),
+);
 
 const bad: [line: string, message: RegExp][] = [
   ["--learning-rate 1", /^Unknown argument: learning-rate$/],
@@ -130,7 +153,28 @@ const bad: [line: string, message: RegExp][] = [
   ["sft --recipe missing.json", /^--recipe missing\.json: /],
   [`sft --recipe ${recipe}`, /optimizer\.kind: /],
   ["sft --resume nothing --recipe x", /^--resume nothing with --recipe x/],
-  ["eval --agent ghost", /^--agent ghost: expected policy, do-nothing or refuse or oracle$/],
+  ["eval --agent ghost", /^--agent ghost: expected policy, do-nothing, refuse, oracle or openai:<model>$/],
+  ["eval --agent openai:", /^--agent openai:: expected policy, /],
+  ["eval --agent openai:m --model x", /^--model with --agent openai:m: it has no policy$/],
+  ["eval --agent openai:m", /^--agent openai:m: expected a key in OPENAI_API_KEY, or a server of your own/],
+  ["eval --agent oracle --agent-url http://x", /^--agent-url with --agent oracle: expected an agent openai:<model>$/],
+  ["eval --agent openai:m --agent-prices 1", /^--agent-prices 1: expected two prices with a comma/],
+  ["eval --agent oracle --eval-temperature 1", /^--eval-temperature with --agent oracle: it has no policy$/],
+  ["eval --trials 0", /^--trials 0: expected a whole number from 1 to 1000$/],
+  ["eval --user robot", /^--user robot: expected scripted or llm$/],
+  ["eval --user llm", /^--user llm without --user-model: expected its name$/],
+  ["eval --user llm --user-model m --disturbances 1", /^--disturbances 1 with --user llm: only the scripted /],
+  ["eval --user-prices 1", /^--user-prices 1: expected two prices with a comma between them/],
+  ["--user llm --user-model m --user-url ftp://x --eval-tasks 0", /^--user-model m: base URL ftp:\/\/x: expected http/],
+  ["eval --disturbances 2", /^--disturbances 2: expected a number from 0 to 1$/],
+  ["eval --tasks nowhere", /^--tasks: .*nowhere: no such task set$/],
+  ["eval --tasks set --domain shop", /^--domain shop: set is a set for library$/],
+  ["eval --tasks lone.jsonl --domain retail", /^--domain retail: lone\.jsonl is a set for shop$/],
+  ["eval --tasks lone.jsonl --families steal --agent oracle", /^--families steal: .*lone\.jsonl has cancel, return$/],
+  ["eval --tasks lone.jsonl --eval-split dev --agent oracle", /has no dev, only lone$/],
+  ["--tasks lone.jsonl --tasks-per-step 9", /^--tasks-per-step 9: .*lone\.jsonl has 4 tasks to train on$/],
+  ["eval --agent oracle --out recipe.json", /^--out recipe\.json: it exists and is no evaluation/],
+  ["eval --agent oracle --out model", /^--out model: it exists and is no evaluation; expected a new or empty folder$/],
   ["eval --agent oracle --model x", /^--model with --agent oracle: it has no policy$/],
   ["eval --eval-tasks 0", /^--eval-tasks 0: nothing to measure$/],
   ["eval --lr 1", /^Unknown argument: lr$/],
@@ -203,6 +247,69 @@ test("an evaluation for programs is one JSON object", async () => {
     [...tallies.map(({ task }) => task), ""],
     "tasks list shows what an evaluation plays",
   );
+});
+
+test("a set is evaluated as a whole, and what was found lies in --out", async () => {
+  const line = ["eval", "--agent", "oracle", "--tasks", "lone.jsonl", "--trials", "2", "--out", "found", "--json"];
+  const { code, out, err } = await run(...line);
+  assert.is(code, 0, err);
+  const found = JSON.parse(out);
+  assert.equal([found.pass, found.tasks, found.inaction], [[1, 1], 4, 0]);
+  const { domain, tasks, split } = found.setting;
+  assert.equal([domain, tasks, split], ["shop", join(dir, "lone.jsonl"), "lone"]);
+  const read = (name: string) => fs.readFileSync(join(dir, "found", name), "utf8");
+  assert.equal(JSON.parse(read("evaluation.json")), found);
+  assert.match(
+    read("evaluation.md"),
+    /^\| oracle, 4 tasks x 2 \| shop \(shop\), .*\n\| --- \| --- \|\n\| pass\^1 \| 1\.000 \[/,
+  );
+  const [first] = read("rollouts.jsonl")
+    .split("\n")
+    .map((line) => line && JSON.parse(line));
+  assert.is(first.transcript[0].role, "user");
+  assert.equal(fs.readdirSync(join(dir, "found")).sort(), [
+    "config.json",
+    "evaluation.json",
+    "evaluation.md",
+    "rollouts.jsonl",
+  ]);
+
+  const again = await run(...line);
+  assert.is(again.out, out);
+  assert.match(again.err, /^going on in .*found: 8 conversations are finished\n$/);
+  const other = await run(...line, "--turns", "9");
+  assert.is(other.code, 2);
+  assert.match(other.err, /^tarl: --out found: was made with --turns 14, not 9; expected the same options or another /);
+  fs.appendFileSync(join(dir, "lone.jsonl"), "\n");
+  assert.match((await run(...line)).err, /was made with files of --tasks /);
+  fs.rmSync(join(dir, "found"), { recursive: true });
+});
+
+test("an evaluation that is killed goes on to the bytes of a straight one", async () => {
+  const url = new URL("../../src/cli/main.js", import.meta.url);
+  const script = `const { main } = await import("${url}"); process.exitCode = await main(process.argv.slice(1));`;
+  const line = ["eval", "--agent", "oracle", "--eval-tasks", "400", "--concurrent", "3"];
+  const lines = (name: string) =>
+    fs.existsSync(join(dir, name, "rollouts.jsonl"))
+      ? fs.readFileSync(join(dir, name, "rollouts.jsonl"), "utf8").split("\n").length
+      : 0;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script, "--", ...line, "--out", "killed"], {
+    cwd: dir,
+  });
+  while (lines("killed") < 30) await new Promise((resolve) => setTimeout(resolve, 1));
+  child.kill("SIGKILL");
+  await new Promise((resolve) => child.on("close", resolve));
+  assert.ok(lines("killed") < 1600, "it was killed on the way");
+  assert.not.ok(fs.existsSync(join(dir, "killed/evaluation.json")));
+  assert.is((await run(...line, "--out", "killed")).code, 0);
+  assert.is((await run(...line, "--out", "straight")).code, 0);
+  for (const name of ["config.json", "rollouts.jsonl", "evaluation.json", "evaluation.md"])
+    assert.is(
+      fs.readFileSync(join(dir, "killed", name), "utf8"),
+      fs.readFileSync(join(dir, "straight", name), "utf8"),
+      name,
+    );
+  for (const name of ["killed", "straight"]) fs.rmSync(join(dir, name), { recursive: true });
 });
 
 test("every training option is described with default, unit and source", async () => {

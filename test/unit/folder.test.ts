@@ -107,6 +107,16 @@ const wrong: [what: string, parts: Parts, line: RegExp][] = [
     /: database: no disk \(index\.mjs:\d+\)$/,
   ],
   [
+    "a database that is another every time",
+    { database: "() => ({ notes: { a: { n: Math.random() } } })" },
+    /: database: seed 1 gives other data the second time; draw it with kit\.Random$/,
+  ],
+  [
+    "a task that is another every time",
+    { task: '() => ({ scenario: { opening: "Hi " + Math.random() } })' },
+    /: task: notes\/1\/jot\/0 is another task the second time; draw it with kit\.Random$/,
+  ],
+  [
     "a database that is no tables",
     { database: "() => [1]" },
     /: database: expected tables by name in an object, got \[1\]/,
@@ -274,6 +284,31 @@ test("the expert that is made of the tasks plays them, in words that the ears he
   assert.ok(transcript.some((entry) => entry.role === "agent" && entry.text === "What is the note text?"));
 });
 
+test("what a tool leaves behind and nobody waits for ends no process", async () => {
+  const tools = `[{ name: "stray", description: "d", parameters: { type: "object" }, call() {
+    (async () => { throw new Error("late"); })();
+    setTimeout(() => { throw new Error("later"); }, 0);
+    return "ok";
+  } }]`;
+  const domain = await own({ tools });
+  const { write } = process.stderr;
+  let said = "";
+  process.stderr.write = (text) => {
+    said += text;
+    return true;
+  };
+  try {
+    assert.equal(say0(domain, "stray", {}).observation, "ok");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  } finally {
+    process.stderr.write = write;
+  }
+  assert.match(
+    said,
+    /^tarl: --domain \S+: nobody waits for late \(index\.mjs:\d+\)\ntarl: .* later \(index\.mjs:\d+\)\n$/,
+  );
+});
+
 test("by default a task without writes is won by its outputs, or by a refusal after a look", async () => {
   const facts = 'scenario: { opening: "Hi.", facts: {} }, lookups: [{ name: "read", arguments: { id: "a" } }]';
   const domain = await own({
@@ -361,6 +396,9 @@ test("tasks and data can be files: every task is drawn, training and held out", 
   );
   assert.is(domain.task("f", 1, 1), null);
   assert.equal(domain.database(0).get("notes")!.get("a"), { text: "fixed" });
+  const many = Array.from({ length: 40 }, (_, n) => line(n).replace('"facts": {}', `"facts": {"slot${n}x": "Yes."}`));
+  const long = await own(listed, { ...texts, "tasks.jsonl": many.join("\n") });
+  assert.equal(long.asks("What is the slot39x?"), ["slot39x"], "slots of every line");
   const same = await own(listed, texts);
   assert.is(same.task("f", 1_000_001, 0)!.scenario.opening, "Task 2.", "measured on all of them");
 });
@@ -451,6 +489,52 @@ for (const [agent, least, most] of [
     const { pass } = JSON.parse(out) as { pass: number[] };
     assert.ok(pass[0] >= least && pass[0] <= most, String(pass[0]));
   });
+
+test("the walk through docs/domains.md holds: one rule, one tool and one family more", async () => {
+  const mine = join(dir, "mine");
+  fs.cpSync(join(root, "examples/library"), mine, { recursive: true });
+  const edit = (file: string, before: string, after: string) => {
+    const text = fs.readFileSync(join(mine, file), "utf8");
+    assert.is(text.split(before).length, 2, `${file} has "${before}" once`);
+    fs.writeFileSync(
+      join(mine, file),
+      text.replace(before, () => after),
+    );
+  };
+  const page = fs.readFileSync(join(root, "docs/domains.md"), "utf8");
+  const [tool, family] = [...page.matchAll(/^```js\n(.*?)^```/gms)].map(([, code]) => code);
+  edit("rules.js", '(book.loan?.renewals ?? 0) < 2, "a loan is extended at most twice"', rule(page));
+  edit("tools.js", '    {\n      name: "reserve_book"', `${tool}    {\n      name: "reserve_book"`);
+  edit("rules.js", '"reserve_book"];', '"reserve_book", "drop_reservation"];');
+  edit("tasks.js", "const KINDS = {\n", `const KINDS = {\n${family}`);
+  edit(
+    "index.js",
+    'reserve_book: "reserve",',
+    `reserve_book: "reserve", ${/`(drop_reservation: "[^`]*")`/.exec(page)![1]},`,
+  );
+  const { code, out } = await run("tasks", "validate", "--domain", "./mine", "--count", "60", "--json");
+  assert.is(code, 0, out);
+  const drawn = await run(
+    "tasks",
+    "list",
+    "--domain",
+    "./mine",
+    "--families",
+    "drop,refuse",
+    "--count",
+    "60",
+    "--json",
+  );
+  const tasks = drawn.out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Task);
+  assert.ok(tasks.some(({ actions }) => actions[0]?.name === "drop_reservation"));
+  assert.ok(tasks.some(({ forbidden }) => forbidden?.rule === "a loan is extended at most once"));
+});
+
+/** The changed rule, as the page has it. */
+const rule = (page: string) => /`(\(book\.loan[^`]*)`/.exec(page)![1];
 
 test("a validation that fails says which task, which gate and why, and exits with 1", async () => {
   const path = folder({

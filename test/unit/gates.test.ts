@@ -125,7 +125,7 @@ for (const [what, task] of good)
 
 const bad: [gate: string, reason: RegExp, task: Task, domain?: Domain][] = [
   ["calls", /^fly is no tool of lamps$/, task([call("fly", {})])],
-  ["calls", /^look is a tool that writes nothing$/, task([look("a")])],
+  ["calls", /^look is forbidden, but writes nothing$/, refusal(look("a"))],
   ["calls", /^dim \{"light":5\}: missing argument id$/, task([call("dim", { light: 5 })])],
   [
     "calls",
@@ -236,6 +236,40 @@ for (const [gate, reason, task, played = domain] of bad)
     );
     assert.match(found[0].reason, reason);
   });
+
+test("actions that write nothing prove nothing, but where what they show has to be said", async () => {
+  const played = { ...domain, readings: undefined };
+  const found = await failures(played, task([look("a")]));
+  assert.equal(
+    found.map(({ gate, reason }) => [gate, reason]),
+    [
+      ["changes", "none of the actions is a tool that writes"],
+      ["silence", "doing nothing succeeds"],
+    ],
+  );
+  assert.equal(await failures(played, task([look("a")], { outputs: ["1931"] })), []);
+});
+
+test("an imported task is neither read nor played by the domain's own words", async () => {
+  const played: Domain = {
+    ...domain,
+    violates: () => "no yes",
+    readings: () => {
+      throw new Error("whose?");
+    },
+    expert: () => {
+      throw new Error("whose?");
+    },
+  };
+  assert.equal(await failures(played, { ...task([dim("a", 5)]), family: "imported" }), []);
+  assert.equal(
+    (await failures(played, task([dim("a", 5)]))).map(({ gate, reason }) => [gate, reason]),
+    [
+      ["unique", "whose?"],
+      ["oracle", "whose?"],
+    ],
+  );
+});
 
 test("every gate has a task that fails it", () => {
   assert.equal([...new Set(bad.map(([gate]) => gate))].sort(), Object.keys(gates).sort());

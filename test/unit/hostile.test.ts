@@ -1,11 +1,13 @@
 // 100,000 hostile turns against every domain: broken JSON, unknown tools, wrong types, huge and deep arguments, control
 // tokens, ids of the database in the wrong places. Nothing may throw or hang, and every turn leaves one typed entry.
 
+import { join } from "node:path";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { domain, domainNames } from "../../src/domains/index.ts";
 import { ruleJudge } from "../../src/judge/rules.ts";
+import { root } from "../../src/root.ts";
 import { Session } from "../../src/sandbox/session.ts";
 import type { AgentTurn, Domain, InvalidReason } from "../../src/types.ts";
 import { ScriptedUser } from "../../src/user/scripted.ts";
@@ -112,7 +114,8 @@ function words(value: unknown): string[] {
   return value !== null && typeof value === "object" ? Object.values(value).flatMap(words) : [];
 }
 
-const all = await Promise.all(domainNames.map((name) => domain(name)));
+const example = join(root, "examples/library"); // guarded, as every domain of one's own
+const all = await Promise.all([...domainNames, example].map((name) => domain(name)));
 const domains = all.filter(({ families }) => families.length > 0);
 for (const played of domains)
   test(`${played.name}: hostile turns end as typed results`, async () => {

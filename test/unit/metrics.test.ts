@@ -19,7 +19,7 @@ import {
   wilson,
 } from "../../src/eval/metrics.ts";
 import { Random } from "../../src/random.ts";
-import type { Ending, Task } from "../../src/types.ts";
+import type { Ending } from "../../src/types.ts";
 
 function near(got: number, expected: number, tolerance = 1e-12): void {
   assert.ok(Math.abs(got - expected) <= tolerance, `${got}, expected ${expected}`);
@@ -49,7 +49,8 @@ test("pass^k is the mean over tasks, each with its own number of trials", () => 
 test("trials are counted by task; a crashed one is a failure even when its state matched", () => {
   const outcome = { success: 1, stateMatches: true, outputsSaid: true, writes: 0 } as const;
   const rollout = (id: string, ending: Ending, success: 0 | 1) => ({
-    task: { id, family: "f" } as Task,
+    task: id,
+    family: "f",
     ending,
     outcome: { ...outcome, success },
   });
@@ -136,12 +137,19 @@ test("paired differences pair by task", () => {
   const other = [...after.slice(1), { ...after[0], task: "new" }];
   assert.throws(() => pairedDifference(before, other), /task new has no result/);
   assert.equal(pairedDifference(tallies([1]), tallies([2])), { difference: 0.25, interval: [-1, 1] });
+  assert.equal(pairedDifference([], []), { difference: 0, interval: [-1, 1] });
 });
 
 test("the table and the families", () => {
   const result = passTable(tallies([4, 2, 4, 2]));
   for (const [i, value] of [3 / 4, 7 / 12, 1 / 2, 1 / 2].entries()) near(result.pass[i], value);
   assert.is(result.interval.length, 4);
+  assert.equal(result.over, [4, 4, 4, 4]);
+  const short = passTable([...tallies([2]), { task: "x", family: "f", trials: 1, successes: 1 }], 8);
+  assert.equal(short.over, [2, 1, 1, 1], "each over the tasks with as many trials, as far as there are any");
+  near(short.pass[0], 3 / 4);
+  near(short.pass[1], 1 / 6);
+  assert.equal(passTable([]), { pass: [], interval: [], over: [] });
   const byFamily = families(tallies([4, 2, 4, 0, 0]));
   assert.equal(Object.keys(byFamily), ["even", "odd"]);
   assert.is(byFamily.even.tasks, 3);

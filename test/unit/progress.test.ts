@@ -11,7 +11,6 @@ import {
   Display,
   duration,
   evaluationLine,
-  evaluationText,
   gradientAlarm,
   stepText,
   thousands,
@@ -37,7 +36,26 @@ const evaluation = (successes: number, tarl: number): Evaluation => ({
   tarl,
   noWriteFailures: 0.25,
   endings: { "user-stop": 7, "turn-limit": 1 },
+  causes: { "no-write": 2 },
+  toolFaults: {},
+  userFaults: {},
+  unjudged: {},
+  setting: {
+    agent: "policy",
+    sampling: null,
+    domain: "shop",
+    profile: "shop",
+    checkOutputs: false,
+    tasks: "generated",
+    user: { kind: "scripted", disturbances: 0 },
+    seed: 0,
+    turns: 14,
+  },
+  played: 8,
   faults: 0,
+  replays: 0,
+  over: [2, 2, 2, 2],
+  published: [successes / 8, 0.25, 0, 0],
   tallies: [
     { task: "a", family: "cancel", trials: 4, successes },
     { task: "b", family: "return", trials: 4, successes: 0 },
@@ -93,7 +111,12 @@ test("the closing table names tasks, families and differences", () => {
   assert.ok(rows.some((row) => /^ {2}cancel \(1\)\s+\.500/.test(row)));
   assert.ok(rows.some((row) => /^TARL reward\s+1\.00\s+2\.00\s+1\.00$/.test(row)));
   assert.ok(rows.some((row) => /^no-write failures\s+0\.250/.test(row)));
-  assert.match(evaluationText("policy", before), /ended: turn-limit\s+1/);
+  const short = { ...after, pass: [0.5], families: { cancel: after.families.cancel } };
+  assert.not.match(
+    closingTable(before, short, summarize(before, short, 1, 60)),
+    /pass\^2|return/,
+    "only what both have",
+  );
 });
 
 test("the alarm rings when the reward rises while success falls, and not otherwise", () => {
@@ -146,9 +169,11 @@ test("an update that was left out is told, as are conversations that broke off",
   assert.is(gradientAlarm({ step: 3, gradNorm: 2 }), null);
   for (const gradNorm of [Number.NaN, Infinity])
     assert.is(gradientAlarm({ step: 3, gradNorm }), "ALARM: step 3: the gradient is not finite: nothing was updated");
-  const broken = { ...evaluation(0, 1), endings: { error: 8 }, error: "out of memory" };
-  for (const text of [evaluationText("policy", broken), evaluationLine("before", broken)])
-    assert.match(text, /\n8 conversations ended as error, the first one: out of memory$/);
+  const broken = { ...evaluation(0, 1), pass: [], interval: [], faults: 8, error: "out of memory" };
+  assert.match(
+    evaluationLine("before", broken),
+    /^before: pass .*\n8 conversations were broken off and are in no figure, the first one: out of memory$/,
+  );
   assert.not.match(evaluationLine("before", evaluation(0, 1)), "\n");
 });
 

@@ -88,8 +88,10 @@ test("a set is read as it was written; numbers keep their spelling", () => {
 
 test("any text and any arguments survive the disk", () => {
   const json = fc.json({ maxDepth: 3 }).map((text) => `{"x": ${text}}`);
+  // A slot may have any name but the one that zod passes over.
+  const slot = fc.string({ unit: "binary" }).filter((text) => text !== "__proto__");
   fc.assert(
-    fc.property(fc.string({ unit: "binary" }), json, (text, args) => {
+    fc.property(slot, json, (text, args) => {
       const path = fresh();
       const facts = { [text]: text };
       const given = task("a", {

@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { presets } from "../../src/config.ts";
 import { domain } from "../../src/domains/index.ts";
 import { shop } from "../../src/domains/shop/index.ts";
-import { Table } from "../../src/play.ts";
+import { scripted, Table } from "../../src/play.ts";
 import { Tokenizer } from "../../src/policy/tokenizer.ts";
 import {
   checkDrills,
@@ -54,11 +54,18 @@ const recipe = parseRecipe(
 const tokenizer = new Tokenizer(await makeTokenizer(shop, 1000, 100, 1));
 
 const table = (policy: FakePolicy, domain: Domain = shop) =>
-  new Table(domain, generated(domain, mix(shop, [], 0.15), 100_000), policy, tokenizer, chatFormat(tokenizer), {
-    ...presets.embedded,
-    turns: 30,
-    contextTokens: 4096,
-  });
+  new Table(
+    {
+      domain,
+      tasks: generated(domain, mix(shop, [], 0.15), 100_000),
+      origin: "generated",
+      users: scripted(0),
+    },
+    policy,
+    tokenizer,
+    chatFormat(tokenizer),
+    { ...presets.embedded, turns: 30, contextTokens: 4096 },
+  );
 
 /** The message that a run ends with. */
 async function failure(recipe: Recipe, domain?: Domain): Promise<string> {

@@ -35,8 +35,9 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "domains/airline/": [...state, ...making],
   "domains/retail/": [...state, ...making],
   "domains/shop/": [...state, "domains/expert.ts"],
+  "domains/tau2/": [...state, "domains/copy.ts"],
   "domains/": ["domains/"],
-  "tasks/gates.ts": [...state, "sandbox/", "user/", "eval/"], // it plays tasks to prove them
+  "tasks/gates.ts": [...state, "domains/expert.ts", "sandbox/", "user/", "eval/"], // it plays tasks to prove them
   "tasks/": ["domains/python.ts"],
   "sandbox/": state,
   "user/": [],

@@ -3,8 +3,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { shop } from "../../src/domains/shop/index.ts";
-import { heldOutDatabases, mix, sampleTasks, trainDatabases } from "../../src/tasks/sampler.ts";
-import type { Domain } from "../../src/types.ts";
+import { heldOutDatabases, listed, mix, sampleTasks, trainDatabases } from "../../src/tasks/sampler.ts";
+import type { Domain, Task } from "../../src/types.ts";
 
 const all = mix(shop, [], 0.15);
 const train = trainDatabases(1000);
@@ -69,6 +69,69 @@ test("a domain with too few tasks is told in one line", () => {
   const none: Domain = { ...shop, task: () => null };
   assert.throws(() => mix(none, ["cancel"], 1), /^shop has no cancel task on databases 1 to 50$/);
   assert.throws(() => mix({ ...shop, families: [] }, [], 1), /^--domain shop: it has no tasks of its own$/);
+});
+
+const numbered = (split: string, count: number, family = "f") =>
+  Array.from({ length: count }, (_, i) => ({ id: `${split}/${i}`, family }) as Task);
+const idsOf = (tasks: readonly Task[]) => tasks.map(({ id }) => id);
+
+test("training walks through a set: every task once before one comes again, none twice in an update", () => {
+  for (const [size, count] of [
+    [10, 3],
+    [10, 5],
+    [7, 7],
+    [5, 4],
+    [1, 1],
+  ]) {
+    const source = () => listed("set", new Map([["train", numbered("train", size)]]), [], "auto");
+    const steps = Array.from({ length: 40 }, (_, step) => idsOf(source().train(count, 9, step)));
+    for (const step of steps) assert.is(new Set(step).size, count, `${size} tasks, ${count} a step: ${step}`);
+    const walked = steps.flat();
+    for (let start = 0; start + size <= walked.length; start += size)
+      assert.is(new Set(walked.slice(start, start + size)).size, size, "a round has every task");
+    assert.equal(idsOf(source().train(count, 9, 17)), steps[17], "a function of seed and step alone");
+    if (size > 2)
+      assert.not.equal(
+        steps,
+        Array.from({ length: 40 }, (_, step) => idsOf(source().train(count, 8, step))),
+      );
+  }
+});
+
+test("what is trained on and what is measured of a set", () => {
+  const splits = (...names: string[]) => new Map(names.map((name) => [name, numbered(name, 4)]));
+  const drawn = (names: string[], measured = "auto") => {
+    const source = listed("set", splits(...names), [], measured);
+    const from = (draw: () => Task[]) => {
+      try {
+        return draw()[0].id.split("/")[0];
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    return [from(() => source.train(2, 1, 0)), from(() => source.heldOut(2))];
+  };
+  assert.equal(drawn(["train", "held-out"]), ["train", "held-out"]);
+  assert.equal(drawn(["test", "train", "dev"]), ["train", "test"]);
+  assert.equal(drawn(["test", "train", "dev"], "dev"), ["train", "dev"]);
+  assert.equal(drawn(["mine"]), ["mine", "mine"]);
+  assert.equal(drawn(["train"]), ["train", "train"]);
+  assert.equal(drawn(["test"]), ["--tasks set: has no train, only test", "test"]);
+  assert.equal(drawn(["a", "b"]), [
+    "--tasks set: has no train, only a, b",
+    "--tasks set: has no held-out, test, dev, only a, b",
+  ]);
+});
+
+test("a set is measured in its own order, by families where they are named", () => {
+  const tasks = [...numbered("x", 3, "f"), ...numbered("y", 3, "g")];
+  const source = (names: string[]) => listed("set", new Map([["test", tasks]]), names, "auto");
+  assert.equal(idsOf(source([]).heldOut(4)), ["x/0", "x/1", "x/2", "y/0"]);
+  assert.equal(idsOf(source([]).heldOut(99)), idsOf(tasks));
+  assert.equal(idsOf(source(["g"]).heldOut(2)), ["y/0", "y/1"]);
+  assert.throws(() => source(["h"]), /^--families h: set has f, g$/);
+  const small = listed("set", new Map([["train", tasks]]), [], "auto");
+  assert.throws(() => small.train(7, 1, 0), /^--tasks-per-step 7: set has 6 tasks to train on$/);
 });
 
 test.run();

@@ -1,12 +1,26 @@
-// `tarl tasks validate`: draws tasks of every family and says what is wrong with them. The gates are ../../tasks/gates.ts.
+// `tarl tasks validate`: draws tasks of every family, or takes those of a set, and says what is wrong with them. The gates
+// are ../../tasks/gates.ts.
 
 import type { Argv, CommandModule } from "yargs";
-import { blame } from "../../errors.ts";
+import { flagName } from "../../config.ts";
+import { domain as findDomain } from "../../domains/index.ts";
+import { blame, UsageError } from "../../errors.ts";
 import type { Report } from "../../tasks/gates.ts";
-import { addOptions, addSources, configOf, described, jsonOption, type Sources, wholeNumber } from "../options.ts";
+import type { Domain, Task } from "../../types.ts";
+import {
+  addOptions,
+  addSources,
+  configOf,
+  described,
+  jsonOption,
+  type Sources,
+  typedOptions,
+  wholeNumber,
+} from "../options.ts";
 import { drawOf } from "./list.ts";
 
 interface Options extends Sources {
+  readonly tasks: string | undefined;
   readonly split: string | undefined;
   readonly count: string | undefined;
   readonly json: boolean | undefined;
@@ -17,29 +31,57 @@ const KEYS = ["domain", "profile", "families", "trainDatabases", "seed", "evalSe
 
 export default {
   command: "validate",
-  describe:
-    "Draw tasks and prove them: their truth runs, matters and is unique, silence does not pass, the expert wins",
+  describe: "Prove tasks: their truth runs, matters and is unique, silence does not pass, the expert wins",
   builder: (yargs: Argv) =>
     addOptions(addSources(yargs), KEYS)
-      .option("split", described("which databases they are played on", "train|held-out", "train"))
-      .option("count", described("how many", "tasks", "200"))
+      .option("tasks", described("a task set to prove instead", "folder or .jsonl", "none"))
+      .option(
+        "split",
+        described("which databases they are played on; of a set, its split", "train|held-out", "train; all"),
+      )
+      .option("count", described("how many", "tasks", "200; all of a set"))
       .option("json", jsonOption) as unknown as Argv<Options>,
   handler,
 } satisfies CommandModule<object, Options>;
 
 async function handler(argv: Options): Promise<void> {
-  const config = { ...configOf(argv, KEYS), refuseShare: 1 };
-  const { openTasks } = await import("../../play.ts");
+  const count = argv.count === undefined ? undefined : wholeNumber("count", argv.count, 1);
+  const { domain, tasks } = argv.tasks === undefined ? await drawn(argv, count) : await listed(argv.tasks, argv, count);
   const { validate } = await import("../../tasks/gates.ts");
   const { Display } = await import("../../run/progress.ts");
-  const { domain, tasks } = await openTasks(config);
-  const count = wholeNumber("count", argv.count ?? "200", 1);
-  const drawn = blame(`--count ${count}`, () => drawOf(argv.split ?? "train", config, tasks)(count));
   const display = new Display(process.stderr);
-  const report = await validate(domain, drawn, (done) => display.live(`tasks ${done}/${drawn.length}`));
+  const report = await validate(domain, tasks, (done) => display.live(`tasks ${done}/${tasks.length}`));
   display.clear();
   process.stdout.write(`${argv.json ? JSON.stringify(report) : describe(report)}\n`);
   if (report.failures.length > 0) process.exitCode = 1;
+}
+
+interface Played {
+  readonly domain: Domain;
+  readonly tasks: readonly Task[];
+}
+
+async function drawn(argv: Options, count = 200): Promise<Played> {
+  const config = { ...configOf(argv, KEYS), refuseShare: 1 };
+  const { openTasks } = await import("../../play.ts");
+  const { domain, tasks } = await openTasks(config);
+  return { domain, tasks: blame(`--count ${count}`, () => drawOf(argv.split ?? "train", config, tasks)(count)) };
+}
+
+/** A set on the domain that it names, or on a folder that is typed beside it. */
+async function listed(path: string, argv: Options, count?: number): Promise<Played> {
+  const other = Object.keys(typedOptions(argv)).find((key) => key !== "domain");
+  if (other) throw new UsageError(`--tasks ${path} with ${flagName(other)}: a set is taken as it is, leave one out`);
+  const { openSet, tasksOf, withSet } = await import("../../tasks/set.ts");
+  const set = openSet(path);
+  const { domain: typed } = typedOptions(argv) as { domain?: string };
+  const domain = withSet(await findDomain(typed ?? set.manifest.domain, set.manifest.profile), set);
+  const { data } = set.overlay;
+  const tasks = tasksOf(set, argv.split).slice(0, count);
+  if (data === undefined) return { domain, tasks };
+  const { readDatabase } = await import("../../sandbox/replay.ts");
+  const database = readDatabase(domain, data);
+  return { domain: { ...domain, database: () => database }, tasks };
 }
 
 function describe({ tasks, gates, inaction, withoutWrites, failures }: Report): string {

@@ -74,7 +74,7 @@ export function parse(json: string): Value {
     if (take("}")) return dict;
     for (;;) {
       if (json[at] !== '"') fail("Expecting property name enclosed in double quotes");
-      const key = readString();
+      const key = intern(readString());
       skipSpace();
       if (!take(":")) fail("Expecting ':' delimiter");
       skipSpace();
@@ -149,6 +149,20 @@ export function parse(json: string): Value {
     throw new SyntaxError(`${message}: line ${line} column ${column} (char ${characters(before)})`);
   }
 }
+
+/** The same key as one string for all dicts, and for the code that looks it up: found by its address. */
+function intern(key: string): string {
+  let known = KEYS.get(key);
+  if (known === undefined) {
+    known = Object.keys({ [key]: null })[0];
+    if (KEYS.size < MAX_KEYS) KEYS.set(known, known);
+  }
+  return known;
+}
+
+const KEYS = new Map<string, string>();
+/** Some thousand rows' ids and all their fields; what an agent makes up cannot fill the memory. */
+const MAX_KEYS = 1 << 14;
 
 /** As `parse`, for text that must be one JSON object: a call's arguments. */
 export function parseObject(json: string): Dict {

@@ -36,7 +36,7 @@ export function text(value: Value): string {
 /** `container[key]` for a key that is no index. */
 export function at(container: Value, key: Value): Value {
   if (container instanceof Map) {
-    const name = asKey(key);
+    const name = typeof key === "string" ? key : asKey(key);
     const value = name === null ? undefined : container.get(name);
     if (value === undefined) throw new PythonError(reprText(key));
     return value;
