@@ -20,6 +20,8 @@ export interface Scene {
   /** Orders are named by their ids. */
   readonly easy: boolean;
   readonly flaw?: Flaw;
+  /** One of several goals: nothing is named by what another one could change. */
+  readonly amid?: boolean;
 }
 
 /** The one thing that is wrong with a goal. */
@@ -90,7 +92,7 @@ export const build = {
   address(scene) {
     const { user, order, random } = scene;
     const whole = orderOf(scene);
-    const address = newAddress(order.address, "the one in my profile", user.address, random);
+    const address = newAddress(scene, order.address, "the one in my profile", user.address);
     return {
       ...about(whole),
       want: random.pick([
@@ -105,7 +107,7 @@ export const build = {
   profile(scene) {
     const { userId, user, order, random } = scene;
     const whole = orderOf(scene);
-    const address = newAddress(user.address, `the one that ${whole.words} goes to`, order.address, random);
+    const address = newAddress(scene, user.address, `the one that ${whole.words} goes to`, order.address);
     return {
       ...(address.copied ? about(whole) : NOTHING),
       want: random.pick(["change the address in my profile", "update my default address", "correct my own address"]),
@@ -274,9 +276,9 @@ function replacement(tables: Tables, item: Item, random: Random, flaw?: Flaw) {
 }
 
 /** Another address than the one that is there: any, that of a neighbour, or one that the data knows already (`copied`). */
-function newAddress(now: Address, source: string, known: Address, random: Random) {
+function newAddress({ random, amid }: Scene, now: Address, source: string, known: Address) {
   const way = random.float();
-  const copied = way < 0.25 && spell(known) !== spell(now);
+  const copied = way < 0.25 && !amid && spell(known) !== spell(now);
   const flat = `Flat ${1 + random.int(99)}`;
   const near = !copied && way < 0.45 && flat !== now.address2;
   const value = copied ? known : near ? { ...now, address2: flat } : makeAddress(random);
@@ -314,7 +316,7 @@ function slipOf(
 }
 
 /** "the Umbrella of order #R123456"; a single item describes its order by itself. */
-function partOf(whole: string, names: string, count: number): string {
+export function partOf(whole: string, names: string, count: number): string {
   return count === 1 && whole.startsWith("my order with") ? `${names} that I ordered` : `${names} of ${whole}`;
 }
 

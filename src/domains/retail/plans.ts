@@ -6,7 +6,7 @@ import { type Canvas, type Draft, type Maker, planner } from "../planner.ts";
 import { parseObject } from "../python.ts";
 import { makeTables, type Order, type Tables, toDatabase, type User } from "./data.ts";
 import { about, build, type Flaw, type Kind, type Scene } from "./goals.ts";
-import { QUESTIONS } from "./questions.ts";
+import { ask, PRODUCT_QUESTIONS, QUESTIONS } from "./questions.ts";
 import { orderOf } from "./references.ts";
 import { brokenRules } from "./rules.ts";
 import { tools } from "./tools.ts";
@@ -33,10 +33,11 @@ const DRAW: { readonly [family: string]: (scene: Scene, database: Canvas<Tables,
       (Object.keys(SINGLE) as Kind[]).map((kind) => [kind, (scene: Scene) => single(kind, scene)]),
     ) as Record<Kind, (scene: Scene) => Drawn | null>),
 
-    /** Two to four goals of one customer, each on an order of its own. */
-    several(scene) {
-      const { tables, user, random } = scene;
-      if (scene.order !== tables.orders[user.orders[0]]) return null;
+    /** Two to four goals of one customer, each on an order of its own; the last may be a question. */
+    several(one, database) {
+      const { tables, user, random } = one;
+      if (one.order !== tables.orders[user.orders[0]]) return null;
+      const scene = { ...one, amid: true };
       const most = 2 + random.int(3);
       const wanted: Goal[] = [];
       for (const id of random.shuffle(user.orders)) {
@@ -46,7 +47,10 @@ const DRAW: { readonly [family: string]: (scene: Scene, database: Canvas<Tables,
         if (goal && wanted.length < most) wanted.push(goal);
       }
       if (wanted.length < most && random.chance(0.5)) wanted.push(build.profile(scene));
-      return wanted.length < 2 ? null : { wanted };
+      const asked = wanted.length > 0 && wanted.length < most ? ask(PRODUCT_QUESTIONS, scene, database) : null;
+      // A question is served by no call at all.
+      if (asked) wanted.push({ ...asked, readings: [[]] });
+      return wanted.length < 2 ? null : { wanted, outputs: asked ? [asked.output] : [] };
     },
 
     /** A wish that cannot be had, and what the customer wants instead. */
@@ -84,10 +88,8 @@ const DRAW: { readonly [family: string]: (scene: Scene, database: Canvas<Tables,
     },
 
     information(scene, database) {
-      const goal = scene.random.pick(QUESTIONS)(scene, database);
-      // Short or round figures could be said by accident.
-      if (!goal || !/\d{4}|\d\d\.\d*[1-9]/.test(goal.output)) return null;
-      return { wanted: [goal], outputs: [goal.output] };
+      const asked = ask(QUESTIONS, scene, database);
+      return asked && { wanted: [asked], outputs: [asked.output] };
     },
   };
 
@@ -182,18 +184,28 @@ export const { database, task, readings } = planner(maker);
 
 function identify(userId: string, { users }: Tables, random: Random): ReturnType<Maker<Tables, Order>["identify"]> {
   const { name, address, email } = users[userId];
+  const [full, { zip }] = [`${name.first_name} ${name.last_name}`, address];
   const first = random.pick(["email", "name"]);
   return {
     first,
     slots: {
-      email: random.pick([`It is ${email}.`, `My e-mail address is ${email}.`]),
-      name: `I am ${name.first_name} ${name.last_name}, and my zip code is ${address.zip}.`,
+      email: random.pick([
+        `It is ${email}.`,
+        `My e-mail address is ${email}.`,
+        `My account is under ${email}.`,
+        `You have me as ${email}.`,
+      ]),
+      name: random.pick([
+        `I am ${full}, and my zip code is ${zip}.`,
+        `My name is ${full}, zip code ${zip}.`,
+        `This is ${full} from zip code ${zip}.`,
+      ]),
     },
-    prose: `You are ${name.first_name} ${name.last_name} from zip code ${address.zip}; your e-mail address is ${email}.`,
+    prose: `You are ${full} from zip code ${zip}; your e-mail address is ${email}.`,
     lookups: [
       first === "email"
         ? write("find_user_id_by_email", { email })
-        : write("find_user_id_by_name_zip", { ...name, zip: address.zip }),
+        : write("find_user_id_by_name_zip", { ...name, zip }),
       write("get_user_details", { user_id: userId }),
     ],
   };

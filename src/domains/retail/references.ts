@@ -18,7 +18,7 @@ export interface OrderReference extends Reference<string> {
  * anyway.
  */
 export function orderOf(scene: Scene, item = scene.random.pick(scene.order.items)): OrderReference {
-  const { tables, user, order, random, easy } = scene;
+  const { tables, user, order, random, easy, amid } = scene;
   const id = order.order_id;
   const answer = random.pick([`It is order ${id}.`, `The number is ${id}.`, `That is ${id}.`]);
   const named = { words: `order ${id}`, answer, fits: [id], looked: [id] };
@@ -46,7 +46,7 @@ export function orderOf(scene: Scene, item = scene.random.pick(scene.order.items
     described(
       `my order that goes to ${address.city}`,
       `the one that goes to ${address.city}`,
-      (other) => other.address.city === address.city,
+      (other) => !amid && other.address.city === address.city,
     ),
     superlative(`my most expensive ${status} order`, amountOf),
     superlative(`my cheapest ${status} order`, (other) => -amountOf(other)),
