@@ -288,6 +288,45 @@ test("everything, everything but one, and all pending orders mean just these", (
   assert.ok(all.length > 3, `${all.length}`);
 });
 
+test("what has to be told is what the data says", () => {
+  const kinds = { paid: 0, together: 0, total: 0, costs: 0, beside: 0 };
+  for (const { instruction, outputs, customer, database, actions } of every(60).filter(
+    ({ outputs }) => outputs.length,
+  )) {
+    const { users, orders, products } = tablesOf(database);
+    const mine = users[customer!].orders.map((id) => orders[id]);
+    const [output] = outputs;
+    if (actions.length > 0) kinds.beside++;
+    const [, name, id] = /what you paid for the ([\w ]+?)(?: with .+?)? of order (#R\d+)/.exec(instruction) ?? [];
+    if (name) {
+      const prices = orders[id].items.filter((item) => item.name === name).map(({ price }) => price);
+      assert.ok(prices.includes(Number(output)), `${prices}: ${output}`);
+      kinds.paid++;
+    }
+    const [, status] = /what your (\w+) orders cost all together/.exec(instruction) ?? [];
+    if (status) {
+      const sum = mine
+        .filter((order) => order.status === status)
+        .flatMap(({ items }) => items.map(({ price }) => price));
+      assert.ok(Math.abs(sum.reduce((a, b) => a + b, 0) - Number(output)) < 0.006, output);
+      kinds.together++;
+    }
+    const [, whole] = /how much you paid for order (#R\d+)/.exec(instruction) ?? [];
+    if (whole) {
+      assert.is(orders[whole].payment_history[0].amount, Number(output));
+      kinds.total++;
+    }
+    const [, product] = /what the cheapest ([\w ]+) that you have in stock costs/.exec(instruction) ?? [];
+    if (product) {
+      const { variants } = Object.values(products).find((each) => each.name === product)!;
+      const prices = Object.values(variants).flatMap(({ available, price }) => (available ? [price] : []));
+      assert.is(Math.min(...prices), Number(output));
+      kinds.costs++;
+    }
+  }
+  for (const [kind, count] of Object.entries(kinds)) assert.ok(count > 4, `${kind}: ${count}`);
+});
+
 test("the truth is a reading; every other one fails, breaks a rule or ends the same", () => {
   let others = 0;
   for (const task of every(12)) {
