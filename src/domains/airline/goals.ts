@@ -156,7 +156,7 @@ export const build = {
       ...about(whole),
       want:
         more > 0
-          ? random.pick([`add ${bags} to ${whole.words}`, `take ${bags} more on ${whole.words}`])
+          ? random.pick([`add ${bags} to ${whole.words}`, `take ${bags.replace(" ", " more ")} on ${whole.words}`])
           : `take ${bags} off ${whole.words} again`,
       details: { payment: payment.detail("paying with", "I would pay with") },
       readings: combinations([whole.fits, payment.fits]).map(([reservation_id, payment_id]) => [

@@ -1,7 +1,7 @@
 // The airline's families: what a task of each wants, drawn from a reservation of the database; planner.ts proves and words
 // it. A task's truth is the same under both profiles. Test: test/unit/airline-tasks.test.ts
 
-import type { Random } from "../../random.ts";
+import { Random } from "../../random.ts";
 import type { Database } from "../../types.ts";
 import { forbiddenBy, type Goal, NOTHING, write } from "../goals.ts";
 import { type Draft, type Maker, planner } from "../planner.ts";
@@ -42,9 +42,16 @@ const DRAW: { readonly [family: string]: (scene: Scene, database: Database) => D
   /** A wish that cannot be had, and what the customer wants instead. */
   fallback(scene) {
     const { random } = scene;
-    const isBooking = random.chance(0.2);
-    const wish = isBooking ? flawedBooking(scene) : flawed(scene);
-    const otherwise = isBooking ? book(scene) : build[random.pick(KINDS)](scene);
+    if (!random.chance(0.2)) {
+      const wish = flawed(scene);
+      const otherwise = build[random.pick(KINDS)](scene);
+      return wish && otherwise && one({ ...wish, otherwise });
+    }
+    // The same trip, as far as the flaw leaves it.
+    const seed = random.int(2 ** 31);
+    const again = () => ({ ...scene, random: new Random("booking", seed) });
+    const wish = book(again(), random.pick(BOOKING_FLAWS));
+    const otherwise = book(again());
     return wish && otherwise && one({ ...wish, otherwise });
   },
 
@@ -55,7 +62,9 @@ const DRAW: { readonly [family: string]: (scene: Scene, database: Database) => D
     const isForeign = asker !== userId;
     const goal = isForeign
       ? build[random.pick(["cancel", "passengers"] as const)](asked)
-      : (random.chance(0.25) ? flawedBooking : flawed)(asked);
+      : random.chance(0.25)
+        ? book(asked, random.pick(BOOKING_FLAWS))
+        : flawed(asked);
     if (!goal) return null;
     const [forbidden, mended] = GROUNDS.map((domain) =>
       forbiddenBy({ domain, database, customer: asker }, [], goal.readings),
@@ -139,10 +148,6 @@ function flawed(scene: Scene): Goal | null {
     if (goal) return goal;
   }
   return null;
-}
-
-function flawedBooking(scene: Scene): Goal | null {
-  return book(scene, scene.random.pick(BOOKING_FLAWS));
 }
 
 /** A certificate that is not due, or not yet. */
