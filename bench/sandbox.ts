@@ -42,7 +42,9 @@ interface Memory {
 
 interface Opened {
   readonly versions: Readonly<Record<string, string>>;
-  readonly retail: readonly Written[];
+  /** Retail's splits, and airline's only one. */
+  readonly train: readonly Written[];
+  readonly test: readonly Written[];
   readonly airline: readonly Written[];
 }
 
@@ -186,21 +188,33 @@ if (existsSync(join(checkout, "tau_bench", "envs"))) {
   const peer = new Peer("python3", join(root, "bench", "tau_bench.py"));
   try {
     const { versions, ...written } = await peer.ask<Opened>("open", { checkout });
-    const { domain, tasks } = await stage("retail", checkout, written.retail);
+    const { domain, tasks } = await stage("retail", checkout, written.train);
     const names = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
     process.stdout.write(`${machine.cpu}, Node ${machine.node}, ${names.join(", ")}\n`);
 
-    const list = succeeding(domain, [...tasks.flatMap(({ actions }) => actions), ...recorded()]);
-    const calls = await compareCalls({ domain, tasks }, list, peer);
-    show(`tool calls, ${list.length} in a row`, "calls/s", calls);
+    // The test split's look-ups and changes, as an agent makes them, beside the training split's, which are changes alone.
+    const mixed = succeeding(domain, [...written.test.flatMap(({ actions }) => actions), ...recorded()]);
+    const calls = await compareCalls({ domain, tasks }, mixed, peer);
+    show(`tool calls, ${mixed.length} in a row, look-ups and changes`, "calls/s", calls);
+    const changes = succeeding(
+      domain,
+      tasks.flatMap(({ actions }) => actions),
+    );
+    const writes = await compareCalls({ domain, tasks }, changes, peer);
+    show(`tool calls, ${changes.length} in a row, changes alone`, "calls/s", writes);
     const starts = await compareStarts(domain, tasks, peer);
     show("session starts", "starts/s", starts);
     const replays = await compareReplay(domain, tasks, peer);
     show(`replay of ${tasks.length} tasks`, "tasks/s", replays);
     const memory = await measureMemory(await stage("airline", checkout, written.airline));
     process.stdout.write(`${memory.sessions} sessions at once: ${Math.round(memory.residentMiB)} MiB resident\n`);
-    const ratios = { tool_calls: ratio(calls), session_starts: ratio(starts), replay: ratio(replays) };
-    close("sandbox", { versions, ratios, tool_calls: calls, session_starts: starts, replay: replays, memory });
+    const ratios = {
+      tool_calls: ratio(calls),
+      writes: ratio(writes),
+      session_starts: ratio(starts),
+      replay: ratio(replays),
+    };
+    close("sandbox", { versions, ratios, tool_calls: calls, writes, session_starts: starts, replay: replays, memory });
   } finally {
     peer.close();
   }

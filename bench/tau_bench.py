@@ -39,15 +39,16 @@ class Peer:
         litellm.completion = silence
         sys.modules["litellm"] = litellm
         sys.path.insert(0, checkout)
-        from tau_bench.envs.airline.tasks_test import TASKS
+        from tau_bench.envs.airline.tasks_test import TASKS as AIRLINE
         from tau_bench.envs.retail.env import MockRetailDomainEnv
+        from tau_bench.envs.retail.tasks_test import TASKS_TEST
         from tau_bench.types import Action
 
         self.action = Action
         self.env = MockRetailDomainEnv(user_model="none", user_provider="none", task_split="train", task_index=0)
         self.fresh = pickle.dumps(self.env.data)
         versions = {"python": platform.python_version(), "pydantic": pydantic.VERSION}
-        return {"versions": versions, "retail": written(self.env.tasks), "airline": written(TASKS)}
+        return {"versions": versions, "train": written(self.env.tasks), "test": written(TASKS_TEST), "airline": written(AIRLINE)}
 
     def prepare(self, calls):
         """The calls that `calls` makes, as a model writes them."""

@@ -22,7 +22,7 @@ import { readDatabase } from "./sandbox/replay.ts";
 import { Session } from "./sandbox/session.ts";
 import type { SamplingSettings } from "./settings.ts";
 import { generated, listed, mix, type TaskSource } from "./tasks/sampler.ts";
-import { openSet, withSet } from "./tasks/set.ts";
+import { openSet, type TaskSet, withSet } from "./tasks/set.ts";
 import type { Domain, Format, Habits, Policy, Rollout, User } from "./types.ts";
 import { userFaults } from "./user/faults.ts";
 import { LlmUser } from "./user/llm.ts";
@@ -80,13 +80,17 @@ export async function openTasks(config: Config, access?: Access): Promise<Played
 /** A set's own tasks, on its domain as it wants it. */
 async function openListed(config: Config): Promise<Pick<Played, "domain" | "tasks">> {
   const set = openSet(config.tasks);
-  const { data } = set.overlay;
-  const domain = withSet(await findDomain(config.domain, config.profile), set);
-  if (data !== undefined) {
-    const database = readDatabase(domain, data);
-    Object.assign(domain, { database: () => database });
-  }
+  const domain = await domainOf(set, config.domain, config.profile);
   return { domain, tasks: listed(config.tasks, set.splits, familyNames(config), config.evalSplit) };
+}
+
+/** A domain with everything that a set lays over it. */
+export async function domainOf(set: TaskSet, name: string, profile?: string): Promise<Domain> {
+  const domain = withSet(await findDomain(name, profile), set);
+  const { data } = set.overlay;
+  if (data === undefined) return domain;
+  const database = readDatabase(domain, data);
+  return { ...domain, database: () => database };
 }
 
 /** A customer for one conversation, and what is known of it afterwards. */

@@ -207,7 +207,8 @@ class Knowledge {
     const used = valuesOf(call.arguments);
     const touches = !failed && this.#goal.some((value) => used.includes(value) || observation.includes(value));
     const searches = !this.#found.has(call.name) && !this.#goal.some((value) => this.customer.includes(value));
-    if (touches) this.#found.add(call.name);
+    // A task that names nothing leaves nothing to find: one search by each tool.
+    if (touches || (!failed && this.#goal.length === 0)) this.#found.add(call.name);
     const named = used.some((value) => this.customer.includes(value));
     const planned = this.#lookups.some(
       ({ name, arguments: args }) => name === call.name && equal(args, call.arguments),

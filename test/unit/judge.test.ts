@@ -212,6 +212,16 @@ test("a longer talk never pays more: look-ups that nobody needs lower the reward
   }
 });
 
+test("a task that names nothing is no reason to look at everything", async () => {
+  const task = someTasks(retail, 8).find(({ actions, outputs }) => actions.length + outputs.length === 0)!;
+  const orders = [...retail.database(task.database).get("orders")!.keys()].slice(0, 9);
+  const looks = orders.map((order_id) => call("get_order_details", { order_id }));
+  const rollout = await playTalk(retail, task, first(looks, always(say("Goodbye."))), 1);
+  const { scores } = await judged({ ...rollout, outcome: { ...rollout.outcome, success: 1 } }, ruleJudge(retail));
+  const useful = scores.slice(0, looks.length).filter((score) => score === 1);
+  assert.ok(useful.length <= 3, `the first one, and those that the task is about: ${scores.join(" ")}`);
+});
+
 test("abstains where the talk was broken off by something that is not the policy", async () => {
   const [task] = someTasks(shop, 1);
   const rollout = await playTalk(shop, task, shop.expert!(task, oracle, 1));

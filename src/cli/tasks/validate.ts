@@ -3,7 +3,6 @@
 
 import type { Argv, CommandModule } from "yargs";
 import { flagName } from "../../config.ts";
-import { domain as findDomain } from "../../domains/index.ts";
 import { blame, UsageError } from "../../errors.ts";
 import type { Report } from "../../tasks/gates.ts";
 import type { Domain, Task } from "../../types.ts";
@@ -70,18 +69,14 @@ async function drawn(argv: Options, count = 200): Promise<Played> {
 
 /** A set on the domain that it names, or on a folder that is typed beside it. */
 async function listed(path: string, argv: Options, count?: number): Promise<Played> {
-  const other = Object.keys(typedOptions(argv)).find((key) => key !== "domain");
+  const other = Object.keys(typedOptions(argv)).find((key) => key !== "domain" && key !== "tasks");
   if (other) throw new UsageError(`--tasks ${path} with ${flagName(other)}: a set is taken as it is, leave one out`);
-  const { openSet, tasksOf, withSet } = await import("../../tasks/set.ts");
+  const { openSet, tasksOf } = await import("../../tasks/set.ts");
+  const { domainOf } = await import("../../play.ts");
   const set = openSet(path);
   const { domain: typed } = typedOptions(argv) as { domain?: string };
-  const domain = withSet(await findDomain(typed ?? set.manifest.domain, set.manifest.profile), set);
-  const { data } = set.overlay;
-  const tasks = tasksOf(set, argv.split).slice(0, count);
-  if (data === undefined) return { domain, tasks };
-  const { readDatabase } = await import("../../sandbox/replay.ts");
-  const database = readDatabase(domain, data);
-  return { domain: { ...domain, database: () => database }, tasks };
+  const domain = await domainOf(set, typed ?? set.manifest.domain, set.manifest.profile);
+  return { domain, tasks: tasksOf(set, argv.split).slice(0, count) };
 }
 
 function describe({ tasks, gates, inaction, withoutWrites, failures }: Report): string {

@@ -2,7 +2,8 @@
 // a wrong type shows the error that CPython would raise. Test: test/golden/tau-bench.test.ts
 
 import { ToolError } from "../../errors.ts";
-import { asKey, at, byCodePoint, type Dict, dumps, equals, equalsLower, shared, type Value } from "../python.ts";
+import type { Database } from "../../types.ts";
+import { asKey, at, byCodePoint, type Dict, dumps, equals, equalsLower, lower, shared, type Value } from "../python.ts";
 import type { Store } from "../store.ts";
 
 /** One row of a table, for reading; throws "<what> not found". */
@@ -17,19 +18,18 @@ export const reads = {
   ...shared,
 
   find_user_id_by_email(store: Store, email: Value): string {
-    for (const [id, user] of store.entries<Dict>("users")) if (equalsLower(at(user, "email"), email)) return id;
-    throw new ToolError("user not found");
+    const { emails } = directoryOf(store.base);
+    const id = emails.size === 0 ? undefined : emails.get(lower(email));
+    if (id === undefined) throw new ToolError("user not found");
+    return id;
   },
 
   find_user_id_by_name_zip(store: Store, first: Value, last: Value, zip: Value): string {
-    for (const [id, user] of store.entries<Dict>("users")) {
-      const name = at(user, "name") as Dict;
-      if (
-        equalsLower(at(name, "first_name"), first) &&
-        equalsLower(at(name, "last_name"), last) &&
-        equals(at(at(user, "address") as Dict, "zip"), zip)
-      )
-        return id;
+    const { firstNames } = directoryOf(store.base);
+    for (const id of firstNames.size === 0 ? [] : (firstNames.get(lower(first)) ?? [])) {
+      const user = store.get<Dict>("users", id)!;
+      const isNamed = equalsLower(at(at(user, "name") as Dict, "last_name"), last);
+      if (isNamed && equals(at(at(user, "address") as Dict, "zip"), zip)) return id;
     }
     throw new ToolError("user not found");
   },
@@ -38,10 +38,34 @@ export const reads = {
   get_product_details: (store: Store, id: Value) => dumps(find(store, "products", id)),
   get_user_details: (store: Store, id: Value) => dumps(find(store, "users", id)),
 
-  list_all_product_types(store: Store): string {
-    const ids = new Map<string, Value>();
-    for (const [, product] of store.entries<Dict>("products"))
-      ids.set(at(product, "name") as string, at(product, "product_id"));
-    return dumps(new Map([...ids].sort(([a], [b]) => byCodePoint(a, b))));
-  },
+  list_all_product_types: (store: Store) => directoryOf(store.base).productTypes,
 };
+
+/** What of a shared database no tool changes, made on first use. */
+interface Directory {
+  /** Lower-cased e-mail address -> the first customer's id; lower-cased first name -> ids in their order. */
+  readonly emails: ReadonlyMap<string, string>;
+  readonly firstNames: ReadonlyMap<string, readonly string[]>;
+  /** Names and ids as one text, by name. */
+  readonly productTypes: string;
+}
+
+const DIRECTORIES = new WeakMap<Database, Directory>();
+
+function directoryOf(database: Database): Directory {
+  let made = DIRECTORIES.get(database);
+  if (!made) {
+    const rows = (table: string) => [...(database.get(table) as ReadonlyMap<string, Dict>)];
+    const emails = new Map<string, string>();
+    const firstNames = new Map<string, string[]>();
+    for (const [id, user] of rows("users")) {
+      const [email, first] = [lower(at(user, "email")), lower(at(at(user, "name") as Dict, "first_name"))];
+      if (!emails.has(email)) emails.set(email, id);
+      firstNames.set(first, [...(firstNames.get(first) ?? []), id]);
+    }
+    const types = new Map(rows("products").map(([, row]) => [at(row, "name") as string, at(row, "product_id")]));
+    made = { emails, firstNames, productTypes: dumps(new Map([...types].sort(([a], [b]) => byCodePoint(a, b)))) };
+    DIRECTORIES.set(database, made);
+  }
+  return made;
+}
