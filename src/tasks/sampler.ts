@@ -24,7 +24,7 @@ export interface Databases {
 }
 
 export const trainDatabases = (count: number): Databases => ({ first: 1, count });
-export const heldOutDatabases = (): Databases => HELD_OUT;
+export const heldOutDatabases = (count = HELD_OUT.count): Databases => ({ ...HELD_OUT, count });
 
 /**
  * Equal weights, but the families in which nothing may be written get at most `refuseShare` together, so that an agent

@@ -23,6 +23,8 @@ export interface Synthesis {
   readonly trainDatabases: number;
 }
 
+/** Databases that held-out tasks are drawn from: more than evaluations use, so that two sets have little in common. */
+const HELD_OUT = 100_000;
 /** Draws in a row without a task of use before a family is given up. */
 const MAX_DRAWS = 1000;
 
@@ -36,7 +38,7 @@ export async function synthesize(
   const apart = Math.round(count * heldOut);
   const counts: Readonly<Record<string, [Databases, number]>> = {
     train: [trainDatabases(options.trainDatabases), count - apart],
-    "held-out": [heldOutDatabases(), apart],
+    "held-out": [heldOutDatabases(HELD_OUT), apart],
   };
   const shares = mix(domain, families, refuseShare);
   const choice = new Choice(domain);
