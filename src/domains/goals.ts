@@ -172,7 +172,7 @@ function refusal(ground: Ground, from: Store, readings: Goal["readings"]): Refus
 }
 
 /** Every order of a few things, theirs first. */
-function permutations<T>(things: readonly T[]): T[][] {
+export function permutations<T>(things: readonly T[]): T[][] {
   if (things.length < 2) return [[...things]];
   return things.flatMap((thing, i) => permutations(things.toSpliced(i, 1)).map((rest) => [thing, ...rest]));
 }

@@ -3,9 +3,9 @@
 // how they are said telling.ts. Test: test/unit/retail.test.ts, test/unit/airline-tasks.test.ts
 
 import { Random } from "../random.ts";
-import type { Database, Domain, Task, WrittenCall } from "../types.ts";
+import type { Database, Domain, Task, Wording, WrittenCall } from "../types.ts";
 import { combinations, type Goal, type Ground, truthOf } from "./goals.ts";
-import { drawWording, type Identity, tell, type Wording } from "./telling.ts";
+import { drawWording, type Identity, tell } from "./telling.ts";
 
 /** What a family draws. */
 export interface Draft {

@@ -76,7 +76,8 @@ export function sampleTasks(
   return random.shuffle([...tasks.values()]);
 }
 
-function systematic({ families }: Mix, count: number, offset: number): string[] {
+/** Families by name, as often as the mix asks for them, rounded up or down; `offset` (0 to 1) decides which. */
+export function systematic({ families }: Mix, count: number, offset: number): string[] {
   const drawn: string[] = [];
   let passed = 0;
   for (const { name, weight } of families) {

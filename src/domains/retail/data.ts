@@ -3,8 +3,9 @@
 //
 // Distributions: each product has 8 to 12 variants, of which 70% are available, prices even over the product's range;
 // each user has 1 to 3 payment methods (60% of users a gift card of 10 to 800 dollars, 60% PayPal, 60% a credit card,
-// 15% a second one); orders hold 1 to 5 items, go to the user's address in 80% of cases, are pending (42%), delivered
-// (38%), processed (10%) or cancelled (10%); every user has an order as long as there are as many orders as users.
+// 15% a second one); orders hold 1 to 5 products, 15% of them one of these in two variants, go to the user's address in
+// 80% of cases, are pending (42%), delivered (38%), processed (10%) or cancelled (10%); every user has an order as long as
+// there are as many orders as users.
 
 import { Random } from "../../random.ts";
 import type { Database } from "../../types.ts";
@@ -151,13 +152,15 @@ function makeMethods(newId: NewId, random: Random): Method[] {
 }
 
 function makeOrder(user_id: string, user: User, products: readonly Product[], newId: NewId, random: Random): Order {
-  const items = random
-    .shuffle(products)
-    .slice(0, 1 + random.int(5))
-    .map((product): Item => {
-      const { item_id, price, options } = random.pick(Object.values(product.variants));
-      return { name: product.name, product_id: product.product_id, item_id, price, options };
-    });
+  const item = ({ name, product_id }: Product, { item_id, price, options }: Variant): Item => {
+    return { name, product_id, item_id, price, options };
+  };
+  const bought = random.shuffle(products).slice(0, 1 + random.int(5));
+  const items = bought.flatMap((product, i) => {
+    const twice = i === 0 && random.chance(0.15);
+    const variants = random.shuffle(Object.values(product.variants)).slice(0, twice ? 2 : 1);
+    return variants.map((variant) => item(product, variant));
+  });
   const draw = random.float();
   const status: Status = draw < 0.42 ? "pending" : draw < 0.8 ? "delivered" : draw < 0.9 ? "processed" : "cancelled";
   const amount = round2(items.reduce((sum, { price }) => sum + price, 0));

@@ -6,7 +6,7 @@ import { list, type Words } from "../expert.ts";
 import { rowOf } from "../tables.ts";
 import type { Order, Product, User } from "./data.ts";
 import { spell } from "./goals.ts";
-import { labelOf, methodsOf } from "./references.ts";
+import { itemOf, labelOf, methodsOf, spellOptions } from "./references.ts";
 
 export const words: Words = {
   identify: [
@@ -41,13 +41,13 @@ function describe({ name, arguments: dict }: Call, database: Database): string {
     case "modify_pending_order_payment":
       return `charge order ${order.order_id} to ${label()}`;
     case "return_delivered_order_items":
-      return `take back ${list(items().map((item) => `the ${item.name}`))} of order ${order.order_id} with the refund to ${label()}`;
+      return `take back ${list(items().map((item) => itemOf(order, item).words))} of order ${order.order_id} with the refund to ${label()}`;
     default: {
       const swaps = items().map((item, i) => {
         const id = (args.new_item_ids as string[])[i];
         const { variants } = rowOf<Product>(database, "products", item.product_id)!;
-        const options = Object.entries(variants[id].options).map(([option, value]) => `${option} ${value}`);
-        return `the ${item.name} for one with ${options.join(", ")}`;
+        const to = variants[id] ? `one with ${spellOptions(Object.entries(variants[id].options))}` : `item ${id}`;
+        return `${itemOf(order, item).words} for ${to}`;
       });
       return `swap in order ${order.order_id} ${list(swaps)}, settling the difference with ${label()}`;
     }

@@ -5,8 +5,8 @@ import { forbiddenBy, type Goal, NOTHING, write } from "../goals.ts";
 import { type Canvas, type Draft, type Maker, planner } from "../planner.ts";
 import { parseObject } from "../python.ts";
 import { makeTables, type Order, type Tables, toDatabase, type User } from "./data.ts";
-import { about, build, type Kind, type Scene } from "./goals.ts";
-import { QUESTIONS } from "./questions.ts";
+import { about, build, type Flaw, type Kind, type Scene } from "./goals.ts";
+import { ask, PRODUCT_QUESTIONS, QUESTIONS } from "./questions.ts";
 import { orderOf } from "./references.ts";
 import { brokenRules } from "./rules.ts";
 import { tools } from "./tools.ts";
@@ -33,10 +33,11 @@ const DRAW: { readonly [family: string]: (scene: Scene, database: Canvas<Tables,
       (Object.keys(SINGLE) as Kind[]).map((kind) => [kind, (scene: Scene) => single(kind, scene)]),
     ) as Record<Kind, (scene: Scene) => Drawn | null>),
 
-    /** Two to four goals of one customer, each on an order of its own. */
-    several(scene) {
-      const { tables, user, random } = scene;
-      if (scene.order !== tables.orders[user.orders[0]]) return null;
+    /** Two to four goals of one customer, each on an order of its own; the last may be a question. */
+    several(one, database) {
+      const { tables, user, random } = one;
+      if (one.order !== tables.orders[user.orders[0]]) return null;
+      const scene = { ...one, amid: true };
       const most = 2 + random.int(3);
       const wanted: Goal[] = [];
       for (const id of random.shuffle(user.orders)) {
@@ -46,13 +47,18 @@ const DRAW: { readonly [family: string]: (scene: Scene, database: Canvas<Tables,
         if (goal && wanted.length < most) wanted.push(goal);
       }
       if (wanted.length < most && random.chance(0.5)) wanted.push(build.profile(scene));
-      return wanted.length < 2 ? null : { wanted };
+      const asked = wanted.length > 0 && wanted.length < most ? ask(PRODUCT_QUESTIONS, scene, database) : null;
+      // A question is served by no call at all.
+      if (asked) wanted.push({ ...asked, readings: [[]] });
+      return wanted.length < 2 ? null : { wanted, outputs: asked ? [asked.output] : [] };
     },
 
     /** A wish that cannot be had, and what the customer wants instead. */
     fallback(scene) {
-      const wish = scene.random.pick(FLAWS)(scene);
-      const kinds = KINDS.filter((kind) => SINGLE[kind] === scene.order.status);
+      const wish = anyFlaw(scene);
+      // Another reason is no other wish.
+      const same = wish?.details.reason ? "cancel" : null;
+      const kinds = KINDS.filter((kind) => SINGLE[kind] === scene.order.status && kind !== same);
       const otherwise = kinds.length ? build[scene.random.pick(kinds)](scene) : null;
       return wish && otherwise ? { wanted: [{ ...wish, otherwise }] } : null;
     },
@@ -61,8 +67,7 @@ const DRAW: { readonly [family: string]: (scene: Scene, database: Canvas<Tables,
       const { tables, userId, order, random } = scene;
       const asker = random.chance(0.1) ? random.pick(Object.keys(tables.users)) : userId;
       const asked = { ...scene, userId: asker, user: tables.users[asker] };
-      const goal =
-        asker === userId ? random.pick(FLAWS)(asked) : order.status === "pending" ? build.cancel(asked) : null;
+      const goal = asker === userId ? anyFlaw(asked) : order.status === "pending" ? build.cancel(asked) : null;
       if (!goal) return null;
       const forbidden = forbiddenBy({ domain: GROUND, database, customer: asker }, [], goal.readings);
       return forbidden && { userId: asker, wanted: [{ ...goal, readings: [] }], forbidden };
@@ -83,10 +88,8 @@ const DRAW: { readonly [family: string]: (scene: Scene, database: Canvas<Tables,
     },
 
     information(scene, database) {
-      const goal = scene.random.pick(QUESTIONS)(scene, database);
-      // Short or round figures could be said by accident.
-      if (!goal || !/\d{4}|\d\d\.\d*[1-9]/.test(goal.output)) return null;
-      return { wanted: [goal], outputs: [goal.output] };
+      const asked = ask(QUESTIONS, scene, database);
+      return asked && { wanted: [asked], outputs: [asked.output] };
     },
   };
 
@@ -100,31 +103,53 @@ function single(kind: Kind, scene: Scene): Drawn | null {
   return goal && { wanted: [goal] };
 }
 
-/** Goals with one thing wrong; null where the order does not lend itself to it. */
+/** A goal about an order of one of these statuses, with one thing wrong; null where the order does not lend itself to it. */
+function flawed(kind: Kind, statuses: readonly Order["status"][], flaw?: Flaw): (scene: Scene) => Goal | null {
+  return (scene) => (statuses.includes(scene.order.status) ? build[kind]({ ...scene, flaw }) : null);
+}
+
 const FLAWS: readonly ((scene: Scene) => Goal | null)[] = [
-  (scene) => (["processed", "delivered"].includes(scene.order.status) ? build.cancel(scene) : null),
-  (scene) => (["pending", "processed"].includes(scene.order.status) ? build.return(scene) : null),
-  (scene) => (scene.order.status === "processed" ? build.address(scene) : null),
-  (scene) => (scene.order.status === "pending" ? build.payment({ ...scene, flaw: "balance" }) : null),
-  (scene) => (scene.order.status === "pending" ? build.items({ ...scene, flaw: "stock" }) : null),
-  (scene) => (scene.order.status === "delivered" ? build.exchange({ ...scene, flaw: "stock" }) : null),
-  (scene) => (scene.order.status === "delivered" ? build.return({ ...scene, flaw: "refund" }) : null),
+  flawed("cancel", ["processed", "delivered"]),
+  flawed("cancel", ["pending"], "reason"),
+  flawed("return", ["pending", "processed"]),
+  flawed("return", ["delivered"], "refund"),
+  flawed("address", ["processed"]),
+  flawed("payment", ["pending"], "balance"),
+  flawed("payment", ["pending"], "used"),
+  ...(["stock", "same", "product", "balance"] as const).flatMap((flaw) => [
+    flawed("items", ["pending"], flaw),
+    flawed("exchange", ["delivered"], flaw),
+  ]),
 ];
+
+function anyFlaw(scene: Scene): Goal | null {
+  for (const flaw of scene.random.shuffle(FLAWS)) {
+    const goal = flaw(scene);
+    if (goal) return goal;
+  }
+  return null;
+}
 
 /** Requests that no tool serves. */
 const STRANGE = [
   "have ORDER wrapped as a present",
-  "add one more product to ORDER",
-  "split the payment of ORDER between two payment methods",
+  "have a greeting card put into ORDER",
   "get ORDER by tomorrow",
+  "have ORDER left with my neighbour",
   "change the name on my account",
   "use another e-mail address for my account",
+  "add a new credit card to my account",
+  "have my account deleted",
 ];
 const STRANGE_LATER = [
   "be compensated because a part of ORDER arrived damaged",
   "get an invoice with a tax number for ORDER",
   "complain about the courier who brought ORDER",
   "extend the warranty of ORDER",
+  "have something from ORDER repaired",
+  "get the manual for something in ORDER",
+  "write a review of ORDER",
+  "have ORDER picked up at my door",
 ];
 
 export const FAMILIES = Object.keys(DRAW);
@@ -159,18 +184,28 @@ export const { database, task, readings } = planner(maker);
 
 function identify(userId: string, { users }: Tables, random: Random): ReturnType<Maker<Tables, Order>["identify"]> {
   const { name, address, email } = users[userId];
+  const [full, { zip }] = [`${name.first_name} ${name.last_name}`, address];
   const first = random.pick(["email", "name"]);
   return {
     first,
     slots: {
-      email: random.pick([`It is ${email}.`, `My e-mail address is ${email}.`]),
-      name: `I am ${name.first_name} ${name.last_name}, and my zip code is ${address.zip}.`,
+      email: random.pick([
+        `It is ${email}.`,
+        `My e-mail address is ${email}.`,
+        `My account is under ${email}.`,
+        `You have me as ${email}.`,
+      ]),
+      name: random.pick([
+        `I am ${full}, and my zip code is ${zip}.`,
+        `My name is ${full}, zip code ${zip}.`,
+        `This is ${full} from zip code ${zip}.`,
+      ]),
     },
-    prose: `You are ${name.first_name} ${name.last_name} from zip code ${address.zip}; your e-mail address is ${email}.`,
+    prose: `You are ${full} from zip code ${zip}; your e-mail address is ${email}.`,
     lookups: [
       first === "email"
         ? write("find_user_id_by_email", { email })
-        : write("find_user_id_by_name_zip", { ...name, zip: address.zip }),
+        : write("find_user_id_by_name_zip", { ...name, zip }),
       write("get_user_details", { user_id: userId }),
     ],
   };
