@@ -40,7 +40,9 @@ export function makeViolates({ agreed }) {
       transcript.some(
         (e) => e.role === "tool" && !e.failed && e.call.name === name && (!value || e.call.arguments[key] === value),
       );
-    const { card, book_id } = call.arguments;
+    const { book_id } = call.arguments;
+    // An extension names no member: it is for the one who has the book.
+    const card = call.arguments.card ?? store.get("books", book_id)?.loan?.card;
     if (!looked("find_member", "card", card)) return "the member was not looked up";
     if (!looked("get_book", "book_id", book_id)) return "the book was not looked at";
     return rules(call, store)[0] ?? (agreed(transcript) ? null : "the member has not said yes to it");

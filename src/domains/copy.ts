@@ -1,5 +1,5 @@
-// Copies of plain data that cost what is taken out of them, and deep equality. What is copied belongs to a database and
-// never changes, so whatever was worked out from it holds. Test: test/unit/store.test.ts, test/unit/isolation.test.ts
+// Deep copies and deep equality of plain data; and copies of a database's rows that cost what is taken out of them. A
+// row never changes, so whatever was worked out from it holds. Test: test/unit/store.test.ts, test/unit/isolation.test.ts
 
 type AnyMap = ReadonlyMap<unknown, unknown>;
 
@@ -11,15 +11,24 @@ export function share(row: AnyMap): void {
   SHARED.add(row);
 }
 
-/** A deep copy of plain data that nobody changes any more. A Map's parts are copied when they are first taken out. */
+/** A deep copy of plain data. */
 export function copy<T>(value: T): T {
   if (value === null || typeof value !== "object") return value;
   if (Array.isArray(value)) return value.map(copy) as T;
-  if (value instanceof Map) return new Copy(value) as T;
-  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, copy(v)])) as T;
+  if (value instanceof Map) return new Map(Array.from(parts(value), ([key, part]) => [key, copy(part)])) as T;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, copy(part)])) as T;
 }
 
-/** Behaves as a deep copy of its origin; it holds nothing until something is set, deleted or taken out. */
+/** A deep copy of a database's row, or of a part of one. A Map's parts are copied when they are first taken out. */
+export function copyRow<T>(value: T): T {
+  if (value instanceof Map) return new Copy(value) as T;
+  return Array.isArray(value) ? (value.map(copyRow) as T) : copy(value);
+}
+
+/**
+ * Behaves as a deep copy of its origin; it holds nothing until something is set, deleted or taken out. What looks past a
+ * Map's own methods, as structuredClone does, finds it empty.
+ */
 class Copy extends Map<unknown, unknown> {
   readonly origin: AnyMap;
   intact = true;
@@ -41,7 +50,7 @@ class Copy extends Map<unknown, unknown> {
     const part = this.intact ? peek(this.origin, key) : super.get(key);
     if (part === null || typeof part !== "object") return part;
     if (!this.intact && part !== peek(this.origin, key)) return part;
-    const mine = copy(part);
+    const mine = copyRow(part);
     this.set(key, mine);
     return mine;
   }
@@ -74,8 +83,8 @@ class Copy extends Map<unknown, unknown> {
     for (const key of this.keys()) yield this.get(key);
   }
 
-  override forEach(visit: (part: unknown, key: unknown, map: Map<unknown, unknown>) => void): void {
-    for (const key of this.keys()) visit(this.get(key), key, this);
+  override forEach(visit: (part: unknown, key: unknown, map: Map<unknown, unknown>) => void, self?: unknown): void {
+    for (const key of this.keys()) visit.call(self, this.get(key), key, this);
   }
 
   override [Symbol.iterator](): MapIterator<[unknown, unknown]> {

@@ -29,6 +29,12 @@ const DONE = new RegExp(
   "i",
 );
 const FUTURE = new RegExp(`\\b(will|would|to|can|cannot|be|once|after|before|if|when) (be |you )?(${DID})\\b`, "i");
+/** "has not been cancelled" claims nothing; whatever else the sentence says still counts. */
+const UNDONE = new RegExp(
+  `(\\b(not|never)|n['’]t)( yet)?( been| be)? (${DID}|${DID_MYSELF}|done)\\b|` +
+    `\\bnothing (is|was|has|has been) (${DID}|${DID_MYSELF}|done)\\b`,
+  "gi",
+);
 const NO = /^\W*(no|not|nope|wait|stop|don['’]?t|do not)\b/i;
 
 /** Sentences with their closing mark. */
@@ -46,7 +52,7 @@ export function asksFor(slots: Readonly<Record<string, RegExp>>): (message: stri
 
 /** The pattern of a slot that has none of its own: its name in words, "card_number" and "cardNumber" as "card number". */
 export function slotPattern(slot: string): RegExp {
-  const escaped = wordsOf(slot).map((word) => word.replace(/[^\p{L}\p{N}]/gu, "\\$&"));
+  const escaped = wordsOf(slot).map((word) => word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
   return new RegExp(`(?<!\\p{L})${escaped.join("[\\s_-]*")}e?s?(?!\\p{L})`, "iu");
 }
 
@@ -62,7 +68,7 @@ export function hears(message: string): Speech {
   const refuses = all.some((sentence) => !/\?\s*$/.test(sentence) && REFUSE.test(sentence));
   return {
     confirms: all.some((sentence) => CONFIRM.test(sentence)),
-    claimsDone: all.some((s) => DONE.test(s) && !REFUSE.test(s) && !FUTURE.test(s)),
+    claimsDone: all.some((s) => DONE.test(s.replace(UNDONE, "")) && !REFUSE.test(s) && !FUTURE.test(s)),
     refuses,
   };
 }

@@ -53,7 +53,7 @@ const shape = z.strictObject({
   policy: text,
   tools: z.array(toolShape, "expected a list of tools").min(1, "expected at least one tool"),
   database: z.union(
-    [functionOf("seed"), z.record(z.string(), z.unknown()), text],
+    [functionOf("seed"), z.record(z.string(), z.unknown()), z.instanceof(Map), text],
     "expected a function (seed), tables, or the name of a JSON file",
   ),
   families: z.array(text, "expected a list of names").min(1, "expected at least one family").optional(),
@@ -198,11 +198,20 @@ function isZodObject(value: unknown): value is z.ZodObject {
   return (value as { _zod?: { def?: { type?: unknown } } } | null)?._zod?.def?.type === "object";
 }
 
+function isObject(value: unknown): boolean {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
+}
+
 /** A zod object becomes its JSON schema, and the tool is called with what it parsed. */
 function toolOf({ parameters, writes = false, ends = false, call, ...rest }: Shape["tools"][number], fail: Fail): Tool {
   if (!isZodObject(parameters)) {
     const odd = unjson(parameters);
     if (odd) fail(`parameters: it holds ${odd}, expected a JSON schema of type object`);
+    const { properties = {}, required = [] } = parameters;
+    if (!isObject(properties) || !Object.values(properties).every(isObject))
+      fail("parameters.properties: expected an object: name -> schema");
+    if (!Array.isArray(required) || !required.every((name) => typeof name === "string"))
+      fail("parameters.required: expected a list of names");
     return { ...rest, parameters: { properties: {}, ...parameters }, writes, ends, call };
   }
   const schema: z.ZodObject = parameters;
@@ -341,8 +350,7 @@ function expertOf({ expert }: Shape, domain: Domain, guarded: Guarded): NonNulla
 /** A turn of a folder's own expert: text, calls, or both. */
 function turnOf(turn: unknown): AgentTurn {
   const { text = "", calls = [] } = Object(turn) as { text?: unknown; calls?: unknown };
-  if (typeof turn !== "object" || typeof text !== "string")
-    throw new Error(`returned ${show(turn)}, expected { text, calls }`);
+  if (!isObject(turn) || typeof text !== "string") throw new Error(`returned ${show(turn)}, expected { text, calls }`);
   return { text, calls: writtenCalls(calls), invalid: null };
 }
 

@@ -65,6 +65,7 @@ export function planner<Tables, Start>(
   maker: Maker<Tables, Start>,
 ): Pick<Domain, "database" | "task"> & { readings(task: Task): Iterable<readonly WrittenCall[]> } {
   const worlds = new Map<number, World<Tables>>();
+  const planned = new WeakMap<Task, Plan>();
 
   function world(seed: number): World<Tables> {
     let made = worlds.get(seed);
@@ -99,7 +100,7 @@ export function planner<Tables, Start>(
       const random = new Random(`${maker.name} task`, seed, family, index);
       const identity = maker.identify(userId, world(seed).tables, random);
       const lookups = [...identity.lookups, ...wanted.flatMap(lookupsOf), ...(handover ? [handover] : [])];
-      return {
+      const task: Task = {
         id: `${maker.name}/${seed}/${family}/${index}`,
         domain: maker.name,
         family,
@@ -111,10 +112,13 @@ export function planner<Tables, Start>(
         lookups: [...new Map(lookups.map((call) => [call.name + call.arguments, call])).values()],
         ...(forbidden && { forbidden }),
       };
+      planned.set(task, made);
+      return task;
     },
 
-    *readings({ id, family, database }) {
-      const { wanted } = plan(family, database, Number(id.slice(id.lastIndexOf("/") + 1)))!;
+    *readings(task) {
+      const { id, family, database } = task;
+      const { wanted } = planned.get(task) ?? plan(family, database, Number(id.slice(id.lastIndexOf("/") + 1)))!;
       for (const choice of combinations(wanted.map(ways))) yield choice.flat();
     },
   };

@@ -3,7 +3,7 @@
 // Test: test/unit/store.test.ts, test/unit/isolation.test.ts
 
 import type { Database } from "../types.ts";
-import { copy, equal, share } from "./copy.ts";
+import { copy, copyRow, equal, share } from "./copy.ts";
 
 export { copy, equal } from "./copy.ts";
 
@@ -25,7 +25,7 @@ export class Store {
   /** The session's own copy of an entity, made on first use; what is written to it stays in this session. */
   edit<T>(table: string, id: string): T {
     const own = this.#table(table);
-    if (!own.has(id)) own.set(id, copy(this.base.get(table)?.get(id)));
+    if (!own.has(id)) own.set(id, copyRow(this.base.get(table)?.get(id)));
     const entity = own.get(id);
     if (entity === undefined) throw new Error(`no ${id} in ${table}`);
     return entity as T;

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Dict, dumps, hashStore, parse, reprText, type Value } from "../domains/python.ts";
 import { Store } from "../domains/store.ts";
+import { checkArguments, clip } from "../domains/tool.ts";
 import { UsageError } from "../errors.ts";
 import type { Backend, Database, Domain } from "../types.ts";
 
@@ -76,19 +77,22 @@ function replay(
   };
 }
 
-/** tau-bench's environment: exceptions become text; only an answer that is not text escapes it. */
+/**
+ * As a session would run it, a domain without `parse` by checking the arguments first: exceptions become text; only an
+ * answer that is not text escapes, as from tau-bench's environment.
+ */
 function execute(
   domain: Backend,
   store: Store,
   { name, kwargs }: Step,
 ): { observation: string | null; raised: string | null } {
   const tool = domain.tools.find((tool) => tool.name === name);
-  if (!tool) return { observation: domain.unknownTool?.(name) ?? `Unknown action ${name}`, raised: null };
+  if (!tool) return { observation: domain.unknownTool?.(name) ?? `Error: unknown tool ${clip(name)}`, raised: null };
   try {
-    const observation: unknown = tool.call(
-      store,
-      domain.parse ? domain.parse(dumps(kwargs)) : JSON.parse(dumps(kwargs)),
-    );
+    const args: unknown = (domain.parse ?? JSON.parse)(dumps(kwargs));
+    const wrong = domain.parse ? null : checkArguments(tool.parameters, args);
+    if (wrong) return { observation: `Error: ${wrong}`, raised: null };
+    const observation: unknown = tool.call(store, args);
     if (typeof observation === "string") return { observation, raised: null };
     return { observation: null, raised: `${name} returned ${String(observation)}, expected text` };
   } catch (error) {
@@ -104,12 +108,14 @@ function stepsOf(record: Dict, key: "setup" | "steps", where: string): Step[] | 
     const name = step instanceof Map ? step.get("name") : undefined;
     const kwargs = step instanceof Map ? step.get("kwargs") : undefined;
     if (typeof name !== "string" || !(kwargs instanceof Map))
-      throw new UsageError(`${where}: ${key}[${i}] is ${clip(dumps(step))}, expected {"name": text, "kwargs": object}`);
+      throw new UsageError(
+        `${where}: ${key}[${i}] is ${shortened(dumps(step))}, expected {"name": text, "kwargs": object}`,
+      );
     return { name, kwargs };
   });
 }
 
-function clip(text: string): string {
+function shortened(text: string): string {
   return text.length > 80 ? `${text.slice(0, 80)}...` : text;
 }
 

@@ -4,7 +4,7 @@
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { dumps, parse } from "../domains/python.ts";
 import { UsageError } from "../errors.ts";
@@ -180,6 +180,7 @@ function toolsWith(domain: Domain, schemas: readonly ToolSchema[], path: string)
 
 /** Sets are never written over. */
 export function checkFree(dir: string): void {
+  if (dir === "") throw new UsageError("the folder of a set has no name; expected a new or empty folder");
   if (existsSync(dir) && !(statSync(dir).isDirectory() && readdirSync(dir).length === 0))
     throw new UsageError(`${dir}: exists already; expected a new or empty folder`);
 }
@@ -207,18 +208,17 @@ export function writeSet(dir: string, draft: Draft): Manifest {
     join(dir, MANIFEST),
   );
   texts.set(MANIFEST, `${JSON.stringify(made, null, 2)}\n`);
-  const part = `${resolve(dir)}.part`;
-  try {
-    attempt(dir, () => {
-      mkdirSync(dirname(part), { recursive: true });
-      rmSync(part, { recursive: true, force: true });
-      mkdirSync(part);
+  attempt(dir, () => {
+    const part = `${resolve(dir)}.part-${process.pid}`;
+    mkdirSync(part, { recursive: true });
+    try {
       for (const [name, text] of texts) writeFileSync(join(part, name), text);
       renameSync(part, dir);
-    });
-  } finally {
-    rmSync(part, { recursive: true, force: true });
-  }
+    } catch (error) {
+      rmSync(part, { recursive: true, force: true });
+      throw error;
+    }
+  });
   return made;
 }
 

@@ -16,6 +16,11 @@ const heard: [message: string, what: string][] = [
   ["The book is lent to somebody.", ""],
   ["The order was paid with a card.", ""],
   ["It will be renewed tomorrow.", ""],
+  ["Your order has not been cancelled.", ""],
+  ["It hasn't been changed yet.", ""],
+  ["Nothing was changed.", ""],
+  ["It was not changed, it has been cancelled.", "claimsDone"],
+  ["No problem, it was cancelled.", "claimsDone"],
   ["I am sorry, I cannot do that.", "refuses"],
   ["That is not allowed: somebody waits for it.", "refuses"],
   ["Can't you say more?", ""],
@@ -34,6 +39,8 @@ test("a slot without a pattern is asked for by its name", () => {
     cardNumber: slotPattern("cardNumber"),
     title: slotPattern("title"),
     "c++": slotPattern("c++"),
+    "order #": slotPattern("order #"),
+    "owner's name": slotPattern("owner's name"),
   });
   assert.equal(asks("What is your card number?"), ["cardNumber"]);
   assert.equal(asks("Please tell me the titles, and the card number."), ["cardNumber", "title"]);
@@ -41,6 +48,8 @@ test("a slot without a pattern is asked for by its name", () => {
   assert.equal(asks("Shall I change the title?"), [], "asks for consent");
   assert.equal(asks("Which subtitle?"), []);
   assert.equal(asks("Do you know C++?"), ["c++"]);
+  assert.equal(asks("Which order # is it?"), ["order #"]);
+  assert.equal(asks("What is the owner's name?"), ["owner's name"]);
 });
 
 test("consent is a yes to a request for it", () => {

@@ -11,7 +11,7 @@ import { absoluteDomain, domainLabel, domain as findDomain } from "../../src/dom
 import { Store } from "../../src/domains/store.ts";
 import { callTool } from "../../src/domains/tool.ts";
 import { root } from "../../src/root.ts";
-import type { Domain, Task } from "../../src/types.ts";
+import type { Domain, Entry, Task } from "../../src/types.ts";
 import { call, first, oracle, playTalk, say } from "../talk.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "tarl-own-"));
@@ -82,6 +82,16 @@ const wrong: [what: string, parts: Parts, line: RegExp][] = [
     "a schema that is no JSON",
     { tools: tool('parameters: { type: "object", x: 1n }') },
     /: tools\[0\]\.parameters: it holds a bigint at \.x, /,
+  ],
+  [
+    "a schema whose properties are no schemas",
+    { tools: tool('parameters: { type: "object", properties: { a: null } }') },
+    /: tools\[0\]\.parameters\.properties: expected an object: name -> schema$/,
+  ],
+  [
+    "a schema whose required is no list",
+    { tools: tool('parameters: { type: "object", required: true }') },
+    /: tools\[0\]\.parameters\.required: expected a list of names$/,
   ],
   [
     "a zod object without a JSON schema",
@@ -377,6 +387,8 @@ test("patterns for slots, with and without memory; an expert's own words and tur
   assert.is((await playTalk(turns, made, turns.expert!(made, oracle, 1))).outcome.success, 1);
   const mute = await own({ expert: "() => () => 'hi'" });
   assert.throws(() => mute.expert!(made, oracle, 1)([]), /: expert: returned "hi", expected \{ text, calls \}/);
+  const spent = await own({ expert: "() => () => null" });
+  assert.throws(() => spent.expert!(made, oracle, 1)([]), /: expert: returned null, expected \{ text, calls \}/);
 });
 
 const line = (n: number) =>
@@ -401,6 +413,14 @@ test("tasks and data can be files: every task is drawn, training and held out", 
   assert.equal(long.asks("What is the slot39x?"), ["slot39x"], "slots of every line");
   const same = await own(listed, texts);
   assert.is(same.task("f", 1_000_001, 0)!.scenario.opening, "Task 2.", "measured on all of them");
+});
+
+test("tables can be Maps, with or without a seed", async () => {
+  const tables = 'new Map([["notes", new Map([["10", { text: "ten" }], ["9", { text: "nine" }]])]])';
+  for (const database of [tables, `(seed) => ${tables}`]) {
+    const { notes } = Object.fromEntries((await own({ database })).database(1));
+    assert.equal([...notes.keys()], ["10", "9"], "in their order");
+  }
 });
 
 test("one line for a bad file, with its place", async () => {
@@ -552,6 +572,29 @@ test("a config holds the whole path, a run's name the folder's own", () => {
   assert.is(absoluteDomain("shop"), "shop");
   assert.equal([domainLabel("shop"), domainLabel(copied), domainLabel("/tmp/...")], ["shop", "mylibrary", "own"]);
   assert.ok(relative(dir, copied) === "my library");
+});
+
+test("the example extends a loan only for the member who has the book", async () => {
+  const domain = await findDomain(copied);
+  const store = new Store(domain.database(3));
+  type Book = { loan: { card: string; renewals: number } | null; waiting: string[] };
+  const [id, { loan }] = [...store.entries<Book>("books")].find(
+    ([, { loan, waiting }]) => loan && loan.renewals < 2 && waiting.length === 0,
+  )!;
+  const other = [...store.entries("members")].map(([card]) => card).find((card) => card !== loan!.card)!;
+  const looked = (name: string, args: object): Entry => {
+    const call = { name, arguments: args };
+    return { role: "tool", turn: 0, call, observation: "", failed: false, wrote: false };
+  };
+  const violation = (card: string) =>
+    domain.violates({ name: "extend_loan", arguments: { book_id: id, weeks: 1 } }, store, [
+      looked("find_member", { card }),
+      looked("get_book", { book_id: id }),
+      { role: "agent", turn: 1, text: "Shall I go ahead?" },
+      { role: "user", text: "Yes." },
+    ]);
+  assert.is(violation(loan!.card), null);
+  assert.is(violation(other), "the member was not looked up");
 });
 
 test.run();

@@ -199,6 +199,23 @@ test("retail is judged by the same rules: the oracle's every turn is useful, a f
   }
 });
 
+test("a truth with look-ups, refused writes and a transfer is done when its writes are", async () => {
+  const more = (task: Task): Task["actions"] => [
+    ...(task.lookups ?? []),
+    { name: "cancel_pending_order", arguments: '{"order_id": "#none", "reason": "no longer needed"}' },
+    ...task.actions,
+    { name: "transfer_to_human_agents", arguments: '{"summary": "All done."}' },
+  ];
+  for (const task of someTasks(retail, 1)) {
+    const rollout = await playTalk(retail, task, retail.expert!(task, oracle, 1), 1);
+    const { scores } = await judged({ ...rollout, task: { ...task, actions: more(task) } }, ruleJudge(retail));
+    assert.ok(
+      scores.every((score) => score === 1),
+      `${task.id}: ${scores}`,
+    );
+  }
+});
+
 test("a longer talk never pays more: look-ups that nobody needs lower the reward", async () => {
   for (const task of someTasks(shop, 8)) {
     const plain = await judged(await playTalk(shop, task, shop.expert!(task, oracle, 1), 1));
@@ -210,6 +227,16 @@ test("a longer talk never pays more: look-ups that nobody needs lower the reward
     const padded = await judged(await playTalk(shop, task, first(extra, shop.expert!(task, oracle, 1)), 1));
     assert.ok(padded.reward < plain.reward, task.id);
   }
+});
+
+test("a task that names nothing is no reason to look at everything", async () => {
+  const task = someTasks(retail, 8).find(({ actions, outputs }) => actions.length + outputs.length === 0)!;
+  const orders = [...retail.database(task.database).get("orders")!.keys()].slice(0, 9);
+  const looks = orders.map((order_id) => call("get_order_details", { order_id }));
+  const rollout = await playTalk(retail, task, first(looks, always(say("Goodbye."))), 1);
+  const { scores } = await judged({ ...rollout, outcome: { ...rollout.outcome, success: 1 } }, ruleJudge(retail));
+  const useful = scores.slice(0, looks.length).filter((score) => score === 1);
+  assert.ok(useful.length <= 3, `the first one, and those that the task is about: ${scores.join(" ")}`);
 });
 
 test("abstains where the talk was broken off by something that is not the policy", async () => {

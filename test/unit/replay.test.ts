@@ -201,6 +201,18 @@ test("a domain of plain objects replays as well", ({ dir }) => {
   assert.is.not(look.hash, cancel.hash);
 });
 
+test("a domain whose arguments a session checks is replayed with the same check", ({ dir }) => {
+  const file = join(dir, "shop.jsonl");
+  const odd = [step("get_order", {}), step("get_order", { order_id: 7 }), step("get", {})];
+  writeFileSync(file, line(...odd));
+  const [{ observations }] = [...replayFile(shop, shop.database(1), file)];
+  assert.equal(observations, [
+    "Error: missing argument order_id",
+    "Error: argument order_id must be of type string",
+    "Error: unknown tool get",
+  ]);
+});
+
 test("the command prints one JSON line for each line of calls", async ({ dir }) => {
   for (const [table, text] of Object.entries(TABLES)) writeFileSync(join(dir, `${table}.json`), text);
   const calls = join(dir, "calls.jsonl");

@@ -65,6 +65,95 @@ test("put, delete and order of entries: old ids keep their place, new ones come 
   assert.throws(() => store.edit("carts", "x"), /no x in carts/);
 });
 
+test("a fork and what it was made from go their own ways, whatever the rows are made of", () => {
+  const store = new Store(base());
+  store.edit<Order>("orders", "#2").status = "changed";
+  store.edit<Map<string, unknown>>("users", "ann").set("zip", "2");
+  store.put("orders", "#9", { status: "new", items: [] });
+  const fork = store.fork();
+  store.edit<Order>("orders", "#2").status = "later";
+  store.edit<Map<string, unknown>>("users", "ann").set("zip", "3");
+  store.delete("orders", "#9");
+  assert.is(fork.get<Order>("orders", "#2")!.status, "changed");
+  assert.is(fork.get<Map<string, unknown>>("users", "ann")!.get("zip"), "2");
+  assert.is(fork.get<Order>("orders", "#9")!.status, "new");
+  fork.edit<Order>("orders", "#2").status = "forked";
+  assert.is(store.get<Order>("orders", "#2")!.status, "later");
+  store.adopt(fork);
+  assert.is(store.get<Order>("orders", "#2")!.status, "forked");
+});
+
+test("a session may adopt forks without end", () => {
+  const store = new Store(base());
+  store.edit<Order>("orders", "#2").status = "changed";
+  for (let i = 0; i < 20_000; i++) store.adopt(store.fork());
+  assert.is(store.get<Order>("orders", "#2")!.status, "changed");
+});
+
+type Row = Map<string, unknown>;
+/** What can be done to a Map, and what is seen of it then. */
+const OPERATIONS: { [name: string]: (row: Row) => unknown } = {
+  size: (row) => row.size,
+  has: (row) => [row.has("a"), row.has("nested"), row.has("none")],
+  get: (row) => [row.get("a"), row.get("nested"), row.get("list"), row.get("none")],
+  "get twice": (row) => {
+    const [one, two] = [row.get("nested"), row.get("nested")];
+    return one === two;
+  },
+  set: (row) => row.set("a", 2).set("new", 3) === row,
+  "set into what was taken out": (row) => (row.get("nested") as Row).set("x", 9).size,
+  "set into what a list holds": (row) => {
+    const list = row.get("list") as Row[];
+    list[0].set("y", 9);
+    return list.push(new Map());
+  },
+  "taken out of values": (row) => [...row.values()].map((part) => part instanceof Map && part.set("x", 9)).length,
+  "taken out of forEach": (row) =>
+    row.forEach((part) => {
+      if (part instanceof Map) part.set("x", 9);
+    }),
+  delete: (row) => [row.delete("nested"), row.delete("nested"), row.delete("none")],
+  "delete and set again": (row) => row.delete("a") && [...row.set("a", 1).keys()],
+  clear: (row) => row.clear(),
+  keys: (row) => [...row.keys()],
+  values: (row) => [...row.values()],
+  entries: (row) => [...row.entries()],
+  spread: (row) => [...row],
+  "new Map": (row) => new Map(row),
+  forEach: (row) => {
+    const seen: unknown[] = [];
+    row.forEach(function (this: unknown, part, key, map) {
+      seen.push(this, part, key, map === row);
+    }, "self");
+    return seen;
+  },
+  "delete while iterating": (row) => {
+    const seen: string[] = [];
+    for (const [key] of row) if (seen.push(key) === 1) row.delete("nested");
+    return seen;
+  },
+};
+
+const plainRow = (): Row =>
+  new Map<string, unknown>([
+    ["a", 1],
+    ["nested", new Map([["x", 1]])],
+    ["list", [new Map([["y", 1]])]],
+  ]);
+
+for (const [name, operate] of Object.entries(OPERATIONS))
+  test(`a row that is edited is a Map: ${name}`, () => {
+    const database: Database = new Map([["rows", new Map([["1", plainRow()]])]]);
+    const store = new Store(database);
+    const [mine, expected] = [store.edit<Row>("rows", "1"), plainRow()];
+    assert.ok(equal(operate(mine), operate(expected)));
+    assert.ok(equal(mine, expected));
+    assert.equal([...mine.keys()], [...expected.keys()]);
+    const fresh: Database = new Map([["rows", new Map([["1", plainRow()]])]]);
+    assert.ok(equal(database, fresh), "the database stays as it was");
+    assert.ok(equal(store.fork().get("rows", "1"), expected));
+  });
+
 test("same state: by what is there, not by how it came about", () => {
   const database = base();
   const fresh = () => new Store(database);
@@ -113,7 +202,7 @@ test("equality of plain data", () => {
   }
 });
 
-test("a copy is equal and shares nothing", () => {
+test("a copy is equal and shares nothing, whatever is done to either", () => {
   const value = { list: [{ x: 1 }], map: new Map([["k", { y: [2] }]]), n: 3n, none: null };
   const other = copy(value);
   assert.ok(equal(value, other));
@@ -121,6 +210,8 @@ test("a copy is equal and shares nothing", () => {
   other.map.get("k")!.y.push(6);
   assert.is(value.list[0].x, 1);
   assert.equal(value.map.get("k")!.y, [2]);
+  value.map.set("later", { y: [] });
+  assert.not(other.map.has("later"));
 });
 
 test.run();

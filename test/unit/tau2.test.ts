@@ -13,6 +13,7 @@ import { at, type Dict, dumps, parse, parseObject } from "../../src/domains/pyth
 import { Store } from "../../src/domains/store.ts";
 import { readDatabase, type Tau2Domain } from "../../src/domains/tau2/data.ts";
 import { airline, retail } from "../../src/domains/tau2/index.ts";
+import { type Field, float, int, type Problem } from "../../src/domains/tau2/model.ts";
 import { checks } from "../../src/domains/tau2/reward.ts";
 import { UsageError } from "../../src/errors.ts";
 import { root } from "../../src/root.ts";
@@ -45,6 +46,37 @@ test(`${cases.length} recorded sequences: every answer and the hash`, ({ dir }) 
       assert.is(after.observations[i], at(step, "observation"), `${name} ${at(wanted, "name")} ${i}`);
     assert.is(before.hash, at(wanted, "before"));
     assert.is(after.hash, at(wanted, "hash"), `${name} ${at(wanted, "name")}`);
+  }
+});
+
+test("numbers in text are those that pydantic 2.12.4 reads: TypeAdapter(int), TypeAdapter(float).validate_python", () => {
+  const none = null;
+  const table: [text: string, int: bigint | null, float: number | null][] = [
+    [" 1 ", 1n, 1],
+    ["+1", 1n, 1],
+    ["1.00", 1n, 1],
+    ["1_000", 1000n, 1000],
+    ["1__0", none, none],
+    ["_1", none, none],
+    [" 5_0", 50n, none],
+    ["1_.0", none, 1],
+    ["1._5", none, 1.5],
+    ["8E_06", none, 8e6],
+    ["0_-_46", -46n, none],
+    ["-_4", none, -4],
+    ["00-7", -7n, none],
+    ["0".repeat(5000), 0n, 0],
+    ["9".repeat(4301), none, Number.POSITIVE_INFINITY],
+    ["-i_nf", none, Number.NEGATIVE_INFINITY],
+  ];
+  const read = (field: Field, text: string) => {
+    const problems: Problem[] = [];
+    const value = field(text, [], problems);
+    return problems.length === 0 ? value : null;
+  };
+  for (const [text, asInt, asFloat] of table) {
+    assert.is(read(int, text), asInt, `int ${text.slice(0, 9)}`);
+    assert.is(read(float, text), asFloat, `float ${text.slice(0, 9)}`);
   }
 });
 
@@ -316,6 +348,10 @@ test("tool schemas are read from signatures and docstrings", ({ dir }) => {
     parameters: { properties: {}, title: "parameters", type: "object" },
   });
   assert.throws(() => read("x = 1\n"), /tools\.py: no tools: expected methods under @is_tool/);
+  assert.throws(
+    () => read(TOOLS.replace('"""Lists the fences."""', "return []")),
+    /tools\.py: 1 of 2 methods under @is_tool have a form that is not read/,
+  );
   assert.throws(() => read(TOOLS.replace("coats: int", "coats: float")), /tools\.py: paint: type float is not known/);
   assert.throws(() => read(TOOLS.replace("coats: int", "coats")), /paint: expected "name: type", got coats/);
   assert.throws(() => read(TOOLS.replace("Paints a", "Paints\\n a")), /paint: a docstring with a backslash/);

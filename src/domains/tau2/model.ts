@@ -57,7 +57,7 @@ export const int: Field = (value, at, problems) => {
   if (LONE_SURROGATE.test(value)) return fail("string_unicode", NO_UNICODE);
   const match = INT_TEXT.exec(trim(value));
   if (!match) return fail("int_parsing", "Input should be a valid integer, unable to parse string as an integer");
-  const text = `${match[1] === "-" ? "-" : ""}${match[2].replace(/^[0_]+(?=[1-9])/, "").replaceAll("_", "")}`;
+  const text = match[1].replaceAll("_", "");
   return text.length <= MAX_DIGITS ? BigInt(text) : fail("int_parsing_size", TOO_LONG);
 };
 
@@ -70,9 +70,10 @@ export const float: Field = (value, at, problems) => {
   }
   if (typeof value !== "string") return fail("float_type", "Input should be a valid number");
   if (LONE_SURROGATE.test(value)) return fail("string_unicode", NO_UNICODE);
-  const text = trim(value);
-  if (FLOAT_TEXT.test(text)) return Number(text.replaceAll("_", ""));
-  const word = /^([+-]?)(?:(inf|infinity)|nan)$/i.exec(text);
+  // With underscores in it the text is read as it is, without them and with its spaces.
+  const bare = !value.includes("_") ? trim(value) : UNDERSCORES.test(value) ? value : value.replaceAll("_", "");
+  if (FLOAT_TEXT.test(bare)) return Number(bare);
+  const word = /^([+-]?)(?:(inf|infinity)|nan)$/i.exec(bare);
   if (word) return word[2] ? (word[1] === "-" ? -Infinity : Infinity) : Number.NaN;
   return fail("float_parsing", "Input should be a valid number, unable to parse string as a number");
 };
@@ -134,8 +135,10 @@ const MAX_DIGITS = 4300;
 const TOO_LONG = "Unable to parse input string as an integer, exceeded maximum size";
 const NO_UNICODE = "Input should be a valid string, unable to parse raw data as a unicode string";
 const LONE_SURROGATE = /\p{Cs}/u;
-const INT_TEXT = /^([+-]?)(0(?:_*0)*|(?:0[0_]*)?[1-9][0-9]*(?:_[0-9]+)*)(?:\.0+)?$/;
-const FLOAT_TEXT = /^[+-]?(?:\d+(?:_\d+)*(?:\.(?:\d+(?:_\d+)*)?)?|\.\d+(?:_\d+)*)(?:[eE][+-]?\d+(?:_\d+)*)?$/;
+/** Zeros in front are cut off, signs behind them are not looked at: "00-7" is -7. */
+const INT_TEXT = /^(?:\+(?!-))?(?:0[0_]*(?=[1-9-]|0(?:\.|$)))?(-?(?:(?<=[0_]-)_)?\d+(?:_\d+)*)(?:\.0+)?$/;
+const FLOAT_TEXT = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+const UNDERSCORES = /^_|__|_$/;
 /** Unicode's White_Space, which is not what JavaScript trims. */
 const SPACE = "[\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+";
 const ENDS = new RegExp(`^${SPACE}|${SPACE}$`, "g");
