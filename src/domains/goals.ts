@@ -2,7 +2,7 @@
 // the words has been tried. Shared by the domains that make tasks from goals; how goals are said is telling.ts.
 // Test: test/unit/goals.test.ts
 
-import type { Database, Domain, Json, WrittenCall } from "../types.ts";
+import type { Database, Domain, WrittenCall } from "../types.ts";
 import { Store, sameState } from "./store.ts";
 import { callTool, readCall } from "./tool.ts";
 
@@ -42,7 +42,7 @@ export interface Reference<T> {
   readonly fits: readonly T[];
 }
 
-export function write(name: string, args: { readonly [name: string]: Json }): WrittenCall {
+export function write(name: string, args: { readonly [name: string]: unknown }): WrittenCall {
   return { name, arguments: JSON.stringify(args) };
 }
 

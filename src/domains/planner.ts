@@ -124,7 +124,7 @@ export function planner<Tables, Start>(
   };
 }
 
-/** A family's plans on a database, in random order. */
+/** A family's plans on a database, in random order; no two want the same in the same words. */
 function* draft<Tables, Start>(
   maker: Maker<Tables, Start>,
   family: string,
@@ -133,11 +133,15 @@ function* draft<Tables, Start>(
   database: Database,
 ): Generator<Plan, undefined> {
   const random = new Random(`${maker.name} plans`, seed, family);
+  const seen = new Set<string>();
   for (const start of random.shuffle(maker.starts(tables))) {
     const wording = drawWording(random);
     const drawn = maker.draw[family]({ tables, database, start, random, wording });
     const truth = drawn && prove(drawn, family === FALLBACK, maker.grounds, database);
-    if (truth) yield { ...drawn, ...truth, wording };
+    if (!truth) continue;
+    const key = JSON.stringify([drawn.wanted.map(({ want }) => want), truth.actions]);
+    if (!seen.has(key)) yield { ...drawn, ...truth, wording };
+    seen.add(key);
   }
 }
 

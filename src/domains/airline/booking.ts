@@ -1,7 +1,6 @@
 // The airline's largest goal: booking a trip. What goals are is goals.ts. Test: test/unit/airline-tasks.test.ts
 
 import type { Random } from "../../random.ts";
-import type { Json } from "../../types.ts";
 import { list } from "../expert.ts";
 import { combinations, type Detail, type Goal, NOTHING, write } from "../goals.ts";
 import { CABINS, DAYS, freeBags, type Method, makePassenger, type Passenger, TODAY, type User } from "./data.ts";
@@ -75,9 +74,9 @@ export function book(scene: Scene, flaw?: BookingFlaw): Goal | null {
           destination,
           flight_type: isRound ? "round_trip" : "one_way",
           cabin,
-          flights: flights as unknown as Json,
-          passengers: travellers.passengers as unknown as Json,
-          payment_methods: shares(user, ids, price(flights), flaw) as unknown as Json,
+          flights: flights,
+          passengers: travellers.passengers,
+          payment_methods: shares(user, ids, price(flights), flaw),
           total_baggages: bags,
           nonfree_baggages: extra,
           insurance,

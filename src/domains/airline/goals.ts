@@ -5,7 +5,6 @@
 // `flaw` asks for the refusal twin: the same goal with exactly one rule broken.
 
 import type { Random } from "../../random.ts";
-import type { Json } from "../../types.ts";
 import { combinations, type Detail, type Goal, type Reference, write } from "../goals.ts";
 import {
   CABINS,
@@ -20,7 +19,7 @@ import {
   TODAY,
   type User,
 } from "./data.ts";
-import { about, labelOf, methodOf, methodsOf, priceOf, reservationOf, wayOf } from "./references.ts";
+import { about, labelOf, methodOf, methodsOf, type Named, priceOf, reservationOf, wayOf } from "./references.ts";
 import { bagWords, cabinWords, cityOf, dayWords, fullName } from "./words.ts";
 
 export interface Scene {
@@ -97,12 +96,12 @@ export const build = {
         payment: payment.detail("settling the difference with", "Settle the difference with"),
       },
       lookups: [...about(whole).lookups, ...way.lookups],
-      readings: combinations<Json>([whole.fits, way.fits as unknown as Json[], payment.fits]).map(
+      readings: combinations<unknown>([whole.fits, way.fits, payment.fits]).map(
         ([reservation_id, flights, payment_id]) => [
           write("update_reservation_flights", {
             reservation_id,
             cabin,
-            flights: rest(flights as unknown as Pick<Leg, "flight_number" | "date">[]) as unknown as Json,
+            flights: rest(flights as Named[]),
             payment_id,
           }),
         ],
@@ -185,7 +184,7 @@ export const build = {
       readings: combinations<string | number>([whole.fits, fits]).map(([reservation_id, i]) => [
         write("update_reservation_passengers", {
           reservation_id,
-          passengers: edit(i as number) as unknown as Json,
+          passengers: edit(i as number),
         }),
       ]),
     });
@@ -298,11 +297,7 @@ export function sum(numbers: readonly number[]): number {
 }
 
 /** What flights cost each passenger now. */
-function costOf(
-  { flights }: Tables,
-  named: readonly Pick<Leg, "flight_number" | "date">[],
-  { cabin }: Reservation,
-): number {
+function costOf({ flights }: Tables, named: readonly Named[], { cabin }: Reservation): number {
   return sum(named.map(({ flight_number, date }) => priceOf([flights[flight_number]], { date, cabin })));
 }
 
@@ -317,7 +312,6 @@ function partOf({ flights, destination, flight_type }: Reservation, random: Rand
     (day) => day > after && day > TODAY && day !== legs[0].date && (before === null || day < before),
   );
   if (legs[0].date < TODAY || days.length === 0) return null;
-  type Named = Pick<Leg, "flight_number" | "date">;
   const plain = ({ flight_number, date }: Leg): Named => ({ flight_number, date });
   return {
     legs,
