@@ -16,7 +16,10 @@ export interface Goal {
   readonly facts: { readonly [slot: string]: string };
   /** The reads by which an expert finds out what there is to know. */
   readonly lookups: readonly WrittenCall[];
-  /** By enumeration over the data: each combination of things that the words fit. None: nothing is to be written. */
+  /**
+   * By enumeration over the data: each combination of things that the words fit. None: nothing is to be written. A question
+   * beside other goals has one without calls.
+   */
   readonly readings: readonly (readonly WrittenCall[])[];
   /** What the customer wants where the rules allow no reading. */
   readonly otherwise?: Goal;

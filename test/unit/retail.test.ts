@@ -91,6 +91,11 @@ test("a database is a function of its seed and sizes", () => {
 test("a database is consistent, and none of its ids can be tau-bench's", () => {
   for (const seed of SEEDS) {
     const { users, orders, products } = makeTables(seed);
+    const all = Object.values(orders);
+    const twice = all.filter(({ items }) => new Set(items.map(({ name }) => name)).size < items.length);
+    assert.ok(twice.length > 5 && twice.length < 35, `${twice.length} of 120 orders have a product twice`); // 18 expected
+    for (const order of all)
+      assert.is(new Set(order.items.map(({ item_id }) => item_id)).size, order.items.length, "never the same item");
     const items = new Set<string>();
     for (const [id, { product_id, variants }] of Object.entries(products)) {
       assert.is(id, product_id);

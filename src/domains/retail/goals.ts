@@ -72,13 +72,14 @@ export const build = {
     const detail: Detail = { said: random.pick(said), answer, slip };
     const cancel = (order_id: string) => write("cancel_pending_order", { order_id, reason });
     const pending = user.orders.filter((id) => tables.orders[id].status === "pending");
-    if (!flaw && !easy && pending.length > 1 && pending.includes(order.order_id) && random.chance(0.15))
+    const some = pending.length > 1 && pending.length < 5 && pending.includes(order.order_id);
+    if (some && !flaw && !easy && random.chance(0.15))
       return {
         want: `cancel ${random.pick(["all my pending orders", "every order of mine that is still pending"])}`,
         details: { reason: { said: plural(detail.said), answer: plural(answer), slip: plural(slip) } },
         facts: { order: "I mean all that are pending." },
         lookups: user.orders.map((order_id) => write("get_order_details", { order_id })),
-        readings: [pending.map(cancel)],
+        readings: permutations(pending).map((ids) => ids.map(cancel)),
       };
     const whole = orderOf(scene);
     return {
