@@ -47,7 +47,7 @@ export async function main(args: readonly string[]): Promise<number> {
       .showHelpOnFail(false)
       .exitProcess(true)
       .fail((message, error) => {
-        throw error && error.name !== "YError" ? error : new UsageError(named(message));
+        throw error && error.name !== "YError" ? error : new UsageError(named(message, args));
       })
       .parseAsync();
     return Number(process.exitCode ?? 0);
@@ -72,11 +72,28 @@ function checkTyped(args: readonly string[], argv: { readonly [name: string]: un
   }
 }
 
-/** yargs names an unknown option as typed and once more in camel case: the first is enough. */
-function named(message: string): string {
-  const [, names] = /^Unknown arguments: (.*)$/.exec(message) ?? [];
-  if (names === undefined) return message;
-  const all = names.split(", ");
-  const unknown = all.filter((name) => !all.includes(flagName(name).slice(2)) || flagName(name) === `--${name}`);
-  return `Unknown argument${unknown.length > 1 ? "s" : ""}: ${unknown.join(", ")}`;
+/** What yargs says, as this project says it: what was typed, or is missing, and what was expected. */
+function named(message: string, args: readonly string[]): string {
+  const [, kind, list = ""] =
+    /^(Unknown|Missing required|Not enough|Not enough non-option) arguments?(?: following)?: (.*)$/.exec(message) ?? [];
+  const names = list.split(", ");
+  switch (kind) {
+    case "Unknown": {
+      // An option stands there as typed and once more in camel case: the first is enough.
+      const unknown = names.filter(
+        (name) => !names.includes(flagName(name).slice(2)) || flagName(name) === `--${name}`,
+      );
+      const typed = unknown.map((name) => args.find((arg) => arg.replace(/^--?([^=]*).*$/s, "$1") === name) ?? name);
+      const isOption = typed[0].startsWith("-");
+      return `${typed.join(" ")}: ${isOption ? "no option of this command" : "not expected here"}; --help lists what is`;
+    }
+    case "Missing required":
+      return `${names.map(flagName).join(", ")}: missing; --help says what is expected`;
+    case "Not enough":
+      return `${flagName(names[0])}: expected a value`;
+    case "Not enough non-option":
+      return `${args.filter((arg) => !arg.startsWith("-")).join(" ")}: a word is missing; --help says what is expected`;
+    default:
+      return message;
+  }
 }

@@ -60,7 +60,7 @@ export async function importSet(source: string, path: string, options: ImportOpt
   for (const key of OPTIONS)
     if (options[key] !== undefined && !takes.includes(key))
       throw new UsageError(
-        `--${key} ${options[key]}: ${source} takes ${takes.map((name) => `--${name}`).join(" and ")}`,
+        `--${key} ${options[key]}: ${source} has only ${takes.map((name) => `--${name}`).join(" and ")}`,
       );
   const { split } = options;
   if (split !== undefined && !NAME.test(split))
