@@ -131,6 +131,8 @@ export function listed(path: string, splits: Splits, names: readonly string[], m
   const has = [...new Set([...splits.values()].flatMap((tasks) => tasks.map(({ family }) => family)))];
   for (const name of names)
     if (!has.includes(name)) throw new UsageError(`--families ${name}: ${path} has ${has.join(", ")}`);
+  if (measured !== "auto" && !splits.has(measured))
+    throw new UsageError(`--eval-split ${measured}: ${path} has ${[...splits.keys()].join(", ")}`);
   const tasksOf = (split: string | undefined, wanted: string) => {
     const tasks = splits.get(split ?? "");
     if (!tasks) throw new UsageError(`--tasks ${path}: has no ${wanted}, only ${[...splits.keys()].join(", ")}`);
@@ -138,10 +140,9 @@ export function listed(path: string, splits: Splits, names: readonly string[], m
   };
   const trained = lone !== undefined && !MEASURED.includes(lone) ? lone : "train";
   const split = measuredSplit(splits, measured) ?? lone;
-  const wanted = measured === "auto" ? MEASURED.join(", ") : measured;
   return {
     train: (count, seed, step) => walk(path, tasksOf(trained, "train"), count, seed, Number(step)),
-    heldOut: (count) => tasksOf(split, wanted).slice(0, count),
+    heldOut: (count) => tasksOf(split, MEASURED.join(", ")).slice(0, count),
     ...(split !== undefined && { split }),
   };
 }
