@@ -179,5 +179,7 @@ function failure(sandbox: Sandbox, signal?: AbortSignal): Ending {
 /** Throws a UsageError where a prompt is too long. */
 export function checkPrompt(prompt: readonly number[], { promptTokens }: Pick<TokenLimits, "promptTokens">): void {
   if (prompt.length > promptTokens)
-    throw new UsageError(`--prompt-tokens ${promptTokens}: the prompt has ${prompt.length} tokens`);
+    throw new UsageError(
+      `--prompt-tokens ${promptTokens}: the prompt has ${prompt.length} tokens, expected room for them`,
+    );
 }

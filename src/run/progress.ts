@@ -71,11 +71,13 @@ export function stepText(s: Shown): string {
   ].join("  ");
 }
 
+export const lengthOf = (e: Evaluation): number => e.length;
+
 /** What all tables tell besides success. */
 export const figures: readonly [string, number, (e: Evaluation) => number | null][] = [
   ["TARL reward", 2, (e) => e.tarl],
   ["turns", 2, (e) => e.turns],
-  ["length (policy tokens)", 1, (e) => e.length],
+  ["length (policy tokens)", 1, lengthOf],
   ["waits", 3, (e) => e.waits],
   ["no-write failures", 3, (e) => e.noWriteFailures],
 ];

@@ -3,7 +3,7 @@
 
 import type { Evaluation, Requests, Setting } from "../eval/evaluate.ts";
 import type { Bill } from "../types.ts";
-import { align, brokenText, figures, fixed, interval, rate, thousands } from "./progress.ts";
+import { align, brokenText, figures, fixed, interval, lengthOf, rate, thousands } from "./progress.ts";
 
 type Row = readonly [title: string, value: string];
 
@@ -32,7 +32,8 @@ function rowsOf(e: Evaluation): Row[] {
     rows.push([`  ${family} (${own.tasks})`, `${rate(own.pass1)} ${interval(own.interval)}`]);
   for (const [title, digits, value] of figures) {
     const is = e.played > e.faults ? value(e) : null;
-    if (is !== null) rows.push([title, fixed(is, digits)]);
+    const isIdle = value === lengthOf && e.setting.model === undefined; // who has no policy has no tokens
+    if (is !== null && !isIdle) rows.push([title, fixed(is, digits)]);
   }
   rows.push(["faults", faultsText(e)]);
   for (const [cause, count] of Object.entries(e.causes)) rows.push([`failed: ${cause}`, String(count)]);
@@ -58,6 +59,7 @@ function settingText(s: Setting): string {
     ...(s.model === undefined ? [] : [s.model]),
     ...(sampling ? [`temperature ${sampling.temperature}`] : []),
     `${s.checkOutputs ? "outputs asked for" : "state alone"}`,
+    `at most ${s.turns} turns`,
     `seed ${s.seed}`,
   ];
   return parts.join(", ");

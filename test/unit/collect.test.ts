@@ -111,7 +111,7 @@ test("what goes wrong is data", async () => {
   const [policy] = await taught(attempt);
   const tight = await converse(attempt, sandboxOf(attempt), policy, format, sampling, { ...limits, promptTokens: 3 });
   assert.is(tight.ending, "error");
-  assert.match(tight.error!, /^--prompt-tokens 3: the prompt has \d+ tokens$/);
+  assert.match(tight.error!, /^--prompt-tokens 3: the prompt has \d+ tokens, expected room for them$/);
   assert.is(tight.turns, 0);
 
   const gone = { open: () => Promise.reject(new Error("line is dead")), reply: async () => ({ text: "", done: true }) };

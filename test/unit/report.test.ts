@@ -53,7 +53,7 @@ const full: Evaluation = {
 const rows: [string, string][] = [
   [
     "openai:m|1, 20 tasks x 2",
-    "retail (tau1), /sets/retail: test, customer customer at temperature 1, temperature 0.5, outputs asked for, seed 3",
+    "retail (tau1), /sets/retail: test, customer customer at temperature 1, temperature 0.5, outputs asked for, at most 30 turns, seed 3",
   ],
   ["STOPPED after 39 of 40", "the budget of 5 dollars is spent"],
   ["pass^1", ".550 [.400, .700]"],
@@ -62,7 +62,6 @@ const rows: [string, string][] = [
   ["doing nothing", ".050"],
   ["  cancel (12)", ".750 [.500, .900]"],
   ["turns", "8.50"],
-  ["length (policy tokens)", "0.0"],
   ["waits", "0.125"],
   ["no-write failures", "0.250"],
   ["faults", "3 broken off, 3 of tools, 3 of the customer"],
@@ -94,6 +93,11 @@ test("as a Markdown table", () => {
   assert.equal(evaluationMarkdown(full).split("\n"), [head, "| --- | --- |", ...rest, "", note, ""]);
 });
 
+test("only a policy has tokens to count", () => {
+  const policy = { ...full, length: 12.5, setting: { ...full.setting, model: "embedded" } };
+  assert.match(evaluationText(policy), /\nlength \(policy tokens\) +12\.5\n/);
+});
+
 test("what did not happen has no row", () => {
   const { stopped, inaction, disturbances, cost, requests, error, ...some } = full;
   const text = evaluationText({
@@ -114,7 +118,7 @@ test("what did not happen has no row", () => {
   assert.match(text, /scripted customer/);
   assert.match(text, /\nfaults +0 broken off, 0 of tools\n/);
   const none = evaluationText({ ...full, played: 3, pass: [], interval: [], over: [], published: [0, 0] });
-  assert.not.match(none, /turns|pass\^1/, "no figure of nothing");
+  assert.not.match(none, /\nturns|pass\^1/, "no figure of nothing");
 });
 
 test.run();
