@@ -363,6 +363,10 @@ const contradictions: readonly [(c: Config) => boolean, (c: Config) => string][]
   ],
   [(c) => c.user === "llm" && c.userModel === "none", () => "--user llm without --user-model: expected its name"],
   [
+    (c) => c.user === "scripted" && ofModel(c) !== undefined,
+    (c) => `${flagName(ofModel(c) ?? "")} with --user scripted: only a customer that is a model has it`,
+  ],
+  [
     (c) => c.user === "llm" && c.disturbances > 0,
     (c) => `--disturbances ${c.disturbances} with --user llm: only the scripted customer has them`,
   ],
@@ -371,6 +375,13 @@ const contradictions: readonly [(c: Config) => boolean, (c: Config) => string][]
     (c) => `--eval-every ${c.evalEvery} with --eval-tasks 0: nothing to measure`,
   ],
 ];
+
+/** The first option in use that is for customers played by a model. */
+function ofModel(c: Config): string | undefined {
+  return (["userModel", "userUrl", "userTemperature", "userPrices"] as const).find(
+    (key) => c[key] !== options[key].default,
+  );
+}
 
 function similar(key: string): string {
   const plain = (name: string) => name.toLowerCase().replaceAll(/[-_]/g, "");

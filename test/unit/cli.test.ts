@@ -164,6 +164,7 @@ const bad: [line: string, message: RegExp][] = [
   ["eval --user robot", /^--user robot: expected scripted or llm$/],
   ["eval --user llm", /^--user llm without --user-model: expected its name$/],
   ["eval --user llm --user-model m --disturbances 1", /^--disturbances 1 with --user llm: only the scripted /],
+  ["eval --user-url http://x", /^--user-url with --user scripted: only a customer that is a model has it$/],
   ["eval --user-prices 1", /^--user-prices 1: expected two prices with a comma between them/],
   ["--user llm --user-model m --user-url ftp://x --eval-tasks 0", /^--user-model m: base URL ftp:\/\/x: expected http/],
   ["eval --disturbances 2", /^--disturbances 2: expected a number from 0 to 1$/],
