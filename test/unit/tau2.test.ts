@@ -122,7 +122,7 @@ test("a database that does not fit is one line with file, place and value", ({ d
       );
   };
   const good = readFileSync(join(fixtures, "airline.json"), "utf8");
-  fails(null, /no such file/);
+  fails(null, /no such file, expected tau2-bench.s data/);
   fails("{", /Expecting property name.*line 1/);
   fails("[]", /expected one JSON object with flights, users, reservations/);
   fails('{"flights": {}}', /no table users/);

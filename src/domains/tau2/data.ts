@@ -201,7 +201,7 @@ export function readDatabase(domain: Tau2Domain, path: string): Database {
     text = readFileSync(file, "utf8");
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new UsageError(`${file}: ${code === "ENOENT" ? "no such file" : message}`);
+    throw new UsageError(`${file}: ${code === "ENOENT" ? "no such file, expected tau2-bench's data" : message}`);
   }
   try {
     return typed(domain, parse(text), file);
