@@ -133,6 +133,8 @@ function keyOf({ task, trial }: Pick<Trial, "task" | "trial">): string {
   return `${trial} ${task}`;
 }
 
+const NEEDED = ["task", "family", "trial", "seed", "ending", "outcome", "turns", "length", "waits"] as const;
+
 function readTrial(line: string, place: string): Trial {
   let read: Partial<Trial & { transcript: unknown }>;
   try {
@@ -141,7 +143,7 @@ function readTrial(line: string, place: string): Trial {
     throw new UsageError(`${place}: not JSON: ${(error as Error).message}`);
   }
   const { transcript, ...trial } = read ?? {};
-  for (const key of ["task", "trial", "ending", "outcome"] as const)
+  for (const key of NEEDED)
     if (trial[key] === undefined) throw new UsageError(`${place}: has no ${key}; expected a line of an evaluation`);
   return trial as Trial;
 }

@@ -13,8 +13,9 @@ import { fingerprint, Results } from "../../src/run/results.ts";
 const base = fs.mkdtempSync(join(tmpdir(), "tarl-results-"));
 test.after(() => fs.rmSync(base, { recursive: true }));
 const identity = { "--agent": "oracle", "--turns": 14 };
+const played = { family: "f", seed: 1, ending: "user-stop", outcome: { success: 1 }, turns: 3, length: 9, waits: 0 };
 const trial = (task: string, trial: number, given: Partial<Trial> = {}) =>
-  ({ task, trial, seed: 1, ending: "user-stop", outcome: { success: 1 }, ...given }) as unknown as Trial;
+  ({ ...played, task, trial, ...given }) as unknown as Trial;
 const plan = ["a", "b"].flatMap((task) => [0, 1].map((number) => ({ task, trial: number })));
 const lines = (dir: string) => fs.readFileSync(join(dir, "rollouts.jsonl"), "utf8");
 
@@ -86,6 +87,7 @@ test("other options, a stranger's folder, a file and a line that is none are ref
   for (const [line, message] of [
     ["{", /rollouts\.jsonl:2: not JSON/],
     ["{}", /rollouts\.jsonl:2: has no task; expected a line of an evaluation$/],
+    [JSON.stringify({ ...trial("b", 0), turns: undefined }), /rollouts\.jsonl:2: has no turns; /],
     ["null", /rollouts\.jsonl:2: has no task/],
   ] as const) {
     fs.writeFileSync(join(base, "mine/rollouts.jsonl"), `${JSON.stringify(trial("a", 0))}\n${line}\n`);
