@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, familyNames, readPrices } from "./config.ts";
-import { domain as findDomain } from "./domains/index.ts";
+import { domainNames, domain as findDomain } from "./domains/index.ts";
 import { blame, faulty, UsageError } from "./errors.ts";
 import type { Agent } from "./eval/evaluate.ts";
 import { metered } from "./llm/budget.ts";
@@ -86,6 +86,8 @@ async function openListed(config: Config): Promise<Pick<Played, "domain" | "task
 
 /** A domain with everything that a set lays over it. */
 export async function domainOf(set: TaskSet, name: string, profile?: string): Promise<Domain> {
+  if (name === set.manifest.domain && !domainNames.includes(name))
+    throw new UsageError(`${set.path}: a set for ${name}; expected --domain with the folder of that domain`);
   const domain = withSet(await findDomain(name, profile), set);
   const { data } = set.overlay;
   if (data === undefined) return domain;

@@ -169,6 +169,8 @@ const bad: [line: string, message: RegExp][] = [
   ["--user llm --user-model m --user-url ftp://x --eval-tasks 0", /^--user-model m: base URL ftp:\/\/x: expected http/],
   ["eval --disturbances 2", /^--disturbances 2: expected a number from 0 to 1$/],
   ["eval --tasks nowhere", /^--tasks: .*nowhere: no such task set$/],
+  ["eval --tasks set --agent oracle", /^.*set: a set for library; expected --domain with the folder of that domain$/],
+  ["tasks validate --tasks set", /^.*set: a set for library; expected --domain with the folder of that domain$/],
   ["eval --tasks set --domain shop", /^--domain shop: set is a set for library$/],
   ["eval --tasks lone.jsonl --domain retail", /^--domain retail: lone\.jsonl is a set for shop$/],
   ["eval --tasks lone.jsonl --families steal --agent oracle", /^--families steal: .*lone\.jsonl has cancel, return$/],
