@@ -22,7 +22,8 @@ export function evaluationMarkdown(e: Evaluation): string {
 
 function rowsOf(e: Evaluation): Row[] {
   const rows: Row[] = [[`${e.setting.agent}, ${e.tasks} tasks x ${e.trials}`, settingText(e.setting)]];
-  if (e.stopped !== undefined) rows.push([`STOPPED after ${e.played} of ${e.tasks * e.trials}`, e.stopped]);
+  if (e.stopped !== undefined)
+    rows.push([`STOPPED after ${e.played} of ${e.tasks * e.trials}`, `${e.stopped}; no estimate of the whole`]);
   for (const [k, value] of e.pass.entries())
     rows.push([`pass^${k + 1}`, `${rate(value)} ${interval(e.interval[k])}${overText(e.over[k], e)}`]);
   if (e.published.some((value, k) => value !== e.pass[k]))

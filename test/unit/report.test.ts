@@ -55,7 +55,7 @@ const rows: [string, string][] = [
     "openai:m|1, 20 tasks x 2",
     "retail (tau1), /sets/retail: test, customer customer at temperature 1, temperature 0.5, outputs asked for, at most 30 turns, seed 3",
   ],
-  ["STOPPED after 39 of 40", "the budget of 5 dollars is spent"],
+  ["STOPPED after 39 of 40", "the budget of 5 dollars is spent; no estimate of the whole"],
   ["pass^1", ".550 [.400, .700]"],
   ["pass^2", ".400 [.200, .600]  over 18 tasks"],
   ["pass^k with 3 broken off as failures", ".520 .380"],
