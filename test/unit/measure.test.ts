@@ -79,7 +79,7 @@ test("without a server nothing is played again: it would come out the same", asy
 });
 
 test("a server that is down, a spent budget and Ctrl-C end an evaluation, which says so", async () => {
-  const config = configOf({ evalTasks: 100, concurrent: 1, budget: 3, userPrices: "1,1" });
+  const config = configOf({ evalTasks: 100, concurrent: 1, budget: 3 });
   const run = async (change: (rollout: Rollout) => Rollout, ...made: Parameters<typeof chat>) => {
     const { played, measured } = await oracle(config, change);
     return measure(config, played, ruleJudge(played.domain), { ...measured, chat: chat(...made) });
