@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Dict, dumps, hashStore, parse, reprText, type Value } from "../domains/python.ts";
 import { Store } from "../domains/store.ts";
-import { checkArguments, clip } from "../domains/tool.ts";
+import { openCall } from "../domains/tool.ts";
 import { UsageError } from "../errors.ts";
 import type { Backend, Database, Domain } from "../types.ts";
 
@@ -78,21 +78,18 @@ function replay(
 }
 
 /**
- * As a session would run it, a domain without `parse` by checking the arguments first: exceptions become text; only an
- * answer that is not text escapes, as from tau-bench's environment.
+ * As a session would run it, but however deep its arguments are: exceptions become text; only an answer that is not text
+ * escapes, as from tau-bench's environment.
  */
 function execute(
   domain: Backend,
   store: Store,
   { name, kwargs }: Step,
 ): { observation: string | null; raised: string | null } {
-  const tool = domain.tools.find((tool) => tool.name === name);
-  if (!tool) return { observation: domain.unknownTool?.(name) ?? `Error: unknown tool ${clip(name)}`, raised: null };
+  const opened = openCall(domain, { name, arguments: dumps(kwargs) }, Number.POSITIVE_INFINITY);
+  if (opened.reason) return { observation: opened.observation, raised: null };
   try {
-    const args: unknown = (domain.parse ?? JSON.parse)(dumps(kwargs));
-    const wrong = domain.parse ? null : checkArguments(tool.parameters, args);
-    if (wrong) return { observation: `Error: ${wrong}`, raised: null };
-    const observation: unknown = tool.call(store, args);
+    const observation: unknown = opened.tool.call(store, opened.call.arguments);
     if (typeof observation === "string") return { observation, raised: null };
     return { observation: null, raised: `${name} returned ${String(observation)}, expected text` };
   } catch (error) {

@@ -5,11 +5,11 @@
 import { isSaid } from "../domains/ears.ts";
 import { scriptedExpert } from "../domains/expert.ts";
 import { Store, sameState } from "../domains/store.ts";
-import { callTool, checkArguments, isDeeper, readCall } from "../domains/tool.ts";
+import { callTool, openCall, readCall } from "../domains/tool.ts";
 import { oracleHabits } from "../eval/evaluate.ts";
 import { Session } from "../sandbox/session.ts";
 import { replayTruth, verify } from "../sandbox/verify.ts";
-import type { Call, Domain, Entry, Task, Tool, WrittenCall } from "../types.ts";
+import type { Domain, Entry, Task, Tool, WrittenCall } from "../types.ts";
 import { ScriptedUser } from "../user/scripted.ts";
 
 export interface Failure {
@@ -24,8 +24,6 @@ type Gate = (domain: Domain, task: Task) => Found | Promise<Found>;
 
 /** Readings that are tried of one task. */
 const MAX_READINGS = 10_000;
-/** Levels of a call's arguments, as in a session. */
-const MAX_DEPTH = 16;
 /** An output of digits is no accident from so many on, zeros at its end left out: "150.0" is said as easily as "15". */
 const LEAST_DIGITS = 3;
 const LEAST_CHARACTERS = 2;
@@ -320,20 +318,10 @@ function run(domain: Domain, store: Store, call: WrittenCall) {
 
 /** Why a session would not act on a call, or null. */
 function misshapen(domain: Domain, call: WrittenCall): string | null {
-  const tool = toolOf(domain, call);
-  if (!tool) return `${call.name} is no tool of ${domain.name}`;
-  let read: Call;
-  try {
-    read = readCall(domain, call);
-  } catch {
-    return `${spell(call)}: the arguments are not one JSON object`;
-  }
-  const wrong = isDeeper(read.arguments, MAX_DEPTH)
-    ? "the arguments are nested too deeply"
-    : domain.parse
-      ? null
-      : checkArguments(tool.parameters, read.arguments);
-  return wrong && `${spell(call)}: ${wrong}`;
+  const opened = openCall(domain, call);
+  if (opened.reason === null) return null;
+  if (opened.reason === "unknown-tool") return `${call.name} is no tool of ${domain.name}`;
+  return `${spell(call)}: ${opened.observation.replace("Error: ", "")}`;
 }
 
 function spell({ name, arguments: json }: WrittenCall): string {

@@ -132,7 +132,8 @@ const bad: [gate: string, reason: RegExp, task: Task, domain?: Domain][] = [
     /^dim \{"id":"a","light":"5"\}: argument light must be of type number$/,
     task([call("dim", { id: "a", light: "5" })]),
   ],
-  ["calls", /^dim \{: the arguments are not one JSON object$/, task([call("dim", "{")])],
+  ["calls", /^dim \{: arguments are not a JSON object$/, task([call("dim", "{")])],
+  ["calls", /: arguments are nested too deeply$/, task([call("dim", `{"room": ${"[".repeat(16)}${"]".repeat(16)}}`)])],
   ["calls", /^fly is no tool of lamps$/, refusal(call("fly", {}))],
   [
     "succeeds",

@@ -90,6 +90,8 @@ test("errors come in tau-bench's order and never raise", ({ dir }) => {
       '{"first_name": 1.0, "last_name": "Ek", "zip": "00123"}',
       "Error: 'float' object has no attribute 'lower'",
     ],
+    // As deep as tau-bench lets it be.
+    ["get_order_details", `{"order_id": ${"[".repeat(40)}${"]".repeat(40)}}`, "Error: unhashable type: 'list'"],
     ["cancel_pending_order", { order_id: "#2", reason: "bored" }, "Error: non-pending order cannot be cancelled"],
     ["cancel_pending_order", { order_id: "#1", reason: "bored" }, "Error: invalid reason"],
     [
@@ -203,12 +205,18 @@ test("a domain of plain objects replays as well", ({ dir }) => {
 
 test("a domain whose arguments a session checks is replayed with the same check", ({ dir }) => {
   const file = join(dir, "shop.jsonl");
-  const odd = [step("get_order", {}), step("get_order", { order_id: 7 }), step("get", {})];
+  const odd = [
+    step("get_order", {}),
+    step("get_order", { order_id: 7 }),
+    step("get_order", '{"order_id": NaN}'),
+    step("get", {}),
+  ];
   writeFileSync(file, line(...odd));
   const [{ observations }] = [...replayFile(shop, shop.database(1), file)];
   assert.equal(observations, [
     "Error: missing argument order_id",
     "Error: argument order_id must be of type string",
+    "Error: arguments are not a JSON object",
     "Error: unknown tool get",
   ]);
 });
