@@ -6,6 +6,7 @@ import { isSaid } from "../domains/ears.ts";
 import { scriptedExpert } from "../domains/expert.ts";
 import { Store, sameState } from "../domains/store.ts";
 import { callTool, openCall, readCall } from "../domains/tool.ts";
+import { UsageError } from "../errors.ts";
 import { oracleHabits } from "../eval/evaluate.ts";
 import { Session } from "../sandbox/session.ts";
 import { replayTruth, verify } from "../sandbox/verify.ts";
@@ -230,6 +231,7 @@ export interface Report {
 }
 
 export async function validate(domain: Domain, tasks: readonly Task[], tell?: (done: number) => void): Promise<Report> {
+  if (tasks.length === 0) throw new UsageError(`${domain.name}: no tasks to prove, expected at least one`);
   const names = [...Object.keys(gates), DUPLICATE];
   const checked = new Map(names.map((name) => [name, tasks.length]));
   const failures: Failure[] = [];

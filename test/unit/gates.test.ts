@@ -320,4 +320,13 @@ for (const name of ["shop", "retail"])
     assert.equal([found, inaction], [[], 0]);
   });
 
+test("a set without tasks has no shares", async () => {
+  const error = await validate(domain, []).then(
+    () => new Error("validated"),
+    (error: Error) => error,
+  );
+  assert.is(error.name, "UsageError");
+  assert.match(error.message, /: no tasks to prove, expected at least one$/);
+});
+
 test.run();
