@@ -4,49 +4,38 @@
 import { z } from "zod";
 import type { Domain, Task, WrittenCall } from "../types.ts";
 import { explain } from "./shape.ts";
+import { callShape, taskShape } from "./task.ts";
 
 export type Tasks = Pick<Domain, "families" | "task">;
 
 const text = z.string("expected text").min(1, "expected text");
-const texts = z.array(text, "expected a list of texts");
 
-const call = z
-  .strictObject({
-    name: text,
-    arguments: z.union([z.record(z.string(), z.unknown()), text], "expected an object, or one as JSON text"),
-  })
-  .transform((call, context): WrittenCall => {
-    const json = typeof call.arguments === "string" ? call.arguments : JSON.stringify(call.arguments);
-    if (isObject(json)) return { name: call.name, arguments: json };
-    context.addIssue({ code: "custom", path: ["arguments"], message: `expected a JSON object, got ${json}` });
-    return z.NEVER;
-  });
+const call = callShape(
+  z
+    .union([z.record(z.string(), z.unknown()), text], "expected an object, or one as JSON text")
+    .transform((given, context) => {
+      const json = typeof given === "string" ? given : JSON.stringify(given);
+      if (isObject(json)) return json;
+      context.addIssue({ code: "custom", message: `expected a JSON object, got ${json}` });
+      return z.NEVER;
+    }),
+);
 const calls = z.array(call, "expected a list of calls");
 
-const shape = z.strictObject({
-  id: text.optional(),
-  domain: text.optional(),
-  family: text.optional(),
-  database: z.int("expected a whole number").optional(),
-  customer: text.optional(),
-  instruction: text.optional(),
-  scenario: z.strictObject(
-    {
-      opening: text,
-      facts: z.record(z.string(), text, "expected an object: slot -> sentence").default({}),
-      given: texts.optional(),
-      fallback: text.optional(),
-      style: z.enum(["plain", "terse", "chatty", "formal", "impatient", "unsure", "friendly"]).optional(),
-      slips: z.record(z.string(), text, "expected an object: slot -> sentence").optional(),
-      otherwise: texts.optional(),
-    },
-    "expected { opening, facts }",
-  ),
-  actions: calls.default([]),
-  outputs: texts.default([]),
-  lookups: calls.optional(),
-  forbidden: z.strictObject({ action: call, rule: text }).optional(),
-});
+const whole = taskShape(call, text);
+const { scenario, actions, outputs } = whole.shape;
+/** Without criteria: a folder has no `checks` to judge them by. */
+const shape = whole
+  .omit({ criteria: true })
+  .partial({ id: true, domain: true, family: true, database: true, instruction: true })
+  .extend({
+    scenario: scenario.extend({
+      facts: scenario.shape.facts.default({}),
+      fallback: scenario.shape.fallback.optional(),
+    }),
+    actions: actions.default([]),
+    outputs: outputs.default([]),
+  });
 
 /** What a task is, whoever wrote it. */
 type Place = Pick<Task, "id" | "domain" | "family" | "database">;

@@ -166,6 +166,7 @@ const wrong: [what: string, parts: Parts, line: RegExp][] = [
     { task: task("action: []") },
     /: task: notes\/1\/jot\/0: no such field: action, expected one of id, /,
   ],
+  ["criteria, which a folder cannot judge", { task: task("criteria: { basis: [] }") }, /: no such field: criteria, /],
   ["a task with another id", { task: task('id: "x/1"') }, /: id: expected notes\/1\/jot\/0 or nothing, got x\/1/],
   [
     "an action without arguments",

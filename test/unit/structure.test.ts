@@ -31,7 +31,7 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "domains/tau2/": [...state, "domains/copy.ts"],
   "domains/": ["domains/"],
   "tasks/gates.ts": [...state, "domains/expert.ts", "sandbox/", "user/", "eval/"], // it plays tasks to prove them
-  "tasks/": ["domains/python.ts"],
+  "tasks/": ["domains/python.ts", "domains/task.ts"],
   "sandbox/": state,
   "user/": [],
   "rollout/": ["domains/python.ts"],
@@ -51,7 +51,7 @@ const joints = ["train.ts", "sft.ts", "play.ts", "measure.ts", "settings.ts", "v
 /** The only files that may import an outside package. */
 const doors: { readonly [name: string]: RegExp } = {
   yargs: /^cli\//,
-  zod: /^(config|recipe|domains\/(folder|folder-tasks|shape))\.ts$|^tasks\//,
+  zod: /^(config|recipe|domains\/(folder|folder-tasks|shape|task))\.ts$|^tasks\//,
   openai: /^llm\/client\.ts$/,
   hyparquet: /^tasks\/rows\.ts$/,
   "hyparquet-compressors": /^tasks\/rows\.ts$/,
