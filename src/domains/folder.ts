@@ -1,6 +1,6 @@
 // A domain of one's own: loads `<folder>/index.js`, checks every part of what it exports with one clear line for each
 // mistake, fills in what was left out, and guards every function (guard.ts). What may be left out: docs/domains.md.
-// Its data are in folder-data.ts, its tasks are completed in folder-tasks.ts. Test: test/unit/folder.test.ts
+// Its data are in folder-data.ts, its tasks are completed in folder-tasks.ts. Test: test/unit/folder.test.ts, example.test.ts
 
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";

@@ -32,6 +32,7 @@ export function taskShape<Arguments extends z.ZodType<string>>(
       style: z.enum(STYLES).optional(),
       slips: facts.optional(),
       otherwise: texts.optional(),
+      wording: z.strictObject({ easy: z.boolean(), hard: z.boolean() }, "expected { easy, hard }").optional(),
     } satisfies Record<keyof Scenario, z.ZodType>,
     { error: ({ code }) => (code === "invalid_type" ? "expected { opening, facts }" : undefined) },
   );

@@ -166,11 +166,12 @@ class Knowledge {
   constructor(domain: Domain, task: Task) {
     this.#domain = domain;
     this.#task = task;
-    this.#left = task.actions.map((action) => readCall(domain, action));
-    this.#goal = [...this.#left.flatMap((action) => valuesOf(action.arguments)), ...task.outputs];
+    const actions = task.actions.map((action) => readCall(domain, action));
+    this.#left = changes(domain, task, actions);
+    this.#goal = [...actions.flatMap((action) => valuesOf(action.arguments)), ...task.outputs];
     this.#lookups = (task.lookups ?? []).map((lookup) => readCall(domain, lookup));
     this.#asked = new Set(task.scenario.given);
-    this.#idle = task.actions.length === 0;
+    this.#idle = this.#left.length === 0;
     this.#claimed = !this.#idle;
   }
 
@@ -240,6 +241,15 @@ class Knowledge {
       callTool(this.#domain.tools.find((tool) => tool.name === name)!, store, args);
     return store;
   }
+}
+
+/** The writes of a ground truth that do not fail: one from elsewhere holds look-ups, transfers and refused writes, too. */
+function changes(domain: Domain, task: Task, actions: readonly Call[]): Call[] {
+  const store = new Store(domain.database(task.database));
+  return actions.filter(({ name, arguments: args }) => {
+    const tool = domain.tools.find((tool) => tool.name === name);
+    return tool?.writes && !tool.ends && !callTool(tool, store, args).failed;
+  });
 }
 
 const NO_CALL = { wanted: false, violation: null, repeated: false, onTheWay: false };

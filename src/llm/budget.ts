@@ -45,7 +45,8 @@ export class Ledger {
 
   constructor(budget: Budget = {}, prices?: Prices) {
     for (const [name, value] of Object.entries({ ...budget, ...prices }))
-      if (!Number.isFinite(value) || value < 0) throw new UsageError(`${name} ${value}: expected a number from 0 on`);
+      if (value !== undefined && (!Number.isFinite(value) || value < 0))
+        throw new UsageError(`${name} ${value}: expected a number from 0 on`);
     if (budget.dollars !== undefined && !prices)
       throw new UsageError(`a budget of ${budget.dollars} dollars: expected the prices of tokens beside it`);
     this.#budget = budget;

@@ -270,11 +270,12 @@ function turnstile(places: number): (signal: AbortSignal) => Promise<() => void>
 
 function checkURL(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
-  if (!url || !/^https?:$/.test(url.protocol) || url.username !== "" || url.search !== "")
-    throw new UsageError(
-      `base URL ${text.replace(/\/\/[^/]*@/, "//...@").replace(/\?.*/s, "?...")}: expected http(s)://host/path, nothing more`,
-    );
-  return text.replace(/\/+$/, "");
+  const more = url && [url.username, url.password, url.search, url.hash].some((part) => part !== "");
+  if (!url || !/^https?:$/.test(url.protocol) || more) {
+    const shown = text.replace(/\/\/[^/]*@/, "//...@").replace(/[?#].*/s, "?...");
+    throw new UsageError(`base URL ${shown}: expected http(s)://host/path, nothing more`);
+  }
+  return url.href.replace(/\/+$/, "");
 }
 
 /** What a header can hold; a line break at its end is a file's or a shell's. */
@@ -290,9 +291,10 @@ function checkRange(name: string, value: number, least: number, most: number): v
     throw new UsageError(`${name} ${value}: expected a whole number from ${least} to ${most}`);
 }
 
-/** One line, short enough to be read; a page of HTML without its tags. */
+/** One line, short enough to be read; a page of HTML without its tags. Only its beginning is looked at. */
 function clip(text: string): string {
   const line = text
+    .slice(0, 5000)
     .replace(/<[^>]*>/g, " ")
     .replace(/\s+/g, " ")
     .trim();

@@ -20,7 +20,7 @@ const dialogue = z.strictObject({
   ),
 } satisfies Record<keyof Dialogue, z.ZodType>);
 
-/** Every dialogue of a set, split by split. Throws UsageErrors. */
+/** Every dialogue of a set, split by split; at least one. Throws UsageErrors. */
 export function openDialogues(path: string): Dialogue[] {
   const seen = new Map<string, string>();
   const shared = new Map<string, readonly ToolSchema[]>();
@@ -33,7 +33,9 @@ export function openDialogues(path: string): Dialogue[] {
     shared.set(key, tools);
     return { ...read, tools };
   });
-  return [...splits.values()].flat();
+  const dialogues = [...splits.values()].flat();
+  if (dialogues.length === 0) throw new UsageError(`${path}: holds no dialogue`);
+  return dialogues;
 }
 
 /** The customer begins; calls are followed by results, words by the customer's; the agent speaks once at a time. */

@@ -4,7 +4,7 @@
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { dumps, parse } from "../domains/python.ts";
 import { callShape, taskShape } from "../domains/task.ts";
@@ -49,6 +49,20 @@ const manifest = z.strictObject({
   /** Files of the set that replace the domain's policy text and tool schemas. */
   policy: fileName.optional(),
   tools: fileName.optional(),
+  /** How tasks were drawn and proven that were made by their domain. */
+  synthesis: z
+    .strictObject({
+      /** Shares that were asked for. */
+      heldOut: z.number(),
+      refuseShare: z.number(),
+      /** Tasks by how they are told, as far as their domain says so. */
+      wordings: z.record(z.string(), count),
+      /** Gate -> tasks that it looked at, and tasks that failed it. */
+      gates: z.record(z.string(), z.strictObject({ checked: count, failed: count })),
+      /** Why tasks were left out: the first gate that they failed. */
+      rejected: z.record(z.string(), count),
+    })
+    .optional(),
   splits: z.record(fileName, z.strictObject({ count, families: z.record(z.string(), count).optional() })),
   /** SHA-256 of every file of the set. */
   files: z.record(fileName, z.string().regex(/^[0-9a-f]{64}$/, "expected a SHA-256 in hexadecimal digits")),
@@ -129,10 +143,16 @@ function toolsWith(domain: Domain, schemas: readonly ToolSchema[], path: string)
   });
 }
 
-/** Writes a set; `dir` has to be new or empty, and appears with everything in it or not at all. */
-export function writeSet(dir: string, draft: Draft): Manifest {
+/** Sets are never written over. */
+export function checkFree(dir: string): void {
+  if (dir === "") throw new UsageError("the folder of a set has no name; expected a new or empty folder");
   if (existsSync(dir) && !(statSync(dir).isDirectory() && readdirSync(dir).length === 0))
     throw new UsageError(`${dir}: exists already; expected a new or empty folder`);
+}
+
+/** Writes a set; `dir` has to be new or empty, and appears with everything in it or not at all. */
+export function writeSet(dir: string, draft: Draft): Manifest {
+  checkFree(dir);
   const { policy, tools, splits, ...rest } = draft;
   const texts = new Map<string, string>();
   for (const [split, lines] of Object.entries(splits))
@@ -153,18 +173,17 @@ export function writeSet(dir: string, draft: Draft): Manifest {
     join(dir, MANIFEST),
   );
   texts.set(MANIFEST, `${JSON.stringify(made, null, 2)}\n`);
-  const part = `${resolve(dir)}.part`;
-  try {
-    attempt(dir, () => {
-      mkdirSync(dirname(part), { recursive: true });
-      rmSync(part, { recursive: true, force: true });
-      mkdirSync(part);
+  attempt(dir, () => {
+    const part = `${resolve(dir)}.part-${process.pid}`;
+    mkdirSync(part, { recursive: true });
+    try {
       for (const [name, text] of texts) writeFileSync(join(part, name), text);
       renameSync(part, dir);
-    });
-  } finally {
-    rmSync(part, { recursive: true, force: true });
-  }
+    } catch (error) {
+      rmSync(part, { recursive: true, force: true });
+      throw error;
+    }
+  });
   return made;
 }
 

@@ -20,6 +20,9 @@ export interface Benchmark {
   readonly data: string;
 }
 
+/** Calls of a ground truth that change nothing: what an expert looks up, sums and thoughts. */
+export const LOOKUP = /^(get|find|list|search)_|^(calculate|think)$/;
+
 const CONSTRUCTORS = {
   Task: ["annotator", "user_id", "instruction", "actions", "outputs"],
   Action: ["name", "kwargs"],
@@ -73,7 +76,9 @@ function readTasks(dir: string, domain: string, split: string): Task[] {
     const read = reader(literal, file, what);
     const instruction = read("instruction", isText, "text");
     const customer = read("user_id", isText, "text");
-    const actions = read("actions", Array.isArray, "a list");
+    const calls = read("actions", Array.isArray, "a list").map((action, i) =>
+      readAction(action, literal, file, `${what}.actions[${i}]`),
+    );
     return {
       id: `${domain}/tau-bench-${split}/${n}`,
       domain,
@@ -82,7 +87,8 @@ function readTasks(dir: string, domain: string, split: string): Task[] {
       customer,
       instruction,
       scenario: scenarioOf(instruction, customer),
-      actions: actions.map((action, i) => readAction(action, literal, file, `${what}.actions[${i}]`)),
+      actions: calls.filter((call) => !LOOKUP.test(call.name)),
+      lookups: calls.filter((call) => LOOKUP.test(call.name)),
       outputs: read("outputs", isTexts, "a list of texts"),
     };
   });
@@ -133,7 +139,7 @@ const PERSON: Readonly<Record<string, string>> = {
   your: "my",
 };
 const OBJECT =
-  /\b(to|for|from|with|of|on|by|ask|asks|asked|tell|tells|told|give|gives|gave|help|helps|offer|offers|refund|refunds|let|lets|remind|charge|make|makes) you\b/gi;
+  /\b(to|for|from|with|of|on|by|ask|asks|asked|tell|tells|told|give|gives|gave|help|helps|offer|offers|refund|refunds|let|lets|remind|charge|make|makes|made|cause|caused|compensate|provide|provides|save|saves|upgrade) you\b/gi;
 
 /** What is said to the customer, as the customer would say it. */
 export function firstPerson(instruction: string): string {

@@ -1,7 +1,6 @@
-// Imports retail or airline of a tau2-bench checkout: tasks, policy text, tool schemas, and where the database
-// lies. Instructions are
-// laid out anew from the fields of a user scenario. Layout as of sierra-research/tau2-bench a2c0247. No telecom, no tasks
-// that begin in the middle of a conversation. Test: test/unit/tau2.test.ts, test/golden/tau2.test.ts
+// Imports retail or airline of a tau2-bench checkout: tasks, policy text, tool schemas, and where the database lies.
+// Instructions are laid out anew from the fields of a user scenario. Layout as of sierra-research/tau2-bench a2c0247. No
+// telecom, no tasks that begin in the middle of a conversation. Test: test/unit/tau2.test.ts, test/golden/tau2.test.ts
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -9,13 +8,11 @@ import { type Dict, dumps, parse, type Value } from "../domains/python.ts";
 import { UsageError } from "../errors.ts";
 import type { Criteria, Part, Task, WrittenCall } from "../types.ts";
 import { attempt, readText } from "./record.ts";
-import { type Benchmark, firstPerson } from "./tau-bench.ts";
+import { type Benchmark, firstPerson, LOOKUP } from "./tau-bench.ts";
 import { readToolSchemas } from "./tau2-tools.ts";
 
 const DOMAINS = ["retail", "airline"];
 const PARTS: readonly string[] = ["DB", "COMMUNICATE", "ACTION", "NL_ASSERTION"] satisfies Part[];
-/** Calls of a ground truth that change nothing: what an expert looks up, and sums. */
-const LOOKUP = /^(get|find|list|search)_|^calculate$/;
 
 /** One split of a domain, or all of them. Throws UsageErrors that name file, place in it and reason. */
 export function importTau2(checkout: string, domain: string, split?: string): Benchmark {

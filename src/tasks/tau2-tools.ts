@@ -14,6 +14,7 @@ interface Names {
   readonly records: ReadonlyMap<string, Schema>;
 }
 
+const MARK = /^ *@is_tool\b/gm;
 const TOOL = /^ {4}@is_tool\([^)]*\)\n {4}def (\w+)\(([^)]*)\)(?: -> [^:]+)?:(?: *#.*)?\n {8}"""([\s\S]*?)"""/gm;
 const LITERAL = /^(\w+) = Literal\[([^\]]*)\]/gm;
 const RECORD = /^class (\w+)\(BaseModel\):\n((?: {4}.*\n|\n)*)/gm;
@@ -23,7 +24,8 @@ const SECTION = /^(?:Args|Returns|Raises):[ \t]*$/gm;
 /** The tools of `tools.py` in their order; `data_model.py` says what the types are that it names. */
 export function readToolSchemas(tools: string, models: string): ToolSchema[] {
   const names = readNames(lines(models));
-  const found = [...lines(tools).matchAll(TOOL)].map(([, name, signature, doc]) => {
+  const source = lines(tools);
+  const found = [...source.matchAll(TOOL)].map(([, name, signature, doc]) => {
     const place = `${tools}: ${name}`;
     if (doc.includes("\\")) throw new UsageError(`${place}: a docstring with a backslash is not read`);
     const { description, parameters } = readDoc(doc);
@@ -39,7 +41,12 @@ export function readToolSchemas(tools: string, models: string): ToolSchema[] {
     const object = objectOf("parameters", properties);
     return { name, description, parameters: used.size > 0 ? { $defs: defs, ...object } : object };
   });
-  if (found.length === 0) throw new UsageError(`${tools}: no tools: expected methods under @is_tool`);
+  const marked = [...source.matchAll(MARK)].length;
+  if (marked === 0) throw new UsageError(`${tools}: no tools: expected methods under @is_tool`);
+  if (found.length < marked)
+    throw new UsageError(
+      `${tools}: ${marked - found.length} of ${marked} methods under @is_tool have a form that is not read`,
+    );
   return found;
 }
 

@@ -161,7 +161,9 @@ const MONEY = /\$\s?\d[\d,]*(?:\.\d+)?|\b\d[\d,]*(?:\.\d+)?(?= ?(?:dollars|usd|b
 /** Days between a date that is known and one that was worked out from it. */
 const DAYS_AWAY = 3;
 const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-const MONTH = `(${MONTHS.join("|")})[a-z]*\\.?`;
+/** In full or cut short, and nothing else that begins so: "2 separate ones" is no day. */
+const MONTH =
+  "(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\\b\\.?";
 const DATES = [
   new RegExp(`\\b${MONTH} (\\d{1,2})(?:st|nd|rd|th)?\\b(?:,? (\\d{4})\\b)?`, "gi"), // May 15th, 2024
   new RegExp(`\\b(\\d{1,2})(?:st|nd|rd|th)?(?: of)? ${MONTH}(?:,? (\\d{4})\\b)?`, "gi"), // 15 May 2024
@@ -170,6 +172,8 @@ const DATES = [
 ];
 /** With a digit and at least four letters and digits, or after a #: order numbers, ids, zip codes, telephone numbers. */
 const ID = /(?<![#\w])#\w[\w-]*|\b(?=[\w-]*\d)\w[\w-]{2,}\w\b/g;
+/** 10th, 9am, 15kg, 5-star, 24-hour: like an id, but a number with its word. */
+const COUNTED = /^(\d+[a-z]{1,2}|\d{1,3}-[a-z]+)$/i;
 
 /** What the customer can know: the task's words, and all that was said and shown so far. */
 class Knowledge {
@@ -213,7 +217,7 @@ class Knowledge {
   /** Digits alone must stand alone there too; what has letters or breaks in it is compared without its breaks. */
   #knowsId(piece: string): boolean {
     if (/^\d+$/.test(piece)) return new RegExp(`(?<!\\d)${piece}(?!\\d)`).test(this.#text);
-    return this.#squeezed.includes(squeeze(piece)) || /^\d+(st|nd|rd|th|am|pm|[a-z]{1,2})$/i.test(piece);
+    return this.#squeezed.includes(squeeze(piece)) || COUNTED.test(piece);
   }
 
   /** The year counts where both name one. "The next day" and the like are worked out from a date that is known. */

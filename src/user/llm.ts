@@ -114,11 +114,11 @@ export function readMessage(
     .replace(/^\s*(customer|user)\s*:/i, "")
     .trim();
   if (words.includes("<think>")) return "a thought without an end";
+  if (words.length > chars) return `it is longer than ${chars} characters`; // before what is slow with long ones
   const done = LAST.test(words);
   const text = words.replace(LAST, "").trim();
   if (/\[goodbye\]/i.test(text)) return `${GOODBYE} in the middle of it`;
   if (done && !mayLeave) return `${GOODBYE} before anything was said`;
   if (text === "" && !done) return "it is empty";
-  if (text.length > chars) return `it is longer than ${chars} characters`;
   return { text, done };
 }

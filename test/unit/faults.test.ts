@@ -68,6 +68,12 @@ const clean: readonly [name: string, lines: string[], ending?: Ending][] = [
   ],
   ["tried in vain", ["c: Cancel it.", "t: cancel_order Error: no", "a: Something else?", "c: No."]],
   ["tried with broken arguments", ["c: Cancel it.", "i: cancel_order {", "a: Something else?", "c: No."]],
+  [
+    "numbers beside words that only begin like a month",
+    ["c: I have 2 separate wishes, decided 3 days ago, of 1 maybe, and market 5."],
+    "turn-limit",
+  ],
+  ["numbers that belong to a word", ["c: I want the 5-star one with 24-hour service of 15kg."], "turn-limit"],
   ["refused", ["c: Cancel it.", "a: I am sorry, this order cannot be cancelled. Anything else?", "c: Then not."]],
   [
     "refused before",
@@ -151,6 +157,7 @@ const faulty: readonly [name: string, lines: string[], expected: RegExp, ending?
   ["an amount in words", ["c: I paid 99 dollars."], /^invented 0 99$/, "turn-limit"],
   ["a date", ["c: I was born on 1988-04-10."], /^invented 0 1988-04-10$/, "turn-limit"],
   ["a date in words", ["c: I bought it on the 3rd of July."], /^invented 0 3rd of July/, "turn-limit"],
+  ["a month that is cut short", ["c: I bought it on Sept. 3."], /^invented 0 Sept. 3$/, "turn-limit"],
   ["another year", ["c: I bought it on May 15, 2023."], /^invented 0 May 15, 2023$/, "turn-limit"],
   ["known only later", ["c: It is #W777.", "t: get_order #W777"], /^invented 0 #W777$/, "turn-limit"],
   ["a telephone number", ["c: Call 555-123-4567."], /^invented 0 555-123-4567$/, "turn-limit"],

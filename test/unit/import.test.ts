@@ -12,7 +12,7 @@ import { importDeepScaler } from "../../src/tasks/deepscaler.ts";
 import { openDialogues } from "../../src/tasks/dialogues.ts";
 import { importSet } from "../../src/tasks/import.ts";
 import { openSet, tasksOf, writeSet } from "../../src/tasks/set.ts";
-import { importTauBench } from "../../src/tasks/tau-bench.ts";
+import { firstPerson, importTauBench } from "../../src/tasks/tau-bench.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "tarl-import-"));
 test.after(() => fs.rmSync(dir, { recursive: true }));
@@ -70,7 +70,7 @@ TASKS_TEST = [
         'zebra "Zoë" moved, and you\\'ll wait. If they ask you, say yes.',
         actions=[
             Action(name="move_animal", kwargs={"animal": "#Z1", "weight": 300.0, "count": 1, "to": ["A", None]}),
-            Action(name="transfer_to_human_agents", kwargs={}),
+            Action(name="transfer_to_human_agents", kwargs={}), Action(name="find_animal", kwargs={"id": 1.0}),
         ],
         outputs=["12"],
     ),
@@ -125,6 +125,15 @@ function checkout(change: { readonly [name: string]: string | null } = {}): stri
   return top;
 }
 
+test("an instruction in the first person", () => {
+  const table = [
+    ["You're Ann. You've lost your card; it made you anxious.", "I'm Ann. I've lost my card; it made me anxious."],
+    ["Whatever saves you money. Would they compensate you?", "Whatever saves me money. Would they compensate me?"],
+    ["If you can, you'd do it yourself; it is yours.", "If I can, I'd do it myself; it is mine."],
+  ];
+  for (const [instruction, said] of table) assert.is(firstPerson(instruction), said);
+});
+
 test("a checkout's tasks, schemas, policy and data are found", () => {
   const top = checkout();
   const found = importTauBench(top, "zoo");
@@ -147,6 +156,7 @@ test("a checkout's tasks, schemas, policy and data are found", () => {
       { name: "move_animal", arguments: '{"animal": "#Z1", "weight": 300.0, "count": 1, "to": ["A", null]}' },
       { name: "transfer_to_human_agents", arguments: "{}" },
     ],
+    lookups: [{ name: "find_animal", arguments: '{"id": 1.0}' }],
     outputs: ["12"],
   });
   assert.equal([second.id, second.actions, second.outputs], ["zoo/tau-bench-test/1", [], []]);
@@ -262,6 +272,8 @@ test("import, list and show go together", async () => {
     [["import", "tau-bench", top, "--domain", "zoo"], /Missing required argument: out/],
     [["list", "--tasks", out, "--split", "dev"], /^tarl: --split dev: \d+ has test, train\n$/],
     [["list", "--tasks", out, "--families", "a"], /^tarl: --tasks .* with --families: /],
+    [["list", "--tasks", out, "--config", "a.json"], /^tarl: --tasks .* with --config: /],
+    [["list", "--tasks", out, "--preset", "paper"], /^tarl: --tasks .* with --preset: /],
     [["list", "--tasks", join(dir, "nowhere")], /^tarl: nowhere: no such task set\n$/],
     [["show", "zoo/tau-bench-test/7", "--tasks", out], /^tarl: zoo\/tau-bench-test\/7: no such task in \d+; /],
   ];
@@ -318,6 +330,9 @@ test("conversations become dialogues, and come back from the disk", async () => 
   assert.is(code, 0);
   assert.equal(openDialogues(out), dialogues);
   assert.match(await failure(() => openSet(out)), /^\d+: a set of dialogues, expected one of tasks$/);
+  const empty = fresh();
+  writeSet(empty, { kind: "dialogues", source: "test", splits: { train: [] } });
+  assert.match(await failure(() => openDialogues(empty)), /^\d+: holds no dialogue$/);
 });
 
 const wrongTalks: [rows: unknown, message: RegExp][] = [

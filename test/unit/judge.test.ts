@@ -199,6 +199,23 @@ test("retail is judged by the same rules: the oracle's every turn is useful, a f
   }
 });
 
+test("a truth with look-ups, refused writes and a transfer is done when its writes are", async () => {
+  const more = (task: Task): Task["actions"] => [
+    ...(task.lookups ?? []),
+    { name: "cancel_pending_order", arguments: '{"order_id": "#none", "reason": "no longer needed"}' },
+    ...task.actions,
+    { name: "transfer_to_human_agents", arguments: '{"summary": "All done."}' },
+  ];
+  for (const task of someTasks(retail, 1)) {
+    const rollout = await playTalk(retail, task, retail.expert!(task, oracle, 1), 1);
+    const { scores } = await judged({ ...rollout, task: { ...task, actions: more(task) } }, ruleJudge(retail));
+    assert.ok(
+      scores.every((score) => score === 1),
+      `${task.id}: ${scores}`,
+    );
+  }
+});
+
 test("a longer talk never pays more: look-ups that nobody needs lower the reward", async () => {
   for (const task of someTasks(shop, 8)) {
     const plain = await judged(await playTalk(shop, task, shop.expert!(task, oracle, 1), 1));

@@ -99,6 +99,13 @@ const table: readonly [answer: string, heard: ReturnType<typeof readMessage>][] 
 for (const [answer, heard] of table)
   test(`reads ${JSON.stringify(answer.slice(0, 40))}`, () => assert.equal(readMessage(answer, 50, true), heard));
 
+test("what a model says without an end is refused at once", () => {
+  const start = Date.now();
+  for (const endless of [" \n", "*", "<think>", "[GOODBYE] "])
+    assert.type(readMessage(`Hi.${endless.repeat(200_000)}x`, 2000, true), "string");
+  assert.ok(Date.now() - start < 2000);
+});
+
 test("does not leave before it has said anything", async () => {
   assert.is(readMessage("Bye. [GOODBYE]", 50, false), "[GOODBYE] before anything was said");
   assert.match(await failed(new LlmUser(parrot(GOODBYE), task, 1).open()), "cannot be used, 3 tries: [GOODBYE] before");

@@ -223,6 +223,27 @@ test("an answer without an end is cut off, not kept in memory", () =>
     { do: "endless" },
   ));
 
+test("an answer of nothing but brackets is told in time", () =>
+  against(
+    [],
+    async (open) => {
+      const start = Date.now();
+      assert.is((await refusal(open({ retries: 0 }).complete(hello))).kind, "not-json");
+      assert.ok(Date.now() - start < 2000);
+    },
+    { do: "raw", text: "<".repeat(200_000) },
+  ));
+
+test("a base URL may end in slashes and a line break, and what is undefined is no limit", () =>
+  against([], async (open, { url, seen }) => {
+    for (const baseURL of [`${url}/\n`, ` ${url}//`])
+      await open({ baseURL, budget: { calls: undefined, tokens: 100 } }).complete(hello);
+    assert.equal(
+      seen.map(({ path }) => path),
+      ["/v1/chat/completions", "/v1/chat/completions"],
+    );
+  }));
+
 test("nobody listens", async () => {
   const server = await llmServer([]);
   await server.close();
@@ -518,6 +539,8 @@ test("bad options are one clear line", () => {
     [{ baseURL: "ftp://x" }, /^base URL ftp:\/\/x: expected/],
     [{ baseURL: `http://me:${key}@host/v1` }, /^base URL http:\/\/\.\.\.@host\/v1: expected/],
     [{ baseURL: `http://host/v1?key=${key}` }, /^base URL http:\/\/host\/v1\?\.\.\.: expected/],
+    [{ baseURL: `http://:${key}@host/v1` }, /^base URL http:\/\/\.\.\.@host\/v1: expected/],
+    [{ baseURL: "http://host/v1#chat" }, /^base URL http:\/\/host\/v1\?\.\.\.: expected/],
     [{ apiKey: `${key} ${key}` }, /^API key: expected ASCII/],
     [{ apiKey: `${key}\u2026` }, /^API key: expected ASCII/],
     [{ model: "" }, /model/],

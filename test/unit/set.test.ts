@@ -234,6 +234,19 @@ test("nothing is written over, and nothing half", () => {
     failure(() => writeSet(join(path, "train.jsonl"), draft())),
     /exists already/,
   );
+  assert.match(
+    failure(() => writeSet(join(path, "train.jsonl", "x"), draft())),
+    /^\d+\/train.jsonl\/x: ENOTDIR/,
+  );
+  assert.match(
+    failure(() => writeSet("", draft())),
+    /^the folder of a set has no name/,
+  );
+  const third = fresh();
+  fs.mkdirSync(`${third}.part`);
+  writeSet(third, draft());
+  assert.ok(fs.existsSync(`${third}.part`), "what lies beside it stays");
+  assert.not(fs.readdirSync(dir).some((name) => name.includes(".part-")));
 });
 
 test("the hashes are those of the files", () => {

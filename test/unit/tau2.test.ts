@@ -348,6 +348,10 @@ test("tool schemas are read from signatures and docstrings", ({ dir }) => {
     parameters: { properties: {}, title: "parameters", type: "object" },
   });
   assert.throws(() => read("x = 1\n"), /tools\.py: no tools: expected methods under @is_tool/);
+  assert.throws(
+    () => read(TOOLS.replace('"""Lists the fences."""', "return []")),
+    /tools\.py: 1 of 2 methods under @is_tool have a form that is not read/,
+  );
   assert.throws(() => read(TOOLS.replace("coats: int", "coats: float")), /tools\.py: paint: type float is not known/);
   assert.throws(() => read(TOOLS.replace("coats: int", "coats")), /paint: expected "name: type", got coats/);
   assert.throws(() => read(TOOLS.replace("Paints a", "Paints\\n a")), /paint: a docstring with a backslash/);

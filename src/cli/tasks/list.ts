@@ -58,7 +58,8 @@ async function drawn(argv: Options, count: number): Promise<Task[]> {
 }
 
 function listed(path: string, argv: Options, count: number): readonly Task[] {
-  const typed = Object.keys(typedOptions(argv)).find((key) => key !== "tasks");
+  const sources = (["preset", "config"] as const).filter((key) => argv[key] !== undefined);
+  const typed = [...sources, ...Object.keys(typedOptions(argv))].find((key) => key !== "tasks");
   if (typed)
     throw new UsageError(`--tasks ${path} with ${flagName(typed)}: a set is listed as it is, leave one of them out`);
   return tasksOf(openSet(path), argv.split).slice(0, count);
