@@ -10,6 +10,19 @@ export type Tasks = Pick<Domain, "families" | "task">;
 
 const text = z.string("expected text").min(1, "expected text");
 
+/** The name of a slot: something has to be left of it without the signs between words, for an agent to ask for it by. */
+export const slot = z.string().regex(/[^\s_-]/);
+
+/** Slot -> what is said of it. */
+export function bySlot(what: string) {
+  const error = ({ code }: { code?: string }) =>
+    code === "invalid_key" ? "expected the name of a slot" : `expected an object: slot -> ${what}`;
+  return z.record(slot, text, { error });
+}
+
+/** The name of a family: it stands between slashes in the ids of its tasks. */
+export const family = text.regex(/^[^/]+$/, 'expected a name without "/"');
+
 const call = callShape(
   z
     .union([z.record(z.string(), z.unknown()), text], "expected an object, or one as JSON text")
@@ -30,7 +43,8 @@ const shape = whole
   .partial({ id: true, domain: true, family: true, database: true, instruction: true })
   .extend({
     scenario: scenario.extend({
-      facts: scenario.shape.facts.default({}),
+      facts: bySlot("sentence").default({}),
+      slips: bySlot("sentence").optional(),
       fallback: scenario.shape.fallback.optional(),
     }),
     actions: actions.default([]),
@@ -70,9 +84,10 @@ export function readTasks(jsonl: string, file: string, fail: (message: string) =
     const where = `${file}:${i + 1}`;
     try {
       const task = JSON.parse(line) as { id?: unknown; family?: unknown };
-      if (typeof task?.family !== "string") throw new Error("family: expected text");
+      const named = family.safeParse(task?.family);
+      if (!named.success) throw new Error(`family: ${explain(named.error)}`);
       if (task.id !== undefined) throw new Error("id: leave it out, it is made from the place in the file");
-      completeTask(task, { id: "", domain: "", family: task.family, database: 0 });
+      completeTask(task, { id: "", domain: "", family: named.data, database: 0 });
       return [task];
     } catch (error) {
       return fail(`${where}: ${(error as Error).message.replace(/^: /, "")}`);

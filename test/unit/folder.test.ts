@@ -142,6 +142,18 @@ const wrong: [what: string, parts: Parts, line: RegExp][] = [
   ],
   ["a database file that is missing", { database: '"data.json"' }, /: database: data\.json: no such file$/],
   ["no families", { families: undefined }, /: families: expected families and task, or a file of tasks$/],
+  ["two families of one name", { families: '["jot", "jot"]' }, /: families: two of them are called jot$/],
+  ["a family with a slash", { families: '["a/b"]' }, /: families\[0\]: expected a name without "\/"$/],
+  [
+    "a slot without a name",
+    { task: task('scenario: { opening: "Hi.", facts: { "": "x" } }') },
+    /: task: notes\/1\/jot\/0: scenario\.facts\."": expected the name of a slot$/,
+  ],
+  [
+    "a slot of signs alone",
+    { task: task('scenario: { opening: "Hi.", facts: { "-": "x" } }') },
+    /: task: notes\/1\/jot\/0: scenario\.facts\.-: expected the name of a slot$/,
+  ],
   ["no task", { task: undefined }, /: task: expected families and task, or a file of tasks$/],
   [
     "a file of tasks beside a function",
@@ -434,6 +446,7 @@ test("one line for a bad file, with its place", async () => {
   await fails({ "tasks.jsonl": `${line(1)}\n{` }, /: tasks\.jsonl:2: /);
   await fails({ "tasks.jsonl": "\n" }, /: tasks\.jsonl: no tasks$/);
   await fails({ "tasks.jsonl": '{"scenario": {}}' }, /: tasks\.jsonl:1: family: expected text$/);
+  await fails({ "tasks.jsonl": '{"family": "a/b"}' }, /: tasks\.jsonl:1: family: expected a name without "\/"$/);
   await fails(
     { "tasks.jsonl": `${line(1)}\n${line(2).replace("opening", "open")}` },
     /: tasks\.jsonl:2: scenario\.opening: expected text$/,
