@@ -32,10 +32,10 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "config.ts": [],
   "recipe.ts": [],
   "domains/python/": ["domains/store.ts", "domains/copy.ts"],
-  "domains/airline/": [...state, ...making],
+  "domains/airline/": [...state, ...making, "domains/airports.ts"],
   "domains/retail/": [...state, ...making],
   "domains/shop/": [...state, "domains/expert.ts"],
-  "domains/tau2/": [...state, "domains/copy.ts"],
+  "domains/tau2/": [...state, "domains/copy.ts", "domains/airports.ts"],
   "domains/": ["domains/"],
   "tasks/gates.ts": [...state, "domains/expert.ts", "sandbox/", "user/", "eval/"], // it plays tasks to prove them
   "tasks/": ["domains/python.ts", "domains/task.ts"],
