@@ -1,7 +1,7 @@
 // Which file may know which: the rules of ARCHITECTURE.md, held by reading imports and includes. Looks at no behaviour.
 
 import * as fs from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { root } from "../../src/root.ts";
@@ -199,6 +199,30 @@ test(`no file is over ${mostLines} lines, and each says at its top what it is`, 
   assert.equal(
     silent.map(({ name }) => name),
     [],
+  );
+});
+
+test("the README's tree names every file of src, bench, scripts and docs and of test's own folder, and none else", () => {
+  const tree = fs.readFileSync(join(root, "README.md"), "utf8").split("\n## The tree\n")[1].split("```")[1];
+  const file = /[\w-]+\.(?:ts|js|py|cpp|inc|md|json|gyp|txt)\b/g;
+  const named = new Set(tree.match(file));
+  const list = (folder: string, recursive = true) =>
+    fs
+      .readdirSync(join(root, folder), { recursive, encoding: "utf8" })
+      .filter((name) => /\.(ts|js|py|cpp|md)$/.test(name) && !/decisions|__pycache__/.test(name))
+      .map((name) => `${folder}/${name}`);
+  const there = [...["src", "bench", "scripts", "docs"].flatMap((folder) => list(folder)), ...list("test", false)];
+  assert.equal(
+    there.filter((name) => !named.has(basename(name))),
+    [],
+    "named by no line",
+  );
+  const all = [...there, ...list("native"), "kernels.inc", "recipe.json", ...fs.readdirSync(root)];
+  const known = new Set(all.map((name) => basename(name)));
+  assert.equal(
+    [...named].filter((name) => !known.has(name)),
+    [],
+    "not on the disk",
   );
 });
 
