@@ -37,10 +37,18 @@ export function readDatabase(domain: Domain, dir: string): Database {
 
 function readTable(domain: Domain, file: string): ReadonlyMap<string, unknown> {
   const rows = attempt(file, () => (domain.parse ?? JSON.parse)(readFileSync(file, "utf8")));
-  if (rows instanceof Map) return rows;
-  if (rows === null || typeof rows !== "object" || Array.isArray(rows))
-    throw new UsageError(`${file}: expected one JSON object of rows by id`);
-  return new Map(Object.entries(rows));
+  if (!isObject(rows)) throw new UsageError(`${file}: expected one JSON object of rows by id`);
+  const table = rows instanceof Map ? (rows as Dict) : new Map(Object.entries(rows));
+  for (const [id, row] of table)
+    if (!isObject(row))
+      throw new UsageError(
+        `${file}: ${id}: expected an object, got ${Array.isArray(row) ? "a list" : dumps(row as Value)}`,
+      );
+  return table;
+}
+
+function isObject(value: unknown): value is object {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
 /** Every line of a file of calls (JSON lines; empty ones are passed over), each on fresh data. */
@@ -93,7 +101,10 @@ function execute(
     if (typeof observation === "string") return { observation, raised: null };
     return { observation: null, raised: `${name} returned ${String(observation)}, expected text` };
   } catch (error) {
-    return { observation: `Error: ${(error as Error).message}`, raised: null };
+    const { message } = error as Error;
+    // The project's tools take any arguments: what JavaScript itself complains of is a row that lacks what they look into.
+    const why = error instanceof TypeError ? `the data are not of the shape that ${name} needs: ${message}` : message;
+    return { observation: `Error: ${why}`, raised: null };
   }
 }
 

@@ -190,6 +190,31 @@ test("what is wrong with the files is one line that names file, line and reason"
   );
 });
 
+test("odd data: a row that is no object is named, a row that lacks something is told of as data", ({ dir }) => {
+  const odd = mkdtempSync(join(dir, "odd-"));
+  const put = (table: keyof typeof TABLES, text: string) => writeFileSync(join(odd, `${table}.json`), text);
+  for (const [table, text] of Object.entries(TABLES)) put(table as keyof typeof TABLES, text);
+  for (const [row, found] of [
+    ["[{}]", "a list"],
+    ['"x"', '"x"'],
+    ["null", "null"],
+    ["1.0", "1.0"],
+  ]) {
+    put("users", `{"ann_1": ${row}}`);
+    assert.throws(
+      () => readDatabase(retail, odd),
+      (error: Error) =>
+        error instanceof UsageError &&
+        error.message === `${join(odd, "users.json")}: ann_1: expected an object, got ${found}`,
+    );
+  }
+  put("users", TABLES.users);
+  put("orders", TABLES.orders.replaceAll('"payment_method_id": "gift_card_1"', '"payment_method_id": 7'));
+  const cancel = { order_id: "#1", reason: "no longer needed" };
+  const [{ observations }] = run(odd, line(step("cancel_pending_order", cancel)));
+  assert.match(observations[0]!, /^Error: the data are not of the shape that cancel_pending_order needs: /);
+});
+
 test("a domain of plain objects replays as well", ({ dir }) => {
   const database = shop.database(1);
   for (const [table, rows] of database)
