@@ -42,7 +42,7 @@ function readTable(domain: Domain, file: string): ReadonlyMap<string, unknown> {
   for (const [id, row] of table)
     if (!isObject(row))
       throw new UsageError(
-        `${file}: ${id}: expected an object, got ${Array.isArray(row) ? "a list" : dumps(row as Value)}`,
+        `${file}: ${id}: expected an object, got ${Array.isArray(row) ? "a list" : shortened(dumps(row as Value))}`,
       );
   return table;
 }
