@@ -8,11 +8,12 @@ import * as assert from "uvu/assert";
 import { main } from "../../src/cli/main.ts";
 import { root } from "../../src/root.ts";
 import { importApigen } from "../../src/tasks/apigen.ts";
+import { firstPerson } from "../../src/tasks/benchmark.ts";
 import { importDeepScaler } from "../../src/tasks/deepscaler.ts";
 import { openDialogues } from "../../src/tasks/dialogues.ts";
 import { importSet } from "../../src/tasks/import.ts";
 import { openSet, tasksOf, writeSet } from "../../src/tasks/set.ts";
-import { firstPerson, importTauBench } from "../../src/tasks/tau-bench.ts";
+import { importTauBench } from "../../src/tasks/tau-bench.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "tarl-import-"));
 test.after(() => fs.rmSync(dir, { recursive: true }));
