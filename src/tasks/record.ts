@@ -21,14 +21,18 @@ export function attempt<T>(place: string, read: () => T): T {
   }
 }
 
-/** The text of a file that has to be UTF-8. */
+/** The text of a file that has to be UTF-8, with line breaks as "\n" whatever system wrote it. */
 export function readText(file: string): string {
   const bytes = attempt(file, () => readFileSync(file));
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return newlines(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
     throw new UsageError(`${file}: ${error instanceof TypeError ? "not UTF-8 text" : (error as Error).message}`);
   }
+}
+
+export function newlines(text: string): string {
+  return text.replace(/\r\n?/g, "\n");
 }
 
 /** Lines of JSON with their places; empty ones are passed over. */

@@ -27,7 +27,7 @@ export function importTauBench(checkout: string, domain: string, split?: string)
     splits: Object.fromEntries(
       (split === undefined ? found : [split]).map((name) => [name, readTasks(dir, domain, name)]),
     ),
-    policy: readText(join(dir, "wiki.md")).replace(/\r\n?/g, "\n"),
+    policy: readText(join(dir, "wiki.md")),
     tools: readTools(join(dir, "tools")),
     data: folder(join(dir, "data")),
   };

@@ -23,8 +23,8 @@ const SECTION = /^(?:Args|Returns|Raises):[ \t]*$/gm;
 
 /** The tools of `tools.py` in their order; `data_model.py` says what the types are that it names. */
 export function readToolSchemas(tools: string, models: string): ToolSchema[] {
-  const names = readNames(lines(models));
-  const source = lines(tools);
+  const names = readNames(readText(models));
+  const source = readText(tools);
   const found = [...source.matchAll(TOOL)].map(([, name, signature, doc]) => {
     const place = `${tools}: ${name}`;
     if (doc.includes("\\")) throw new UsageError(`${place}: a docstring with a backslash is not read`);
@@ -48,10 +48,6 @@ export function readToolSchemas(tools: string, models: string): ToolSchema[] {
       `${tools}: ${marked - found.length} of ${marked} methods under @is_tool have a form that is not read`,
     );
   return found;
-}
-
-function lines(file: string): string {
-  return readText(file).replace(/\r\n?/g, "\n");
 }
 
 function readNames(text: string): Names {

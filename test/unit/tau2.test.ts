@@ -237,7 +237,7 @@ function checkout(dir: string, tasks: unknown, splits: unknown): string {
   const text = typeof tasks === "string" ? tasks : JSON.stringify(tasks);
   writeFileSync(join(folder, "tasks.json"), text.replaceAll('"price":0', '"price":1.0'));
   writeFileSync(join(folder, "split_tasks.json"), JSON.stringify(splits));
-  writeFileSync(join(folder, "policy.md"), "# Be kind\n");
+  writeFileSync(join(folder, "policy.md"), "# Be kind\r\n");
   return dir;
 }
 
@@ -339,6 +339,7 @@ test("tool schemas are read from signatures and docstrings", ({ dir }) => {
     '{"additionalProperties":true,"type":"object"}]},"title":"Posts","type":"array"}},"required":["fence","coats",' +
     '"colours","gloss","posts"],"title":"parameters","type":"object"}';
   const [paint, fences] = read(TOOLS);
+  assert.equal(read(TOOLS.replaceAll("\n", "\r\n"), MODELS.replaceAll("\n", "\r\n")), [paint, fences]);
   assert.is(paint.name, "paint");
   assert.is(paint.description, "Paints a fence.\n\nAll of it: one side\n  and the other.");
   assert.is(JSON.stringify(paint.parameters), parameters);
