@@ -472,6 +472,16 @@ for (const [text, message] of wrongProblems)
     assert.match(await failure(() => importDeepScaler(file(text), "train", false)), message);
   });
 
+test("among whole numbers a plus says nothing; elsewhere answers stay as they are", async () => {
+  const path = file(
+    '{"problem": "a", "answer": "+5"}\n{"problem": "b", "answer": "-5"}\n{"problem": "c", "answer": "+x"}',
+  );
+  const outputs = async (integers: boolean) =>
+    (await importDeepScaler(path, "test", integers)).map(({ outputs }) => outputs[0]);
+  assert.equal(await outputs(true), ["5", "-5"]);
+  assert.equal(await outputs(false), ["+5", "-5", "+x"]);
+});
+
 test("a set of problems is listed and shown", async () => {
   const out = fresh();
   const path = join(fixtures, "gzip.parquet");
