@@ -357,6 +357,15 @@ test("tool schemas are read from signatures and docstrings", ({ dir }) => {
   assert.throws(() => read(TOOLS.replace("coats: int", "coats")), /paint: expected "name: type", got coats/);
   assert.throws(() => read(TOOLS.replace("Paints a", "Paints\\n a")), /paint: a docstring with a backslash/);
   assert.throws(() => read(TOOLS, ""), /type Gloss is not known/);
+  const wood = (field: string) => MODELS.replace("    name: str", `    wood: ${field}\n    name: str`);
+  for (const field of ["str", 'Wood = Field(description="a")', 'str = Field(default="a", description="b")'])
+    assert.throws(() => read(TOOLS, wood(field)), /paint: field wood of Post has a form that is not read/, field);
+  const unused = `${MODELS}\n\nclass Gate(BaseModel):\n    wood: str`;
+  assert.equal(read(TOOLS, unused), [paint, fences]);
+  assert.throws(
+    () => read(TOOLS.replace("List[Post", "List[Gate"), unused),
+    /paint: field wood of Gate has a form that is not read/,
+  );
   assert.throws(() => readToolSchemas(join(dir, "none.py"), join(dir, "data_model.py")), /none\.py: no such file/);
 });
 
