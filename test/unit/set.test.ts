@@ -110,6 +110,18 @@ test("any text and any arguments survive the disk", () => {
   );
 });
 
+test("families, splits and slots may have any name", () => {
+  const path = fresh();
+  const { scenario } = task("a");
+  const facts = { parameters: "Two.", arguments: "None." };
+  const named = task("a", { family: "arguments", scenario: { ...scenario, facts } });
+  const splits = { parameters: [named], arguments: [task("b", { family: "parameters" })] };
+  const manifest = writeSet(path, draft({ splits }));
+  const set = openSet(path);
+  assert.equal(set.manifest, manifest);
+  assert.equal(Object.fromEntries(set.splits), splits);
+});
+
 test("line breaks of another system change nothing", () => {
   const path = fresh();
   writeSet(path, draft({ policy: "Be kind.\r\nBe brief.\r\n" }));
