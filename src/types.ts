@@ -102,6 +102,16 @@ export interface Scenario {
   readonly style?: Style;
   /** What the customer asks for instead, one after the other, when something is refused. Default none. */
   readonly otherwise?: readonly string[];
+  /** How openly the opening was worded, where it was made from goals. */
+  readonly wording?: Wording;
+}
+
+/** How a task is told. Each of the two is decided by itself; with neither it is left to chance. */
+export interface Wording {
+  /** Things are named by their ids, and the customer says at once who they are. */
+  readonly easy: boolean;
+  /** Details are told only when asked for, and what to fall back on only after a refusal. */
+  readonly hard: boolean;
 }
 
 /** A backend application: what the agent can do, what it must obey, and what it is asked. */

@@ -128,6 +128,10 @@ function* play(
   yield say(`All set: ${described(wanted)}.${told} Have a nice day.`);
 }
 
+export function capital(text: string): string {
+  return text[0].toUpperCase() + text.slice(1);
+}
+
 /** "a", "a and b", "a, b and c" */
 export function list(parts: readonly string[]): string {
   return parts.length < 2 ? parts.join() : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;

@@ -39,6 +39,7 @@ const shape = z.strictObject({
       style: z.enum(["plain", "terse", "chatty", "formal", "impatient", "unsure", "friendly"]).optional(),
       slips: z.record(z.string(), text, "expected an object: slot -> sentence").optional(),
       otherwise: texts.optional(),
+      wording: z.strictObject({ easy: z.boolean(), hard: z.boolean() }, "expected { easy, hard }").optional(),
     },
     "expected { opening, facts }",
   ),

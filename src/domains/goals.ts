@@ -16,7 +16,10 @@ export interface Goal {
   readonly facts: { readonly [slot: string]: string };
   /** The reads by which an expert finds out what there is to know. */
   readonly lookups: readonly WrittenCall[];
-  /** By enumeration over the data: each combination of things that the words fit. None: nothing is to be written. */
+  /**
+   * By enumeration over the data: each combination of things that the words fit. None: nothing is to be written. A question
+   * beside other goals has one without calls.
+   */
   readonly readings: readonly (readonly WrittenCall[])[];
   /** What the customer wants where the rules allow no reading. */
   readonly otherwise?: Goal;
@@ -37,6 +40,10 @@ export interface Reference<T> {
   readonly words: string;
   readonly answer: string;
   readonly fits: readonly T[];
+}
+
+export function write(name: string, args: { readonly [name: string]: unknown }): WrittenCall {
+  return { name, arguments: JSON.stringify(args) };
 }
 
 /** Each choice of one thing from each list. */
@@ -70,37 +77,44 @@ export interface Ground {
 export function truthOf(ground: Ground, goals: readonly Goal[]): Truth {
   const truth = serve(ground, goals);
   if ("why" in truth) return truth;
-  const { actions } = truth;
-  for (let i = 0; i < actions.length; i++) {
-    const [before, after] = [actions.slice(0, i), actions.slice(0, i + 1)].map((some) => run(ground, some)!);
-    if (sameState(before, after)) return { why: "idle" };
+  const { end, ...found } = truth;
+  let store = new Store(ground.database);
+  for (const action of found.actions) {
+    // What was forked is not touched again: a fork reads from it.
+    const next = store.fork();
+    step(ground, next, action);
+    if (sameState(store, next)) return { why: "idle" };
+    store = next;
   }
-  const end = run(ground, actions)!;
   for (const order of permutations(goals).slice(1)) {
     const other = serve(ground, order);
-    if ("why" in other || !sameState(run(ground, other.actions)!, end)) return { why: "entangled" };
+    if ("why" in other || !sameState(other.end, end)) return { why: "entangled" };
   }
-  return truth;
+  return found;
 }
 
-function serve(ground: Ground, goals: readonly Goal[]): Truth {
+type Served = Exclude<Truth, { why: string }> & { readonly end: Store };
+
+function serve(ground: Ground, goals: readonly Goal[]): Served | Extract<Truth, { why: string }> {
   const actions: WrittenCall[] = [];
   const served: Goal[] = [];
   const refused: Refused[] = [];
+  let store = new Store(ground.database);
   for (let goal of goals) {
-    let found = allowed(ground, actions, goal.readings);
+    let found = allowed(ground, store, goal.readings);
     while (found === null) {
-      const no = forbiddenBy(ground, actions, goal.readings);
+      const no = refusal(ground, store, goal.readings);
       if (!goal.otherwise || !no) return { why: "impossible" };
       refused.push(no);
       goal = goal.otherwise;
-      found = allowed(ground, actions, goal.readings);
+      found = allowed(ground, store, goal.readings);
     }
     if (found === "ambiguous") return { why: "ambiguous" };
-    actions.push(...found);
+    actions.push(...found.calls);
     served.push(goal);
+    store = found.end;
   }
-  return { actions, goals: served, refused };
+  return { actions, goals: served, refused, end: store };
 }
 
 /** Plays calls on fresh data; null where one fails or breaks a rule. */
@@ -116,19 +130,27 @@ function step({ domain, customer }: Ground, store: Store, written: WrittenCall):
   return !callTool(tool, store, call.arguments).failed;
 }
 
-/** The only reading that can be played after `before`; null without one. Readings that end in the same state are one. */
-function allowed(
-  ground: Ground,
-  before: readonly WrittenCall[],
-  readings: Goal["readings"],
-): readonly WrittenCall[] | "ambiguous" | null {
-  let found: { calls: readonly WrittenCall[]; end: Store } | null = null;
+/** What a look-up shows on fresh data. */
+export function look({ domain, database }: Pick<Ground, "domain" | "database">, written: WrittenCall): string {
+  const tool = domain.tools.find(({ name }) => name === written.name)!;
+  return callTool(tool, new Store(database), readCall(domain, written).arguments).observation;
+}
+
+interface Played {
+  readonly calls: readonly WrittenCall[];
+  readonly end: Store;
+}
+
+/** The only reading that can be played from here; null without one. Readings that end in the same state are one. */
+function allowed(ground: Ground, from: Store, readings: Goal["readings"]): Played | "ambiguous" | null {
+  let found: Played | null = null;
   for (const calls of readings) {
-    const end = run(ground, [...before, ...calls]);
-    if (end && found && !sameState(end, found.end)) return "ambiguous";
-    if (end) found ??= { calls, end };
+    const end = from.fork();
+    if (!calls.every((call) => step(ground, end, call))) continue;
+    if (found && !sameState(end, found.end)) return "ambiguous";
+    found ??= { calls, end };
   }
-  return found?.calls ?? null;
+  return found;
 }
 
 /** The one rule that forbids the only reading, as it stands after `before`; null where that cannot be said. */
@@ -138,7 +160,12 @@ export function forbiddenBy(
   readings: Goal["readings"],
 ): Refused | null {
   const store = run(ground, before);
-  if (!store || readings.length !== 1) return null;
+  return store && refusal(ground, store, readings);
+}
+
+function refusal(ground: Ground, from: Store, readings: Goal["readings"]): Refused | null {
+  if (readings.length !== 1) return null;
+  const store = from.fork();
   for (const action of readings[0]) {
     const broken = ground.domain.rules?.(readCall(ground.domain, action), store, ground.customer) ?? [];
     if (broken.length === 1) return { action, rule: broken[0] };
@@ -148,7 +175,7 @@ export function forbiddenBy(
 }
 
 /** Every order of a few things, theirs first. */
-function permutations<T>(things: readonly T[]): T[][] {
+export function permutations<T>(things: readonly T[]): T[][] {
   if (things.length < 2) return [[...things]];
   return things.flatMap((thing, i) => permutations(things.toSpliced(i, 1)).map((rest) => [thing, ...rest]));
 }

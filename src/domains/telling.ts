@@ -1,10 +1,11 @@
 // Puts goals into words: what the customer says first, answers when asked, and falls back on; and the same as prose for a
-// reader. Shared by the domains that make tasks from goals; what a goal means is goals.ts.
+// reader. Shared by the domains that make tasks from goals; what a goal means is goals.ts, which forms sentences have forms.ts.
 // Test: test/unit/telling.test.ts
 
 import type { Random } from "../random.ts";
-import type { Scenario, Style } from "../types.ts";
+import type { Scenario, Style, Wording } from "../types.ts";
 import { list } from "./expert.ts";
+import { ALSO, FAILING, FORMS, THEN, UNKNOWN } from "./forms.ts";
 import type { Detail, Goal } from "./goals.ts";
 
 /** Who the customer is: slots by which they can be found (each a sentence), and the same for a reader. */
@@ -16,14 +17,6 @@ export interface Identity {
   readonly prose: string;
 }
 
-/** How a task is worded. Each of the two is decided by itself; with neither it is left to chance. */
-export interface Wording {
-  /** Things are named by their ids, and the customer says at once who they are. */
-  readonly easy: boolean;
-  /** Details are told only when asked for, and what to fall back on only after a refusal. */
-  readonly hard: boolean;
-}
-
 export interface Told {
   readonly instruction: string;
   readonly scenario: Scenario;
@@ -32,6 +25,8 @@ export interface Told {
 /** Rates of what the opening leaves out where the wording is neither easy nor hard. */
 const HIDES_NAME = 0.6;
 const HIDES_DETAIL = 0.5;
+/** Rate of names that are told after the wish. */
+const NAME_LAST = 0.25;
 
 export function drawWording(random: Random): Wording {
   return { easy: random.chance(0.5), hard: random.chance(0.5) };
@@ -92,24 +87,27 @@ function speak(
     given.push(...said.map(([slot]) => slot));
     return [goal.want, ...said.map(([, words]) => words)].join(", ");
   });
-  const told = hard ? [] : wanted.flatMap(fallbacks);
-  const request = `${random.pick(["I would like to", "I want to", "I need to"])} ${wishes.join(". I would also like to ")}.`;
-  const opening = [
-    random.pick(["Hello!", "Hi.", "Good day.", "Hi there!"]),
-    introduced ? identity.slots[identity.first] : "",
-    request,
-    ...told.map((goal) => `If that cannot be done, I would like to ${inFull(goal)}.`),
-  ];
+  const others = wanted.flatMap(fallbacks);
+  const inForm = (forms: readonly string[]) => others.map((goal) => `${random.pick(forms)} ${inFull(goal)}.`);
+  const { greetings, wishes: begin } = FORMS[style];
+  const who = introduced ? [identity.slots[identity.first]] : [];
+  const request = wishes.map((wish, i) => `${random.pick(i === 0 ? begin : ALSO)} ${wish}.`);
+  const told = hard ? request : [...request, ...inForm(FAILING)];
+  const opening = [random.pick(greetings), ...(random.chance(NAME_LAST) ? [...told, ...who] : [...who, ...told])];
+  // What to fall back on is not to be told before its time.
+  const insist =
+    hard && others.length > 0
+      ? "I have told you what I want."
+      : `${random.pick(begin)} ${list(last.map(({ want }) => want))}.`;
   return {
     opening: opening.filter(Boolean).join(" "),
     facts,
     given: [...new Set(given)],
-    fallback: `I do not know about that. I would like to ${list(last.map(({ want }) => want))}.`,
+    fallback: `${random.pick(UNKNOWN)} ${insist}`,
     style,
+    wording: { easy, hard },
     ...(Object.keys(slips).length ? { slips } : {}),
-    ...(hard && wanted.some(({ otherwise }) => otherwise)
-      ? { otherwise: wanted.flatMap(fallbacks).map((goal) => `Then I would like to ${inFull(goal)}.`) }
-      : {}),
+    ...(hard && others.length > 0 ? { otherwise: inForm(THEN) } : {}),
   };
 }
 
@@ -118,6 +116,7 @@ function instruct(wanted: readonly Goal[], { prose }: Identity, manner: string):
     text
       .replace(/\bmyself\b/g, "yourself")
       .replace(/\bmy\b/g, "your")
+      .replace(/\bmine\b/g, "yours")
       .replace(/\b(I|me)\b/g, "you");
   const wishes = wanted.flatMap((goal) => [
     `You want to ${you(inFull(goal))}.`,

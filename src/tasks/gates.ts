@@ -231,34 +231,60 @@ export interface Report {
   readonly failures: readonly Failure[];
 }
 
-export async function validate(domain: Domain, tasks: readonly Task[], tell?: (done: number) => void): Promise<Report> {
-  const names = [...Object.keys(gates), DUPLICATE];
-  const checked = new Map(names.map((name) => [name, tasks.length]));
-  const failures: Failure[] = [];
-  const seen = new Map<string, string>();
-  for (const [i, task] of tasks.entries()) {
-    const found = await examine(domain, task);
-    failures.push(...found.failures);
-    for (const name of found.skipped) checked.set(name, checked.get(name)! - 1);
+/** Proves one task after the other and keeps count. */
+export class Proof {
+  readonly #domain: Domain;
+  /** Gate -> tasks that it looked at. */
+  readonly #checked = new Map([...Object.keys(gates), DUPLICATE].map((name) => [name, 0]));
+  readonly #failures: Failure[] = [];
+  /** Id of the task with this database, opening and actions. */
+  readonly #seen = new Map<string, string>();
+  #tasks = 0;
+  #inaction = 0;
+  #withoutWrites = 0;
+
+  constructor(domain: Domain) {
+    this.#domain = domain;
+  }
+
+  /** What is wrong with the task, beside those before it too. */
+  async add(task: Task): Promise<readonly Failure[]> {
+    const { failures, skipped } = await examine(this.#domain, task);
     const key = JSON.stringify([task.database, task.scenario.opening, task.actions]);
-    const twin = seen.get(key);
+    const twin = this.#seen.get(key);
     if (twin !== undefined)
       failures.push({ task: task.id, gate: DUPLICATE, reason: `the same database, opening and actions as ${twin}` });
-    else seen.set(key, task.id);
+    else this.#seen.set(key, task.id);
+    for (const [name, count] of this.#checked) if (!skipped.includes(name)) this.#checked.set(name, count + 1);
+    this.#failures.push(...failures);
+    this.#tasks++;
+    if (passesIdle(this.#domain, task)) this.#inaction++;
+    if (writes(this.#domain, task).length === 0) this.#withoutWrites++;
+    return failures;
+  }
+
+  report(): Report {
+    const row = ([name, checked]: [string, number]) => {
+      const failed = this.#failures.filter(({ gate }) => gate === name);
+      return [name, { checked, failed: failed.length, ...(failed.length && { first: failed[0].reason }) }];
+    };
+    return {
+      tasks: this.#tasks,
+      gates: Object.fromEntries([...this.#checked].map(row)),
+      inaction: this.#inaction / this.#tasks,
+      withoutWrites: this.#withoutWrites / this.#tasks,
+      failures: this.#failures,
+    };
+  }
+}
+
+export async function validate(domain: Domain, tasks: readonly Task[], tell?: (done: number) => void): Promise<Report> {
+  const proof = new Proof(domain);
+  for (const [i, task] of tasks.entries()) {
+    await proof.add(task);
     tell?.(i + 1);
   }
-  const row = (name: string) => {
-    const failed = failures.filter(({ gate }) => gate === name);
-    return { checked: checked.get(name)!, failed: failed.length, ...(failed.length && { first: failed[0].reason }) };
-  };
-  const count = (holds: (task: Task) => boolean) => tasks.filter(holds).length / tasks.length;
-  return {
-    tasks: tasks.length,
-    gates: Object.fromEntries(names.map((name) => [name, row(name)])),
-    inaction: count((task) => passesIdle(domain, task)),
-    withoutWrites: count((task) => writes(domain, task).length === 0),
-    failures,
-  };
+  return proof.report();
 }
 
 /** Could an agent have said it without knowing it? */

@@ -24,7 +24,7 @@ export interface Databases {
 }
 
 export const trainDatabases = (count: number): Databases => ({ first: 1, count });
-export const heldOutDatabases = (): Databases => HELD_OUT;
+export const heldOutDatabases = (count = HELD_OUT.count): Databases => ({ ...HELD_OUT, count });
 
 /**
  * Equal weights, but the families in which nothing may be written get at most `refuseShare` together, so that an agent
@@ -76,7 +76,8 @@ export function sampleTasks(
   return random.shuffle([...tasks.values()]);
 }
 
-function systematic({ families }: Mix, count: number, offset: number): string[] {
+/** Families by name, as often as the mix asks for them, rounded up or down; `offset` (0 to 1) decides which. */
+export function systematic({ families }: Mix, count: number, offset: number): string[] {
   const drawn: string[] = [];
   let passed = 0;
   for (const { name, weight } of families) {

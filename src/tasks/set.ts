@@ -30,6 +30,7 @@ const scenario = z.strictObject({
   style: z.enum(STYLES).optional(),
   slips: z.record(z.string(), z.string()).optional(),
   otherwise: z.array(z.string()).optional(),
+  wording: z.strictObject({ easy: z.boolean(), hard: z.boolean() }).optional(),
 } satisfies Record<keyof Scenario, z.ZodType>);
 
 const PARTS = ["DB", "COMMUNICATE", "ACTION", "NL_ASSERTION"] as const satisfies Part[];
@@ -83,6 +84,20 @@ const manifest = z.strictObject({
   /** Files of the set that replace the domain's policy text and tool schemas. */
   policy: fileName.optional(),
   tools: fileName.optional(),
+  /** How tasks were drawn and proven that were made by their domain. */
+  synthesis: z
+    .strictObject({
+      /** Shares that were asked for. */
+      heldOut: z.number(),
+      refuseShare: z.number(),
+      /** Tasks by how they are told, as far as their domain says so. */
+      wordings: z.record(z.string(), count),
+      /** Gate -> tasks that it looked at, and tasks that failed it. */
+      gates: z.record(z.string(), z.strictObject({ checked: count, failed: count })),
+      /** Why tasks were left out: the first gate that they failed. */
+      rejected: z.record(z.string(), count),
+    })
+    .optional(),
   splits: z.record(fileName, z.strictObject({ count, families: z.record(z.string(), count).optional() })),
   /** SHA-256 of every file of the set. */
   files: z.record(fileName, z.string().regex(/^[0-9a-f]{64}$/, "expected a SHA-256 in hexadecimal digits")),
@@ -163,11 +178,16 @@ function toolsWith(domain: Domain, schemas: readonly ToolSchema[], path: string)
   });
 }
 
-/** Writes a set; `dir` has to be new or empty, and appears with everything in it or not at all. */
-export function writeSet(dir: string, draft: Draft): Manifest {
+/** Sets are never written over. */
+export function checkFree(dir: string): void {
   if (dir === "") throw new UsageError("the folder of a set has no name; expected a new or empty folder");
   if (existsSync(dir) && !(statSync(dir).isDirectory() && readdirSync(dir).length === 0))
     throw new UsageError(`${dir}: exists already; expected a new or empty folder`);
+}
+
+/** Writes a set; `dir` has to be new or empty, and appears with everything in it or not at all. */
+export function writeSet(dir: string, draft: Draft): Manifest {
+  checkFree(dir);
   const { policy, tools, splits, ...rest } = draft;
   const texts = new Map<string, string>();
   for (const [split, lines] of Object.entries(splits))

@@ -178,7 +178,7 @@ const bad: [line: string, message: RegExp][] = [
   ["eval --agent oracle --model x", /^--model with --agent oracle: it has no policy$/],
   ["eval --eval-tasks 0", /^--eval-tasks 0: nothing to measure$/],
   ["eval --lr 1", /^Unknown argument: lr$/],
-  ["tasks", /expected list, show, import or validate$/],
+  ["tasks", /expected list, show, synthesize, import or validate$/],
   ["tasks list --count x", /^--count x: expected a whole number/],
   ["tasks list --count 1 --count 2", /^--count 1 2: expected one value$/],
   ["tasks list --split test", /^--split test: expected train or held-out$/],
@@ -187,6 +187,13 @@ const bad: [line: string, message: RegExp][] = [
   ["tasks show shop/1/cancel/0/9", /no such task/],
   ["tasks list --count 999 --train-databases 1", /^--count 999: shop has too few /],
   ["tasks show bank/1/cancel/0", /^bank\/1\/cancel\/0: no such task/],
+  ["tasks synthesize", /^Missing required argument: out$/],
+  ["tasks synthesize --out fresh --count 0", /^--count 0: expected a whole number from 1 to 1000000$/],
+  ["tasks synthesize --out fresh --held-out 1.5", /^--held-out 1.5: expected a share from 0 to 1$/],
+  ["tasks synthesize --out fresh --held-out x", /^--held-out x: expected a share from 0 to 1$/],
+  ["tasks synthesize --out fresh --families steal", /^--families steal: shop has cancel, /],
+  ["tasks synthesize --out fresh --count 999 --train-databases 1", /^shop has too few \w+ tasks on databases 1 to 1: /],
+  ["tasks synthesize --out lessons", /^lessons: exists already; expected a new or empty folder$/],
   ["score --model embedded", /^Missing required argument: ids$/],
   ["score --ids missing.jsonl --dtype fp16", /^--dtype fp16: expected fp32 or bf16$/],
   ["generate --ids x --new 0", /^--new 0: expected a whole number/],
@@ -226,6 +233,18 @@ test("tasks are listed and shown, for people and for programs", async () => {
   const shown = await run("tasks", "show", tasks[0].id, "--json");
   assert.equal(JSON.parse(shown.out), tasks[0]);
   assert.match((await run("tasks", "show", tasks[0].id)).out, tasks[0].scenario.opening);
+});
+
+test("a set is synthesized, listed and proven", async () => {
+  const made = await run("tasks", "synthesize", "--out", "made", "--count", "20", "--seed", "3", "--json");
+  assert.is(made.code, 0, made.err);
+  assert.equal(JSON.parse(made.out), JSON.parse(fs.readFileSync(join(dir, "made/manifest.json"), "utf8")));
+  assert.match(made.err, /^20 tasks of shop \(shop\) in \d+ s; left out: none\n$/);
+  const listed = await run("tasks", "list", "--tasks", "made", "--split", "held-out");
+  assert.is(listed.out.trim().split("\n").length, 2);
+  const proven = await run("tasks", "validate", "--tasks", "made");
+  assert.is(proven.code, 0, proven.err);
+  fs.rmSync(join(dir, "made"), { recursive: true });
 });
 
 test("a reader that goes away ends a command without a word", () => {

@@ -311,7 +311,7 @@ test("a set: duplicates, counts, shares", async () => {
   assert.equal(done, [1, 2, 3, 4, 5]);
 });
 
-for (const name of ["shop", "retail"])
+for (const name of ["shop", "retail", "airline"])
   test(`${name} passes every gate`, async () => {
     const played = await findDomain(name);
     const tasks = sampleTasks(played, mix(played, [], 1), trainDatabases(1000), 60, "gates");

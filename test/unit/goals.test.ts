@@ -80,6 +80,11 @@ test("without an allowed reading there is no truth, but what the customer falls 
   assert.equal(truth(goal([calls("none", 5)], goal([calls("a", 5)]))), { why: "impossible" });
 });
 
+test("a goal that no call serves is served beside others", () => {
+  const found = truth(goal([calls("a", 4)]), goal([[]]));
+  assert.equal("why" in found ? found : found.actions, calls("a", 4));
+});
+
 test("a call that changes nothing makes no task", () => {
   assert.equal(truth(goal([calls("a", 0)])), { why: "idle" });
 });

@@ -91,6 +91,11 @@ test("a database is a function of its seed and sizes", () => {
 test("a database is consistent, and none of its ids can be tau-bench's", () => {
   for (const seed of SEEDS) {
     const { users, orders, products } = makeTables(seed);
+    const all = Object.values(orders);
+    const twice = all.filter(({ items }) => new Set(items.map(({ name }) => name)).size < items.length);
+    assert.ok(twice.length > 5 && twice.length < 35, `${twice.length} of 120 orders have a product twice`); // 18 expected
+    for (const order of all)
+      assert.is(new Set(order.items.map(({ item_id }) => item_id)).size, order.items.length, "never the same item");
     const items = new Set<string>();
     for (const [id, { product_id, variants }] of Object.entries(products)) {
       assert.is(id, product_id);
@@ -167,7 +172,7 @@ test("every write of a ground truth succeeds, breaks no rule, and cannot be left
 
 test("what is refused breaks exactly one rule, and all rules occur", () => {
   const rules = new Set<string>();
-  for (const task of SEEDS.flatMap((seed) => tasksOf("refuse", seed, 60))) {
+  for (const task of SEEDS.flatMap((seed) => tasksOf("refuse", seed, 120))) {
     const { forbidden, customer } = task;
     const broken = brokenRules(callOf(forbidden!.action), new Store(retail.database(task.database)), customer);
     assert.equal(broken, [forbidden!.rule], task.id);
@@ -175,24 +180,254 @@ test("what is refused breaks exactly one rule, and all rules occur", () => {
   }
   assert.equal([...rules].sort(), [
     "a new item is not available",
+    "a new item is not of the same product",
+    "a new item is the same as the old one",
     "it concerns another customer",
     "the gift card does not cover the amount",
+    "the gift card does not cover the difference",
     "the order not delivered",
     "the order not pending",
+    "the payment method is the one used before",
+    "the reason is none of the two",
     "the refund goes neither to the original payment method nor to a gift card",
   ]);
 });
 
-test("the customer's words fit one order and one item alone", () => {
-  for (const task of every(20)) {
-    const userId = task.customer!;
-    const { users, orders } = makeTables(task.database);
-    for (const [, product] of task.instruction.matchAll(/your order with the ([A-Z]\w+(?: [A-Z]\w+)*)/g)) {
-      const fits = users[userId].orders.filter((id) => orders[id].items.some(({ name }) => name === product));
-      assert.is(fits.length, 1, `${task.id}: ${product}`);
-    }
-    for (const [, id] of task.instruction.matchAll(/(#R\d+)/g)) assert.ok(id in orders, task.id);
+const tablesOf = (() => {
+  const made = new Map<number, ReturnType<typeof makeTables>>();
+  return (seed: number) => made.get(seed) ?? made.set(seed, makeTables(seed)).get(seed)!;
+})();
+
+/** Where an instruction says something once, the one call of its ground truth, and what it is about. */
+function* saying(words: RegExp) {
+  for (const task of every(40)) {
+    const { users, orders } = tablesOf(task.database);
+    const [found, more] = task.instruction.matchAll(words);
+    const [action, another] = task.actions;
+    if (!found || more || !action || another || task.forbidden) continue;
+    const args = JSON.parse(action.arguments) as Record<string, string> & { item_ids: string[] };
+    const order = orders[args.order_id];
+    if (order) yield { found, args, user: users[task.customer!], orders, order };
   }
+}
+
+test("the customer's words fit one order alone, by its contents, its status, or beside the others", () => {
+  let count = 0;
+  for (const { found, args, user, orders } of saying(/your order with the ([A-Z]\w+(?: [A-Z]\w+)*)/g)) {
+    const fits = user.orders.filter((id) => orders[id].items.some(({ name }) => name === found[1]));
+    assert.equal(fits, [args.order_id]);
+    count++;
+  }
+  for (const { found, args, user, orders } of saying(/the order of yours that is (\w+)/g)) {
+    assert.equal(
+      user.orders.filter((id) => orders[id].status === found[1]),
+      [args.order_id],
+    );
+    count++;
+  }
+  const measures: Record<string, (order: ReturnType<typeof makeTables>["orders"][string]) => number> = {
+    "most expensive": ({ items }) => items.reduce((sum, { price }) => sum + price, 0),
+    cheapest: ({ items }) => -items.reduce((sum, { price }) => sum + price, 0),
+    "most items": ({ items }) => items.length,
+  };
+  for (const { found, args, user, orders } of saying(
+    /your (?:(most expensive|cheapest) (\w+) order|(\w+) order with the (most items))/g,
+  )) {
+    const [, kind, status = found[3]] = found;
+    const peers = user.orders.map((id) => orders[id]).filter((order) => order.status === status);
+    const measure = measures[kind ?? found[4]];
+    for (const other of peers)
+      if (other.order_id !== args.order_id) assert.ok(measure(other) < measure(orders[args.order_id]), found[0]);
+    assert.ok(peers.length > 1);
+    count++;
+  }
+  assert.ok(count > 60, `${count}`);
+  for (const task of every(20))
+    for (const [, id] of task.instruction.matchAll(/(#R\d+)/g))
+      assert.ok(id in tablesOf(task.database).orders, task.id);
+});
+
+test("the customer's words fit one payment method alone", () => {
+  let count = 0;
+  for (const { found, args, user, order } of saying(
+    /the other payment method in your account|what you paid with|your credit card\b/g,
+  )) {
+    const methods = Object.values(user.payment_methods);
+    const used = order.payment_history[0].payment_method_id;
+    const fits = methods.filter(({ id, source }) =>
+      found[0].startsWith("the other")
+        ? id !== used
+        : found[0].startsWith("what")
+          ? id === used
+          : source === "credit_card",
+    );
+    assert.equal(
+      fits.map(({ id }) => id),
+      [args.payment_method_id],
+    );
+    count++;
+  }
+  assert.ok(count > 30, `${count}`);
+});
+
+test("everything, everything but one, and all pending orders mean just these", () => {
+  let count = 0;
+  for (const { found, args, order } of saying(
+    /(?:return|send back) (all items|everything)(?: but the ([\w ]+?)(?: with .+?)?)? in (?:order|your|the)/g,
+  )) {
+    const ids = order.items.filter(({ name }) => name !== found[2]).map(({ item_id }) => item_id);
+    const twice = order.items.filter(({ name }) => name === found[2]).length > 1;
+    if (!twice) assert.equal([...args.item_ids].sort(), ids.sort());
+    assert.is(args.item_ids.length, order.items.length - (found[2] ? 1 : 0));
+    count++;
+  }
+  assert.ok(count > 10, `${count}`);
+  const all = every(60).filter(
+    ({ family, instruction }) => family === "cancel" && /all your|every order/.test(instruction),
+  );
+  for (const { actions, customer, database } of all) {
+    const { users, orders } = tablesOf(database);
+    const pending = users[customer!].orders.filter((id) => orders[id].status === "pending");
+    assert.equal(actions.map((action) => JSON.parse(action.arguments).order_id).sort(), pending.sort());
+  }
+  assert.ok(all.length > 3, `${all.length}`);
+});
+
+test("what has to be told is what the data says", () => {
+  const kinds = { paid: 0, together: 0, total: 0, costs: 0, beside: 0 };
+  for (const { instruction, outputs, customer, database, actions } of every(60).filter(
+    ({ outputs }) => outputs.length,
+  )) {
+    const { users, orders, products } = tablesOf(database);
+    const mine = users[customer!].orders.map((id) => orders[id]);
+    const [output] = outputs;
+    if (actions.length > 0) kinds.beside++;
+    const [, name, id] = /what you paid for the ([\w ]+?)(?: with .+?)? of order (#R\d+)/.exec(instruction) ?? [];
+    if (name) {
+      const prices = orders[id].items.filter((item) => item.name === name).map(({ price }) => price);
+      assert.ok(prices.includes(Number(output)), `${prices}: ${output}`);
+      kinds.paid++;
+    }
+    const [, status] = /what your (\w+) orders cost all together/.exec(instruction) ?? [];
+    if (status) {
+      const sum = mine
+        .filter((order) => order.status === status)
+        .flatMap(({ items }) => items.map(({ price }) => price));
+      assert.ok(Math.abs(sum.reduce((a, b) => a + b, 0) - Number(output)) < 0.006, output);
+      kinds.together++;
+    }
+    const [, whole] = /how much you paid for order (#R\d+)/.exec(instruction) ?? [];
+    if (whole) {
+      assert.is(orders[whole].payment_history[0].amount, Number(output));
+      kinds.total++;
+    }
+    const [, product] = /what the cheapest ([\w ]+) that you have in stock costs/.exec(instruction) ?? [];
+    if (product) {
+      const { variants } = Object.values(products).find((each) => each.name === product)!;
+      const prices = Object.values(variants).flatMap(({ available, price }) => (available ? [price] : []));
+      assert.is(Math.min(...prices), Number(output));
+      kinds.costs++;
+    }
+  }
+  for (const [kind, count] of Object.entries(kinds)) assert.ok(count > 4, `${kind}: ${count}`);
+});
+
+test("the truth is a reading; every other one fails, breaks a rule or ends the same", () => {
+  let others = 0;
+  for (const task of every(12)) {
+    if (task.actions.length === 0) continue;
+    const all = [...retail.readings!(task)];
+    const text = JSON.stringify(task.actions);
+    assert.ok(
+      all.some((reading) => JSON.stringify(reading) === text),
+      task.id,
+    );
+    for (const reading of all) {
+      if (JSON.stringify(reading) === text) continue;
+      others++;
+      const store = new Store(retail.database(task.database));
+      const runs = reading.map(callOf).every((step) => {
+        if (brokenRules(step, store, task.customer).length > 0) return false;
+        try {
+          retail.tools.find(({ name }) => name === step.name)!.call(store, step.arguments);
+          return true;
+        } catch {
+          return false;
+        }
+      });
+      assert.ok(!runs || sameState(store, replay(task)), task.id);
+    }
+  }
+  assert.ok(others > 40, `${others}`);
+});
+
+test("no slip of the tongue means the truth", () => {
+  let count = 0;
+  for (const task of every(30)) {
+    const { slips = {} } = task.scenario;
+    const { users } = tablesOf(task.database);
+    const args = task.actions.map((action) => JSON.parse(action.arguments));
+    for (const [slot, slip] of Object.entries(slips)) {
+      const [{ reason, payment_method_id, zip, address1 }] = args.length
+        ? args
+        : [JSON.parse(task.forbidden!.action.arguments)];
+      if (slot === "reason") assert.not.match(slip, reason === "no longer needed" ? /need/ : /mistake/);
+      if (slot === "address") assert.not.ok(slip.includes(zip) && slip.includes(address1), task.id);
+      if (slot !== "payment") continue;
+      const [, kind, digits] = /my (gift card|PayPal|\w+ ending in (\d+))/.exec(slip)!;
+      const meant = Object.values(users[task.customer!].payment_methods).filter((method) =>
+        method.source === "credit_card"
+          ? method.last_four === digits
+          : kind === (method.source === "paypal" ? "PayPal" : "gift card"),
+      );
+      assert.is(meant.length, 1);
+      assert.is.not(meant[0].id, payment_method_id, `${task.id}: ${slip}`);
+      count++;
+    }
+  }
+  assert.ok(count > 100, `${count}`);
+});
+
+test("a fallback is served where the first wish is forbidden, told at once or after the refusal", async () => {
+  const told = { early: 0, late: 0 };
+  for (const task of SEEDS.flatMap((seed) => tasksOf("fallback", seed, 12))) {
+    const { forbidden, scenario, customer, database } = task;
+    const broken = brokenRules(callOf(forbidden!.action), new Store(retail.database(database)), customer);
+    assert.equal(broken, [forbidden!.rule], task.id);
+    const { success, transcript } = await play(task, retail.expert!(task, NO_HABITS, 1));
+    assert.is(success, 1, task.id);
+    const refusals = transcript.filter((e) => e.role === "agent" && hears(e.text).refuses).length;
+    assert.is(refusals, scenario.wording!.hard ? 1 : 0, task.id);
+    assert.is(scenario.otherwise?.length, scenario.wording!.hard ? 1 : undefined);
+    if (scenario.wording!.hard) {
+      told.late++;
+      assert.ok(transcript.some((e) => e.role === "user" && e.text === scenario.otherwise![0]));
+    } else told.early++;
+    // Neither a refusal and no more nor the forbidden call passes.
+    const email = /\S+@mail\.example/.exec(JSON.stringify(scenario.facts))![0].replace(/\.$/, "");
+    let turn = 0;
+    const lazy = () =>
+      turn++ === 0 ? call("find_user_id_by_email", { email }) : say("I am sorry, that is not possible.");
+    assert.is((await play(task, lazy)).success, 0, task.id);
+  }
+  assert.ok(told.early > 10 && told.late > 10, JSON.stringify(told));
+});
+
+test("easy wordings name things at once, hard ones leave them to be asked for", () => {
+  const seen = new Set<string>();
+  for (const task of every(20)) {
+    const { opening, facts, given = [], wording } = task.scenario;
+    const { easy, hard } = wording!;
+    seen.add(`${easy} ${hard}`);
+    const named = opening.includes(facts.email) || opening.includes(facts.name);
+    if (easy) assert.ok(named, task.id);
+    if (!easy && hard) assert.not(named, task.id);
+    if (easy) assert.not.match(opening, /my (most|cheapest|only|order)|order of mine/, task.id);
+    if (task.family === "several" || task.family === "fallback" || !hard) continue;
+    for (const slot of ["reason", "payment", "option", "address"])
+      assert.not(given.includes(slot), `${task.id}: ${slot}`);
+  }
+  assert.is(seen.size, 4);
 });
 
 test("the expert without habits breaks no rule and passes every task", async () => {

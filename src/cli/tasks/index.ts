@@ -4,17 +4,19 @@ import type { Argv, CommandModule } from "yargs";
 import bringIn from "./import.ts";
 import list from "./list.ts";
 import show from "./show.ts";
+import synthesize from "./synthesize.ts";
 import validate from "./validate.ts";
 
 export default {
   command: "tasks",
-  describe: "Look at tasks, import and prove them",
+  describe: "Look at tasks, make, import and prove them",
   builder: (yargs: Argv) =>
     yargs
       .command(list)
       .command(show)
+      .command(synthesize)
       .command(bringIn)
       .command(validate)
-      .demandCommand(1, "tasks: expected list, show, import or validate"),
+      .demandCommand(1, "tasks: expected list, show, synthesize, import or validate"),
   handler: () => {},
 } satisfies CommandModule;

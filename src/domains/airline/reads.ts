@@ -5,6 +5,7 @@
 import { ToolError } from "../../errors.ts";
 import { asKey, at, byCodePoint, type Dict, dumps, has, shared, tail, toInt, type Value } from "../python.ts";
 import type { Store } from "../store.ts";
+import { AIRPORTS } from "./words.ts";
 
 /** One row of a table, for reading; throws "<what> not found". */
 export function find(store: Store, table: "flights" | "reservations" | "users", id: Value, what: string): Dict {
@@ -13,29 +14,6 @@ export function find(store: Store, table: "flights" | "reservations" | "users", 
   if (!row) throw new ToolError(`${what} not found`);
   return row;
 }
-
-const AIRPORTS = {
-  SFO: "San Francisco",
-  JFK: "New York",
-  LAX: "Los Angeles",
-  ORD: "Chicago",
-  DFW: "Dallas",
-  DEN: "Denver",
-  SEA: "Seattle",
-  ATL: "Atlanta",
-  MIA: "Miami",
-  BOS: "Boston",
-  PHX: "Phoenix",
-  IAH: "Houston",
-  LAS: "Las Vegas",
-  MCO: "Orlando",
-  EWR: "Newark",
-  CLT: "Charlotte",
-  MSP: "Minneapolis",
-  DTW: "Detroit",
-  PHL: "Philadelphia",
-  LGA: "LaGuardia",
-};
 
 export const reads = {
   ...shared,

@@ -3,13 +3,16 @@
 //
 // Distributions: each product has 8 to 12 variants, of which 70% are available, prices even over the product's range;
 // each user has 1 to 3 payment methods (60% of users a gift card of 10 to 800 dollars, 60% PayPal, 60% a credit card,
-// 15% a second one); orders hold 1 to 5 items, go to the user's address in 80% of cases, are pending (42%), delivered
-// (38%), processed (10%) or cancelled (10%); every user has an order as long as there are as many orders as users.
+// 15% a second one); orders hold 1 to 5 products, 15% of them one of these in two variants, go to the user's address in
+// 80% of cases, are pending (42%), delivered (38%), processed (10%) or cancelled (10%); every user has an order as long as
+// there are as many orders as users.
 
 import { Random } from "../../random.ts";
 import type { Database } from "../../types.ts";
-import { round2, type Value } from "../python.ts";
-import { CATALOGUE, type Catalogued, CITIES, FIRST_NAMES, LAST_NAMES, STREETS } from "./words.ts";
+import { type Address, drawIds, FIRST_NAMES, LAST_NAMES, makeAddress } from "../people.ts";
+import { round2 } from "../python.ts";
+import * as tables from "../tables.ts";
+import { CATALOGUE, type Catalogued } from "./words.ts";
 
 export interface Sizes {
   readonly users: number;
@@ -19,15 +22,6 @@ export interface Sizes {
 }
 
 export const defaultSizes: Sizes = { users: 60, orders: 120, products: 20 };
-
-export interface Address {
-  readonly address1: string;
-  readonly address2: string;
-  readonly city: string;
-  readonly country: string;
-  readonly state: string;
-  readonly zip: string;
-}
 
 export type Method = { readonly id: string } & (
   | { readonly source: "gift_card"; readonly balance: number }
@@ -105,30 +99,9 @@ export function makeTables(seed: number, sizes: Sizes = defaultSizes): Tables {
   };
 }
 
-/** The tables as tau-bench's tools know them: dicts are Maps, every number is a float. */
+/** The tables as tau-bench's tools know them: every number is a float. */
 export function toDatabase({ orders, products, users }: Tables): Database {
-  return toValue({ orders, products, users }) as unknown as Database;
-}
-
-function toValue(plain: unknown): Value {
-  if (Array.isArray(plain)) return plain.map(toValue);
-  if (typeof plain === "object" && plain !== null)
-    return new Map(Object.entries(plain).map(([k, v]) => [k, toValue(v)]));
-  return plain as string | number | boolean;
-}
-
-/** Ids of a prefix and so many digits, each at most once in a database. */
-function drawIds(random: Random): (prefix: string, digits: number) => string {
-  const used = new Set<string>();
-  return (prefix, digits) => {
-    for (;;) {
-      const id =
-        prefix + Array.from({ length: digits }, (_, i) => (i === 0 ? 1 + random.int(9) : random.int(10))).join("");
-      if (used.has(id)) continue;
-      used.add(id);
-      return id;
-    }
-  };
+  return tables.toDatabase({ orders, products, users }, (number) => number);
 }
 
 type NewId = ReturnType<typeof drawIds>;
@@ -178,26 +151,16 @@ function makeMethods(newId: NewId, random: Random): Method[] {
   return random.shuffle(methods).slice(0, 3);
 }
 
-export function makeAddress(random: Random): Address {
-  const [city, state, zip] = random.pick(CITIES);
-  return {
-    address1: `${1 + random.int(989)} ${random.pick(STREETS)}`,
-    address2: random.chance(0.5) ? `Flat ${1 + random.int(99)}` : "",
-    city,
-    country: "USA",
-    state,
-    zip: `${zip}${String(random.int(100)).padStart(2, "0")}`,
-  };
-}
-
 function makeOrder(user_id: string, user: User, products: readonly Product[], newId: NewId, random: Random): Order {
-  const items = random
-    .shuffle(products)
-    .slice(0, 1 + random.int(5))
-    .map((product): Item => {
-      const { item_id, price, options } = random.pick(Object.values(product.variants));
-      return { name: product.name, product_id: product.product_id, item_id, price, options };
-    });
+  const item = ({ name, product_id }: Product, { item_id, price, options }: Variant): Item => {
+    return { name, product_id, item_id, price, options };
+  };
+  const bought = random.shuffle(products).slice(0, 1 + random.int(5));
+  const items = bought.flatMap((product, i) => {
+    const twice = i === 0 && random.chance(0.15);
+    const variants = random.shuffle(Object.values(product.variants)).slice(0, twice ? 2 : 1);
+    return variants.map((variant) => item(product, variant));
+  });
   const draw = random.float();
   const status: Status = draw < 0.42 ? "pending" : draw < 0.8 ? "delivered" : draw < 0.9 ? "processed" : "cancelled";
   const amount = round2(items.reduce((sum, { price }) => sum + price, 0));

@@ -5,11 +5,11 @@
 // `flaw` asks for the refusal twin: the same goal with exactly one rule broken.
 
 import type { Random } from "../../random.ts";
-import type { Json, WrittenCall } from "../../types.ts";
-import { list } from "../expert.ts";
-import { combinations, type Detail, type Goal, NOTHING } from "../goals.ts";
-import { type Address, type Item, type Method, makeAddress, type Order, type Tables, type User } from "./data.ts";
-import { itemOf, labelOf, methodOf, methodsOf, orderOf, targetOf } from "./references.ts";
+import { capital, list } from "../expert.ts";
+import { combinations, type Detail, type Goal, NOTHING, permutations, write } from "../goals.ts";
+import { type Address, makeAddress } from "../people.ts";
+import type { Item, Method, Order, Tables, User } from "./data.ts";
+import { amountOf, itemOf, labelOf, methodOf, methodsOf, orderOf, spellOptions, targetOf } from "./references.ts";
 
 export interface Scene {
   readonly tables: Tables;
@@ -19,65 +19,122 @@ export interface Scene {
   readonly random: Random;
   /** Orders are named by their ids. */
   readonly easy: boolean;
-  readonly flaw?: "stock" | "balance" | "refund";
+  readonly flaw?: Flaw;
+  /** One of several goals: nothing is named by what another one could change. */
+  readonly amid?: boolean;
 }
+
+/** The one thing that is wrong with a goal. */
+export type Flaw = "reason" | "stock" | "product" | "same" | "balance" | "used" | "refund";
 
 type Build = (scene: Scene) => Goal | null;
 
-const REASONS = [
-  ["no longer needed", "because I no longer need it", "I no longer need it.", "I ordered it by mistake."],
-  ["ordered by mistake", "because I ordered it by mistake", "I ordered it by mistake.", "I no longer need it."],
-] as const;
+interface Reason {
+  readonly reason: string;
+  readonly said: readonly string[];
+  readonly answer: string;
+}
+
+const REASONS: readonly Reason[] = [
+  {
+    reason: "no longer needed",
+    said: ["because I no longer need it", "as I do not need it any more", "since I have no need of it any longer"],
+    answer: "I no longer need it.",
+  },
+  {
+    reason: "ordered by mistake",
+    said: ["because I ordered it by mistake", "as I placed it by mistake", "since I ordered it by accident"],
+    answer: "I ordered it by mistake.",
+  },
+];
+/** Neither of the two that count. */
+const OTHER_REASONS: readonly Reason[] = [
+  {
+    reason: "found it cheaper",
+    said: ["because I found it cheaper elsewhere"],
+    answer: "I found it cheaper elsewhere.",
+  },
+  {
+    reason: "takes too long",
+    said: ["because I have to wait for it too long"],
+    answer: "I have waited for it too long.",
+  },
+  { reason: "bad reviews", said: ["because others advised me against it"], answer: "Others advised me against it." },
+];
+/** A reason for several orders. */
+const plural = (text: string) => text.replace(/\bit\b/, "them");
 
 export const build = {
   cancel(scene) {
-    const [reason, said, answer, slip] = scene.random.pick(REASONS);
-    const order = orderOf(scene);
+    const { tables, user, order, random, easy, flaw } = scene;
+    const { reason, said, answer } = random.pick(flaw === "reason" ? OTHER_REASONS : REASONS);
+    const slip = REASONS.find((other) => other.reason !== reason)!.answer;
+    const detail: Detail = { said: random.pick(said), answer, slip };
+    const cancel = (order_id: string) => write("cancel_pending_order", { order_id, reason });
+    const pending = user.orders.filter((id) => tables.orders[id].status === "pending");
+    const some = pending.length > 1 && pending.length < 5 && pending.includes(order.order_id);
+    if (some && !flaw && !easy && random.chance(0.15))
+      return {
+        want: `cancel ${random.pick(["all my pending orders", "every order of mine that is still pending"])}`,
+        details: { reason: { said: plural(detail.said), answer: plural(answer), slip: plural(slip) } },
+        facts: { order: "I mean all that are pending." },
+        lookups: user.orders.map((order_id) => write("get_order_details", { order_id })),
+        readings: permutations(pending).map((ids) => ids.map(cancel)),
+      };
+    const whole = orderOf(scene);
     return {
-      ...about(order),
-      want: `cancel ${order.words}`,
-      details: { reason: { said, answer, slip } },
-      readings: order.fits.map((order_id) => [write("cancel_pending_order", { order_id, reason })]),
+      ...about(whole),
+      want: random.pick([`cancel ${whole.words}`, `have ${whole.words} cancelled`]),
+      details: { reason: detail },
+      readings: whole.fits.map((id) => [cancel(id)]),
     };
   },
 
   address(scene) {
-    const order = orderOf(scene);
-    const address = makeAddress(scene.random);
+    const { user, order, random } = scene;
+    const whole = orderOf(scene);
+    const address = newAddress(scene, order.address, "the one in my profile", user.address);
     return {
-      ...about(order),
-      want: `have ${order.words} sent to another address`,
-      details: { address: addressDetail(address, scene.random) },
-      readings: order.fits.map((order_id) => [write("modify_pending_order_address", { order_id, ...address })]),
+      ...about(whole),
+      want: random.pick([
+        `have ${whole.words} sent to another address`,
+        `change the shipping address of ${whole.words}`,
+      ]),
+      details: { address: address.detail },
+      readings: whole.fits.map((order_id) => [write("modify_pending_order_address", { order_id, ...address.value })]),
     };
   },
 
-  profile({ userId, random }) {
-    const address = makeAddress(random);
+  profile(scene) {
+    const { userId, user, order, random } = scene;
+    const whole = orderOf(scene);
+    const address = newAddress(scene, user.address, `the one that ${whole.words} goes to`, order.address);
     return {
-      ...NOTHING,
-      want: "change the address in my profile",
-      details: { address: addressDetail(address, random) },
-      readings: [[write("modify_user_address", { user_id: userId, ...address })]],
+      ...(address.copied ? about(whole) : NOTHING),
+      want: random.pick(["change the address in my profile", "update my default address", "correct my own address"]),
+      details: { address: address.detail },
+      readings: [[write("modify_user_address", { user_id: userId, ...address.value })]],
     };
   },
 
   payment(scene) {
     const { order, user, random, flaw } = scene;
-    const { payment_method_id: used, amount } = order.payment_history[0];
-    const others = methodsOf(user).filter((method) => method.id !== used);
-    const fits = others.filter((method) => isShort(method, amount) === (flaw === "balance"));
+    const used = order.payment_history[0].payment_method_id;
+    const fits = methodsOf(user).filter(
+      (method) =>
+        (method.id === used) === (flaw === "used") && isShort(method, amountOf(order)) === (flaw === "balance"),
+    );
     if (fits.length === 0) return null;
     const method = methodOf(scene, random.pick(fits));
     const whole = orderOf(scene);
     return {
       ...about(whole),
-      want: `pay for ${whole.words} in another way`,
+      want: random.pick([`pay for ${whole.words} in another way`, `change the payment method of ${whole.words}`]),
       details: {
         payment: {
-          said: `with ${method.words}`,
+          said: `${random.pick(["with", "using"])} ${method.words}`,
           answer: `With ${method.words}, please.`,
-          slip: `With ${labelOf(methodsOf(user).find(({ id }) => id === used)!)}, please.`,
+          ...slipOf(user, method, (label) => `With ${label}, please.`),
         },
       },
       readings: combinations([whole.fits, method.fits]).map(([order_id, payment_method_id]) => [
@@ -86,8 +143,8 @@ export const build = {
     };
   },
 
-  items: (scene) => swap(scene, "modify_pending_order_items", "change"),
-  exchange: (scene) => swap(scene, "exchange_delivered_order_items", "exchange"),
+  items: (scene) => swap(scene, "modify_pending_order_items", ["change", "replace"]),
+  exchange: (scene) => swap(scene, "exchange_delivered_order_items", ["exchange", "swap"]),
 
   return(scene) {
     const { order, user, random, flaw } = scene;
@@ -96,26 +153,23 @@ export const build = {
     const fits = methodsOf(user).filter((method) => isAllowed(method) === (flaw !== "refund"));
     if (fits.length === 0) return null;
     const method = methodOf(scene, random.pick(fits));
-    const everything = random.chance(0.2) && order.items.length > 1;
-    const items = everything ? order.items : random.shuffle(order.items).slice(0, 1 + random.int(order.items.length));
+    const { items, names, choices, isWhole } = someItems(order, random);
     const whole = orderOf(scene, items[0]);
-    const parts = items.map((item) => itemOf(order, item));
-    const names = everything ? "everything" : list(parts.map(({ words }) => words));
     return {
       ...about(whole),
-      want: `return ${everything ? `everything in ${whole.words}` : partOf(whole.words, names, items.length)}`,
+      want: `${random.pick(["return", "send back"])} ${isWhole ? `${names} in ${whole.words}` : partOf(whole.words, names, items.length)}`,
       details: {
         payment: {
-          said: `with the refund to ${method.words}`,
+          said: `with the ${random.pick(["refund", "money"])} ${random.pick(["to", "going to"])} ${method.words}`,
           answer: `The refund should go to ${method.words}.`,
-          ...slipOf(user, method.words, (other) => `The refund should go to ${other}.`),
+          ...slipOf(user, method, (label) => `The refund should go to ${label}.`),
         },
       },
       facts: { ...about(whole).facts, items: `${capital(names)}.` },
-      readings: combinations([whole.fits, method.fits, ...parts.map((part) => part.fits)]).map(
-        ([order_id, payment_method_id, ...item_ids]) => [
-          write("return_delivered_order_items", { order_id, item_ids, payment_method_id }),
-        ],
+      readings: whole.fits.flatMap((order_id) =>
+        method.fits.flatMap((payment_method_id) =>
+          choices.map((item_ids) => [write("return_delivered_order_items", { order_id, item_ids, payment_method_id })]),
+        ),
       ),
     };
   },
@@ -123,18 +177,43 @@ export const build = {
 
 export type Kind = keyof typeof build;
 
-/** Changes one or two items to other variants of the same products. */
-function swap(scene: Scene, name: string, verb: string): Goal | null {
+/** Items of an order in words, with each list of ids that they fit: all, all but one, or those that are named. */
+function someItems(order: Order, random: Random) {
+  const ids = order.items.map(({ item_id }) => item_id);
+  const way = random.float();
+  if (ids.length > 1 && way < 0.2)
+    return { items: order.items, names: random.pick(["everything", "all items"]), choices: [ids], isWhole: true };
+  if (ids.length > 2 && way < 0.4) {
+    const kept = itemOf(order, random.pick(order.items));
+    const choices = kept.fits.map((id) => ids.filter((other) => other !== id));
+    return { items: order.items, names: `everything but ${kept.words}`, choices, isWhole: true };
+  }
+  const items = random.shuffle(order.items).slice(0, 1 + random.int(order.items.length));
+  const parts = items.map((item) => itemOf(order, item));
+  const names = list(parts.map(({ words }) => words));
+  return { items, names, choices: combinations(parts.map(({ fits }) => fits)), isWhole: false };
+}
+
+/** Changes one to three items to other variants of the same products. */
+function swap(scene: Scene, name: string, verbs: readonly string[]): Goal | null {
   const { tables, order, user, random, flaw } = scene;
-  const wanted = random.chance(0.3) ? 2 : 1;
-  const swaps: { item: Item; from: ReturnType<typeof itemOf>; to: NonNullable<ReturnType<typeof targetOf>> }[] = [];
+  const wanted = flaw === "balance" || random.chance(0.3) ? 2 + random.int(2) : 1;
+  const swaps: { item: Item; from: ReturnType<typeof itemOf>; to: NonNullable<ReturnType<typeof replacement>> }[] = [];
   for (const item of random.shuffle(order.items)) {
-    const to = targetOf(tables, item, random, flaw === "stock" && swaps.length === 0);
-    if (to && swaps.length < wanted) swaps.push({ item, from: itemOf(order, item), to });
+    const wrong = swaps.length === 0 || flaw === "balance" ? flaw : undefined;
+    const to = swaps.length < wanted && replacement(tables, item, random, wrong);
+    // Tools that change one line after the other cannot tell a new item from one that was there.
+    const isThere = to && !flaw && order.items.some(({ item_id }) => item_id === to.variant.item_id);
+    if (to && !isThere) swaps.push({ item, from: itemOf(order, item), to });
   }
   if (swaps.length === 0) return null;
-  const difference = swaps.reduce((sum, { item, to }) => sum + to.variant.price - item.price, 0);
-  const methods = methodsOf(user).filter((method) => !isShort(method, difference + 0.01));
+  // Where a sum of floats depends on the order in which items are listed, there are less of them.
+  const sum = (some: typeof swaps) => some.reduce((sum, { item, to }) => sum + (to.variant.price - item.price), 0);
+  while (new Set(permutations(swaps).map(sum)).size > 1) swaps.pop();
+  const difference = sum(swaps);
+  const methods = methodsOf(user).filter((method) =>
+    flaw === "balance" ? isShort(method, difference - 0.01) : !isShort(method, difference + 0.01),
+  );
   if (methods.length === 0) return null;
   const method = methodOf(scene, random.pick(methods));
   const whole = orderOf(scene, swaps[0].item);
@@ -148,13 +227,17 @@ function swap(scene: Scene, name: string, verb: string): Goal | null {
   ]);
   return {
     ...about(whole),
-    want: `${verb} ${partOf(whole.words, names, swaps.length)}`,
+    want: `${random.pick(verbs)} ${partOf(whole.words, names, swaps.length)}`,
     details: {
       option: { said: swaps.length > 1 ? `namely ${wishes}` : `for ${wishes}`, answer: `${capital(wishes)}, please.` },
       payment: {
-        said: `settling the difference with ${method.words}`,
+        said: random.pick([
+          `settling the difference with ${method.words}`,
+          `with the difference on ${method.words}`,
+          `using ${method.words} for the difference`,
+        ]),
         answer: `Settle the difference with ${method.words}.`,
-        ...slipOf(user, method.words, (other) => `Settle the difference with ${other}.`),
+        ...slipOf(user, method, (label) => `Settle the difference with ${label}.`),
       },
     },
     facts: { ...about(whole).facts, items: `${capital(names)}, nothing else.` },
@@ -175,6 +258,40 @@ function swap(scene: Scene, name: string, verb: string): Goal | null {
   };
 }
 
+/** What an item is to be changed to: another variant, or as the flaw has it. */
+function replacement(tables: Tables, item: Item, random: Random, flaw?: Flaw) {
+  if (flaw === "same") {
+    const { variants } = tables.products[item.product_id];
+    return { words: "exactly the same one", fits: [item.item_id], variant: variants[item.item_id] };
+  }
+  if (flaw === "product") {
+    const other = random.pick(Object.values(tables.products).filter(({ name }) => name !== item.name));
+    const variant = random.pick(Object.values(other.variants));
+    return {
+      words: `a ${other.name} with ${spellOptions(Object.entries(variant.options))}`,
+      fits: [variant.item_id],
+      variant,
+    };
+  }
+  return targetOf(tables, item, random, flaw === "stock" ? "gone" : flaw === "balance" ? "dear" : undefined);
+}
+
+/** Another address than the one that is there: any, that of a neighbour, or one that the data knows already (`copied`). */
+function newAddress({ random, amid }: Scene, now: Address, source: string, known: Address) {
+  const way = random.float();
+  const copied = way < 0.25 && !amid && spell(known) !== spell(now);
+  const flat = `Flat ${1 + random.int(99)}`;
+  const near = !copied && way < 0.45 && flat !== now.address2;
+  const value = copied ? known : near ? { ...now, address2: flat } : makeAddress(random);
+  const words = copied ? source : near ? `${flat} in the same house as before` : spell(value);
+  const detail: Detail = {
+    said: `to ${words}`,
+    answer: `The new address is ${words}.`,
+    slip: `The new address is ${spell(makeAddress(random))}.`,
+  };
+  return { value, detail, copied };
+}
+
 /** What a goal about an order has to look at, and what the customer answers about that order. */
 export function about(whole: ReturnType<typeof orderOf>): Pick<Goal, "details" | "facts" | "lookups" | "readings"> {
   return {
@@ -184,37 +301,23 @@ export function about(whole: ReturnType<typeof orderOf>): Pick<Goal, "details" |
   };
 }
 
-export function write(name: string, args: { readonly [name: string]: Json }): WrittenCall {
-  return { name, arguments: JSON.stringify(args) };
-}
-
 /** An address in one line. */
 export function spell({ address1, address2, city, state, zip, country }: Address): string {
   return [address1, address2, city, `${state} ${zip}`, country].filter(Boolean).join(", ");
 }
 
-export function capital(text: string): string {
-  return text[0].toUpperCase() + text.slice(1);
-}
-
-function addressDetail(address: Address, random: Random): Detail {
-  return {
-    said: `to ${spell(address)}`,
-    answer: `The new address is ${spell(address)}.`,
-    slip: `The new address is ${spell(makeAddress(random))}.`,
-  };
-}
-
 /** Another payment method of the customer, for those who correct themselves. */
-function slipOf(user: User, words: string, sentence: (label: string) => string): { slip?: string } {
-  const other = methodsOf(user)
-    .map(labelOf)
-    .find((label) => label !== words);
-  return other ? { slip: sentence(other) } : {};
+function slipOf(
+  user: User,
+  { fits }: { fits: readonly string[] },
+  sentence: (label: string) => string,
+): { slip?: string } {
+  const other = methodsOf(user).find(({ id }) => !fits.includes(id));
+  return other ? { slip: sentence(labelOf(other)) } : {};
 }
 
 /** "the Umbrella of order #R123456"; a single item describes its order by itself. */
-function partOf(whole: string, names: string, count: number): string {
+export function partOf(whole: string, names: string, count: number): string {
   return count === 1 && whole.startsWith("my order with") ? `${names} that I ordered` : `${names} of ${whole}`;
 }
 

@@ -5,11 +5,11 @@ import type { Domain } from "../../types.ts";
 import { hears } from "../ears.ts";
 import { scriptedExpert } from "../expert.ts";
 import { type Dict, parseObject } from "../python.ts";
+import { words } from "./expert.ts";
 import { tools as mendedTools } from "./fixed.ts";
-import { FAMILIES, world } from "./plans.ts";
+import { database, FAMILIES, readings, task } from "./plans.ts";
 import { policy } from "./policy.ts";
 import { answered, asks, brokenRules, violates } from "./rules.ts";
-import { makeTask, readingsOf, words } from "./tasks.ts";
 import { tools } from "./tools.ts";
 
 const base = {
@@ -22,12 +22,12 @@ const base = {
   unknownTool: (name: string) => `Unknown action ${name}`,
   families: FAMILIES,
   parse: parseObject,
-  database: (seed: number) => world(seed).database,
-  task: makeTask,
+  database,
+  task,
   asks,
   hears,
   rules: brokenRules,
-  readings: readingsOf,
+  readings,
   violates,
   answered,
 };

@@ -2,8 +2,9 @@
 // words and everything in the data that they fit, so that what is ambiguous shows. Test: test/unit/retail.test.ts
 
 import type { Random } from "../../random.ts";
+import { capital, list } from "../expert.ts";
 import type { Reference } from "../goals.ts";
-import type { Item, Method, Tables, User, Variant } from "./data.ts";
+import type { Item, Method, Order, Tables, User, Variant } from "./data.ts";
 import type { Scene } from "./goals.ts";
 
 /** An order, with the orders that an expert has to look at to know which one is meant. */
@@ -12,58 +13,80 @@ export interface OrderReference extends Reference<string> {
 }
 
 /**
- * The scene's order by its id, or described in words that fit it: by an item, its status, or where it goes. A stranger's
- * order is always named by its id. `item`: one that the goal is about anyway.
+ * The scene's order by its id, or described in words that fit it alone: by an item, its status, where it goes, or how it
+ * stands beside the customer's others. A stranger's order is always named by its id. `item`: one that the goal is about
+ * anyway.
  */
 export function orderOf(scene: Scene, item = scene.random.pick(scene.order.items)): OrderReference {
-  const { tables, user, order, random, easy } = scene;
+  const { tables, user, order, random, easy, amid } = scene;
   const id = order.order_id;
-  const named = { words: `order ${id}`, answer: `It is order ${id}.`, fits: [id], looked: [id] };
+  const answer = random.pick([`It is order ${id}.`, `The number is ${id}.`, `That is ${id}.`]);
+  const named = { words: `order ${id}`, answer, fits: [id], looked: [id] };
   if (!user.orders.includes(id)) return { ...named, words: `order ${id} of a friend` };
   if (easy || random.chance(0.4)) return named;
-  const described = (words: string, answer: string, test: (other: typeof order) => boolean): OrderReference => {
-    const fits = user.orders.filter((other) => test(tables.orders[other]));
+  const mine = user.orders.map((own) => tables.orders[own]);
+  const described = (words: string, which: string, test: (other: Order) => boolean): OrderReference => {
+    const ids = mine.filter(test).map(({ order_id }) => order_id);
+    const answer = `${random.pick(["I do not know its number.", "I do not have the number."])} It is ${which}.`;
     // Whoever looks for it goes through the orders one by one until it is found.
-    return { words, answer, fits, looked: user.orders.slice(0, user.orders.indexOf(id) + 1) };
+    return { words, answer, fits: ids, looked: user.orders.slice(0, user.orders.indexOf(id) + 1) };
   };
+  const peers = mine.filter(({ status }) => status === order.status);
+  const superlative = (words: string, measure: (other: Order) => number): OrderReference => {
+    const most = Math.max(...peers.map(measure));
+    const found = described(words, words, (other) => peers.includes(other) && measure(other) === most);
+    return { ...found, fits: peers.length > 1 ? found.fits : [], looked: user.orders };
+  };
+  const { status, address } = order;
   const ways = [
-    described(
-      `my order with the ${item.name}`,
-      `I do not know its number. It is the one with the ${item.name}.`,
-      (other) => other.items.some(({ name }) => name === item.name),
+    described(`my order with the ${item.name}`, `the one with the ${item.name}`, ({ items }) =>
+      items.some(({ name }) => name === item.name),
     ),
+    described(`the order of mine that is ${status}`, `the one that is ${status}`, (other) => other.status === status),
     described(
-      `the order of mine that is ${order.status}`,
-      `I do not have the number. It is the one that is ${order.status}.`,
-      (other) => other.status === order.status,
+      `my order that goes to ${address.city}`,
+      `the one that goes to ${address.city}`,
+      (other) => !amid && other.address.city === address.city,
     ),
-    described(
-      `my order that goes to ${order.address.city}`,
-      `I do not have the number. It is the one that goes to ${order.address.city}.`,
-      (other) => other.address.city === order.address.city,
-    ),
+    superlative(`my most expensive ${status} order`, amountOf),
+    superlative(`my cheapest ${status} order`, (other) => -amountOf(other)),
+    superlative(`my ${status} order with the most items`, ({ items }) => items.length),
+    ...(mine.length === 1 ? [described("my only order", "the only one that I have", () => true)] : []),
   ];
-  const unique = ways.filter(({ fits }) => fits.length === 1);
+  const unique = ways.filter(({ fits }) => fits.length === 1 && fits[0] === id);
   return unique.length ? random.pick(unique) : named;
 }
 
+/** What an order cost when it was placed, in dollars. */
+export function amountOf({ payment_history }: Order): number {
+  return payment_history[0].amount;
+}
+
 /** An item of an order by its name, and by its options too where the order has the product twice. */
-export function itemOf({ items }: Scene["order"], item: Item): Reference<string> {
+export function itemOf({ items }: Order, item: Item): Reference<string> {
   const named = items.filter(({ name }) => name === item.name);
-  const options = Object.entries(item.options).map(([option, value]) => `${option} ${value}`);
-  const words = named.length > 1 ? `the ${item.name} with ${options.join(", ")}` : `the ${item.name}`;
-  const same = (other: Item) =>
-    Object.entries(item.options).every(([option, value]) => other.options[option] === value);
-  const fits = named.length > 1 ? named.filter(same) : named;
-  return { words, answer: `${words[0].toUpperCase()}${words.slice(1)}.`, fits: fits.map(({ item_id }) => item_id) };
+  const apart = Object.entries(item.options).filter(([option, value]) =>
+    named.every((other) => other === item || other.options[option] !== value),
+  );
+  // One option is enough that no other has; else all of them.
+  const options = named.length === 1 ? [] : apart.length ? apart.slice(0, 1) : Object.entries(item.options);
+  const words = `the ${item.name}${options.length ? ` with ${spellOptions(options)}` : ""}`;
+  const fits = named.filter((other) => options.every(([option, value]) => other.options[option] === value));
+  return { words, answer: `${capital(words)}.`, fits: fits.map(({ item_id }) => item_id) };
+}
+
+/** "color red, size M and lining mesh" */
+export function spellOptions(options: readonly (readonly [option: string, value: string])[]): string {
+  return list(options.map(([option, value]) => `${option} ${value}`));
 }
 
 /**
  * Another variant of an item's product: by one option that changes, alone ("one with color red", whatever the rest) or
- * with the rest as it was, or as the cheapest or dearest that can be had. All variants that the words fit are named, in
- * stock or not. `gone`: one that cannot be had.
+ * with the rest as it was, by two of them, by all options, or as the cheapest or dearest that can be had. All variants
+ * that the words fit are named, in stock or not. "gone": one that cannot be had; "dear": the most expensive.
  */
-export function targetOf(tables: Tables, item: Item, random: Random, gone: boolean) {
+export function targetOf(tables: Tables, item: Item, random: Random, kind?: "gone" | "dear") {
+  const [gone, dear] = [kind === "gone", kind === "dear"];
   const variants = Object.values(tables.products[item.product_id].variants);
   const others = variants.filter(({ item_id }) => item_id !== item.item_id);
   const reference = (words: string, fits: readonly Variant[]) => {
@@ -72,32 +95,37 @@ export function targetOf(tables: Tables, item: Item, random: Random, gone: boole
     if (found.length !== 1 || (gone && fits.length !== 1)) return null;
     return { words, answer: `${words}.`, fits: fits.map(({ item_id }) => item_id), variant: found[0] };
   };
-  if (!gone && random.chance(0.2)) {
-    const stock = others.filter(({ available }) => available).sort((a, b) => a.price - b.price);
-    const [words, edge] = random.pick([
-      ["the cheapest other one that you have in stock", stock[0]],
-      ["the most expensive other one that you have in stock", stock.at(-1)],
-    ] as const);
-    return edge
-      ? reference(
-          words,
-          stock.filter(({ price }) => price === edge.price),
-        )
-      : null;
+  /** The only one of some at an end of their prices. */
+  const edge = (what: string, some: readonly Variant[]) => {
+    const stock = some.filter(({ available }) => available);
+    const [lowest, highest] = [Math.min, Math.max].map((end) => end(...stock.map(({ price }) => price)));
+    const isLow = random.chance(0.5) && !dear;
+    const words = `the ${isLow ? "cheapest" : "most expensive"} ${what} that you have in stock`;
+    const price = isLow ? lowest : highest;
+    return reference(
+      words,
+      stock.filter((variant) => variant.price === price),
+    );
+  };
+  if (dear || (!gone && random.chance(0.2))) return edge("other one", others);
+  for (const other of random.shuffle(others)) {
+    const options = Object.entries(other.options);
+    const changed = options.filter(([option, value]) => item.options[option] !== value);
+    const [[option, value]] = changed;
+    const loose = others.filter(({ options }) => options[option] === value);
+    const way = random.float();
+    const found =
+      changed.length <= 2 && (gone || way < 0.4)
+        ? reference(`${random.pick(["the same one but", "one just like it but"])} with ${spellOptions(changed)}`, [
+            other,
+          ])
+        : gone || way < 0.6
+          ? reference(`the one with ${spellOptions(options)}`, [other])
+          : way < 0.8
+            ? edge(`one with ${option} ${value}`, loose)
+            : reference(`one with ${option} ${value} that you have in stock`, loose);
+    if (found) return found;
   }
-  for (const option of random.shuffle(Object.keys(item.options)))
-    for (const value of random.shuffle([...new Set(others.map(({ options }) => options[option]))])) {
-      if (value === item.options[option]) continue;
-      const loose = others.filter(({ options }) => options[option] === value);
-      const same = loose.filter(({ options }) =>
-        Object.keys(options).every((other) => other === option || options[other] === item.options[other]),
-      );
-      const found =
-        gone || random.chance(0.5)
-          ? reference(`the same one but with ${option} ${value}`, same)
-          : reference(`one with ${option} ${value} that you have in stock`, loose);
-      if (found) return found;
-    }
   return null;
 }
 
@@ -105,14 +133,28 @@ export function methodsOf(user: User): Method[] {
   return Object.values(user.payment_methods);
 }
 
-/** A payment method by its kind and number, or as the one that the order was paid with. */
-export function methodOf({ user, order, random }: Scene, method: Method): Reference<string> {
+/** A payment method by its kind and number, by its kind alone, or by whether the order was paid with it. */
+export function methodOf({ user, order, random, easy }: Scene, method: Method): Reference<string> {
+  const methods = methodsOf(user);
+  const by = (words: string, test: (other: Method) => boolean): Reference<string> => {
+    const fits = methods.filter(test).map(({ id }) => id);
+    return { words, answer: `${capital(words)}.`, fits };
+  };
   const label = labelOf(method);
-  const fits = methodsOf(user).filter((other) => labelOf(other) === label);
+  const labelled = by(label, (other) => labelOf(other) === label);
+  if (easy || random.chance(0.4)) return labelled;
   const used = order.payment_history[0].payment_method_id;
-  if (method.id === used && user.orders.includes(order.order_id) && random.chance(0.4))
-    return { words: "what I paid with", answer: "What I paid with.", fits: [used] };
-  return { words: label, answer: `${label[0].toUpperCase()}${label.slice(1)}.`, fits: fits.map(({ id }) => id) };
+  const ways: Reference<string>[] = [];
+  if (user.orders.includes(order.order_id) && method.id === used)
+    ways.push(by("what I paid with", ({ id }) => id === used));
+  if (user.orders.includes(order.order_id) && method.id !== used)
+    ways.push(by("the other payment method in my account", ({ id }) => id !== used));
+  if (method.source === "credit_card") {
+    ways.push(by("my credit card", ({ source }) => source === "credit_card"));
+    ways.push(by(`my ${method.brand}`, (other) => other.source === "credit_card" && other.brand === method.brand));
+  }
+  const unique = ways.filter(({ fits }) => fits.length === 1);
+  return unique.length ? random.pick(unique) : labelled;
 }
 
 /** How a customer calls a payment method. */
