@@ -10,7 +10,7 @@ import { dumps, parse } from "../domains/python.ts";
 import { callShape, taskShape } from "../domains/task.ts";
 import { UsageError } from "../errors.ts";
 import type { Dialogue, Domain, Json, Task, ToolSchema } from "../types.ts";
-import { attempt, check, dict, jsonLines, plain, readText, written } from "./record.ts";
+import { attempt, check, dict, jsonLines, newlines, plain, readText, written } from "./record.ts";
 
 const MANIFEST = "manifest.json";
 /** Of a split or a file: it stays inside of the folder. */
@@ -157,7 +157,7 @@ export function writeSet(dir: string, draft: Draft): Manifest {
   const texts = new Map<string, string>();
   for (const [split, lines] of Object.entries(splits))
     texts.set(`${split}.jsonl`, lines.map((line) => `${written(line)}\n`).join(""));
-  if (policy !== undefined) texts.set("policy.md", policy);
+  if (policy !== undefined) texts.set("policy.md", newlines(policy));
   if (tools !== undefined) texts.set("tools.json", `${JSON.stringify(tools, null, 1)}\n`);
   const made: Manifest = check(
     manifest,

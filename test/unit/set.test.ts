@@ -110,6 +110,30 @@ test("any text and any arguments survive the disk", () => {
   );
 });
 
+test("families, splits and slots may have any name", () => {
+  const path = fresh();
+  const { scenario } = task("a");
+  const facts = { parameters: "Two.", arguments: "None." };
+  const named = task("a", { family: "arguments", scenario: { ...scenario, facts } });
+  const splits = { parameters: [named], arguments: [task("b", { family: "parameters" })] };
+  const manifest = writeSet(path, draft({ splits }));
+  const set = openSet(path);
+  assert.equal(set.manifest, manifest);
+  assert.equal(Object.fromEntries(set.splits), splits);
+});
+
+test("line breaks of another system change nothing", () => {
+  const path = fresh();
+  writeSet(path, draft({ policy: "Be kind.\r\nBe brief.\r\n" }));
+  const set = openSet(path);
+  assert.is(set.overlay.policy, "Be kind.\nBe brief.\n");
+  for (const name of fs.readdirSync(path)) {
+    const text = fs.readFileSync(join(path, name), "utf8");
+    fs.writeFileSync(join(path, name), text.replaceAll("\n", "\r\n"));
+  }
+  assert.equal(openSet(path), set);
+});
+
 test("a file that changed is refused, and what is wrong in it is named", () => {
   const line = (change: object) => `${JSON.stringify({ ...task("z"), actions: [], ...change })}\n`;
   const cases: [text: string, message: RegExp][] = [
