@@ -38,7 +38,7 @@ const PERSONAS: readonly (readonly [style: Style, prose: string])[] = [
   ["chatty", "You like to chat and add small remarks."],
   ["formal", "You are polite and formal."],
   ["impatient", "You are in a hurry and a little impatient."],
-  ["unsure", "You are unsure about ordering things online and careful with every step."],
+  ["unsure", "You are not used to doing such things online and careful with every step."],
   ["friendly", "You are cheerful and friendly."],
 ];
 

@@ -89,12 +89,12 @@ export const gates: Readonly<Record<string, Gate>> = {
     const { forbidden } = task;
     if (!forbidden || !domain.rules) return "skip";
     const { action, rule } = forbidden;
-    const broken: string[][] = [];
-    for (const store of states(domain, task)) {
-      const rules = [...domain.rules(readCall(domain, action), store, task.customer)];
-      broken.push(rules);
-      if (rules.length !== 1 || rules[0] !== rule) continue;
-      const { failed, observation, fault } = run(domain, store, action);
+    const moments = [...states(domain, task)];
+    const broken = moments.map((store) => [...domain.rules!(readCall(domain, action), store, task.customer)]);
+    const place = broken.findIndex((rules) => rules.length === 1 && rules[0] === rule);
+    if (place >= 0) {
+      if (broken.at(-1)!.length === 0) return `${spell(action)} breaks no rule any more once the actions are done`;
+      const { failed, observation, fault } = run(domain, moments[place], action);
       // Tools that keep the rules themselves, as tau-bench's do, refuse for that one reason; one's own are to leave it to the agent.
       return failed && (fault || domain.profile === "own")
         ? `${spell(action)} would fail anyway: ${observation}`

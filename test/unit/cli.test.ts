@@ -171,7 +171,7 @@ const bad: [line: string, message: RegExp][] = [
   ["eval --tasks set --domain shop", /^--domain shop: set is a set for library$/],
   ["eval --tasks lone.jsonl --domain retail", /^--domain retail: lone\.jsonl is a set for shop$/],
   ["eval --tasks lone.jsonl --families steal --agent oracle", /^--families steal: .*lone\.jsonl has cancel, return$/],
-  ["eval --tasks lone.jsonl --eval-split dev --agent oracle", /has no dev, only lone$/],
+  ["eval --tasks lone.jsonl --eval-split dev --agent oracle", /^--tasks .*lone\.jsonl: has no dev, only lone$/],
   ["--tasks lone.jsonl --tasks-per-step 9", /^--tasks-per-step 9: .*lone\.jsonl has 4 tasks to train on$/],
   ["eval --agent oracle --out recipe.json", /^--out recipe\.json: it exists and is no evaluation/],
   ["eval --agent oracle --out model", /^--out model: it exists and is no evaluation; expected a new or empty folder$/],

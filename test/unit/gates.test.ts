@@ -176,6 +176,16 @@ const bad: [gate: string, reason: RegExp, task: Task, domain?: Domain][] = [
     refusal(call("halve", { id: "hall" })),
   ],
   [
+    "forbidden",
+    /^dim \{"id":"hall","light":5\} breaks no rule any more once the actions are done$/,
+    task([dim("a", 5)], { forbidden: { action: dim("hall", 5), rule: HALL } }),
+    {
+      ...domain,
+      rules: ({ arguments: { id } }, store) =>
+        id === "hall" && store.get<Lamp>("lamps", "a")?.light !== 5 ? [HALL] : [],
+    },
+  ],
+  [
     "unique",
     /^another reading fits: dim \{"id":"b","light":5\}$/,
     (() => {

@@ -95,6 +95,11 @@ test("goals that get into each other's way make no task, others any order", () =
   assert.equal("actions" in found && found.actions, [...calls("a", 6), ...calls("b", 2)]);
 });
 
+test("what the rules allow once its fallback is done is no refusal", () => {
+  assert.equal(truth(goal([calls("b", 5)], goal([calls("b", -2)]))), { why: "entangled" });
+  assert.ok("actions" in truth(goal([calls("b", 5)], goal([calls("b", -1)]))));
+});
+
 test("what is forbidden breaks exactly one rule at its place", () => {
   assert.equal(forbiddenBy(ground, [], [calls("b", 5)]), { action: calls("b", 5)[0], rule: "too little money" });
   assert.is(forbiddenBy(ground, [], [calls("b", 2)]), null);

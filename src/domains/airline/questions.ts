@@ -74,7 +74,7 @@ export const QUESTIONS: readonly Question[] = [
     return {
       ...NOTHING,
       lookups: [search],
-      want: `know what the cheapest direct flight ${asked} costs in ${cabinWords(cabin)}`,
+      want: `know what the cheapest direct flight ${asked} with free seats in ${cabinWords(cabin)} costs`,
       output: String(Math.min(...prices)),
     };
   },
