@@ -58,6 +58,7 @@ function settingText(s: Setting): string {
     ...(s.model === undefined ? [] : [s.model]),
     ...(sampling ? [`temperature ${sampling.temperature}`] : []),
     `${s.checkOutputs ? "outputs asked for" : "state alone"}`,
+    `at most ${s.turns} turns`,
     `seed ${s.seed}`,
   ];
   return parts.join(", ");

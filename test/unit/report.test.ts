@@ -53,7 +53,7 @@ const full: Evaluation = {
 const rows: [string, string][] = [
   [
     "openai:m|1, 20 tasks x 2",
-    "retail (tau1), /sets/retail: test, customer customer at temperature 1, temperature 0.5, outputs asked for, seed 3",
+    "retail (tau1), /sets/retail: test, customer customer at temperature 1, temperature 0.5, outputs asked for, at most 30 turns, seed 3",
   ],
   ["STOPPED after 39 of 40", "the budget of 5 dollars is spent"],
   ["pass^1", ".550 [.400, .700]"],
@@ -114,7 +114,7 @@ test("what did not happen has no row", () => {
   assert.match(text, /scripted customer/);
   assert.match(text, /\nfaults +0 broken off, 0 of tools\n/);
   const none = evaluationText({ ...full, played: 3, pass: [], interval: [], over: [], published: [0, 0] });
-  assert.not.match(none, /turns|pass\^1/, "no figure of nothing");
+  assert.not.match(none, /\nturns|pass\^1/, "no figure of nothing");
 });
 
 test.run();
