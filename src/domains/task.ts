@@ -1,4 +1,4 @@
-// What a task is as JSON, for whoever reads one: a folder's own (folder-tasks.ts) and the lines of a set (tasks/set.ts), which
+// What a task is as JSON, for whoever reads one: a folder's own (own/tasks.ts) and the lines of a set (tasks/set.ts), which
 // differ in how a call's arguments are written and in what may be left out. Test: test/unit/set.test.ts, folder.test.ts
 
 import { z } from "zod";

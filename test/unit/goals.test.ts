@@ -2,7 +2,15 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { combinations, forbiddenBy, type Goal, type Ground, NOTHING, run, truthOf } from "../../src/domains/goals.ts";
+import {
+  combinations,
+  forbiddenBy,
+  type Goal,
+  type Ground,
+  NOTHING,
+  run,
+  truthOf,
+} from "../../src/domains/making/goals.ts";
 import type { Store } from "../../src/domains/store.ts";
 import { ToolError } from "../../src/errors.ts";
 import type { Tool, WrittenCall } from "../../src/types.ts";

@@ -5,7 +5,7 @@
 // `flaw` asks for the refusal twin: the same goal with exactly one rule broken.
 
 import type { Random } from "../../random.ts";
-import { combinations, type Detail, type Goal, type Reference, write } from "../goals.ts";
+import { combinations, type Detail, type Goal, type Reference, write } from "../making/goals.ts";
 import {
   CABINS,
   DAYS,

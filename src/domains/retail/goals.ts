@@ -6,8 +6,8 @@
 
 import type { Random } from "../../random.ts";
 import { capital, list } from "../expert.ts";
-import { combinations, type Detail, type Goal, NOTHING, permutations, write } from "../goals.ts";
-import { type Address, makeAddress } from "../people.ts";
+import { combinations, type Detail, type Goal, NOTHING, permutations, write } from "../making/goals.ts";
+import { type Address, makeAddress } from "../making/people.ts";
 import type { Item, Method, Order, Tables, User } from "./data.ts";
 import { amountOf, itemOf, labelOf, methodOf, methodsOf, orderOf, spellOptions, targetOf } from "./references.ts";
 

@@ -2,9 +2,9 @@
 // Test: test/unit/folder.test.ts
 
 import { z } from "zod";
-import type { Domain, Task, WrittenCall } from "../types.ts";
+import type { Domain, Task, WrittenCall } from "../../types.ts";
+import { callShape, taskShape } from "../task.ts";
 import { explain } from "./shape.ts";
-import { callShape, taskShape } from "./task.ts";
 
 export type Tasks = Pick<Domain, "families" | "task">;
 

@@ -2,9 +2,9 @@
 // the words has been tried. Shared by the domains that make tasks from goals; how goals are said is telling.ts.
 // Test: test/unit/goals.test.ts
 
-import type { Database, Domain, WrittenCall } from "../types.ts";
-import { Store, sameState } from "./store.ts";
-import { callTool, readCall } from "./tool.ts";
+import type { Database, Domain, WrittenCall } from "../../types.ts";
+import { Store, sameState } from "../store.ts";
+import { callTool, readCall } from "../tool.ts";
 
 /** One thing that a customer wants: in words, and as every list of calls that the words admit. */
 export interface Goal {

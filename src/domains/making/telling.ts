@@ -2,9 +2,9 @@
 // reader. Shared by the domains that make tasks from goals; what a goal means is goals.ts, which forms sentences have forms.ts.
 // Test: test/unit/telling.test.ts
 
-import type { Random } from "../random.ts";
-import type { Scenario, Style, Wording } from "../types.ts";
-import { list } from "./expert.ts";
+import type { Random } from "../../random.ts";
+import type { Scenario, Style, Wording } from "../../types.ts";
+import { list } from "../expert.ts";
 import { ALSO, FAILING, FORMS, THEN, UNKNOWN } from "./forms.ts";
 import type { Detail, Goal } from "./goals.ts";
 

@@ -1,31 +1,22 @@
 // A domain of one's own: loads `<folder>/index.js`, checks every part of what it exports with one clear line for each
 // mistake, fills in what was left out, and guards every function (guard.ts). What may be left out: docs/domains.md.
-// Its data are in folder-data.ts, its tasks are completed in folder-tasks.ts. Test: test/unit/folder.test.ts, example.test.ts
+// Its data are in data.ts, its tasks are completed in tasks.ts. Test: test/unit/folder.test.ts, example.test.ts
 
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
-import { ToolError, UsageError } from "../errors.ts";
-import { Random } from "../random.ts";
-import type { AgentTurn, Domain, Entry, Json, Task, Tool } from "../types.ts";
-import { agreed, asksFor, hears, isSaid, slotPattern, wordsOf } from "./ears.ts";
-import { scriptedExpert, type Words } from "./expert.ts";
-import { databaseOf, type Fail, readFile } from "./folder-data.ts";
-import {
-  bySlot,
-  completeTask,
-  family,
-  listedTasks,
-  readTasks,
-  slot,
-  type Tasks,
-  writtenCalls,
-} from "./folder-tasks.ts";
+import { ToolError, UsageError } from "../../errors.ts";
+import { Random } from "../../random.ts";
+import type { AgentTurn, Domain, Entry, Json, Task, Tool } from "../../types.ts";
+import { agreed, asksFor, hears, isSaid, slotPattern, wordsOf } from "../ears.ts";
+import { scriptedExpert, type Words } from "../expert.ts";
+import { equal } from "../store.ts";
+import { databaseOf, type Fail, readFile } from "./data.ts";
 import { catchStray, guard, guardTool, placeOf, unjson } from "./guard.ts";
 import { explain, show } from "./shape.ts";
-import { equal } from "./store.ts";
+import { bySlot, completeTask, family, listedTasks, readTasks, slot, type Tasks, writtenCalls } from "./tasks.ts";
 
 /** What a folder's function is given, so that it needs no imports. */
 export const kit = { Random, ToolError, z, agreed, hears, isSaid, asksFor };
