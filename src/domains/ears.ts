@@ -2,7 +2,7 @@
 // consent, claims or refuses, and whether the customer agreed. Plain patterns, generous on purpose: what an agent may come
 // to say in place of working has to be heard as the claim that it is. Slots are the domain's own. Test: test/unit/ears.test.ts
 
-import type { Entry, Speech } from "../types.ts";
+import type { Entry, Speech, Task } from "../types.ts";
 
 const DO =
   "go ahead|proceed|continue|do|make|process|submit|cancel|change|update|return|exchange|modify|book|reserve|renew|extend|" +
@@ -105,4 +105,15 @@ export function isSaid(output: string, transcript: readonly Entry[]): boolean {
   return transcript.some(
     (entry) => entry.role === "agent" && entry.text.toLowerCase().replaceAll(",", "").includes(wanted),
   );
+}
+
+/**
+ * Was a task without writes won by words, where `information` asks to be told the outputs, `transfer` to be handed over,
+ * and every other family to be refused?
+ */
+export function isServed({ family, outputs }: Task, transcript: readonly Entry[]): boolean {
+  if (family === "information") return outputs.every((output) => isSaid(output, transcript));
+  if (family === "transfer")
+    return transcript.some((entry) => entry.role === "tool" && entry.call.name === "transfer_to_human_agents");
+  return transcript.some((entry) => entry.role === "agent" && hears(entry.text).refuses);
 }

@@ -2,8 +2,8 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { agreed, asksFor, hears, isSaid, slotPattern } from "../../src/domains/ears.ts";
-import type { Entry } from "../../src/types.ts";
+import { agreed, asksFor, hears, isSaid, isServed, slotPattern } from "../../src/domains/ears.ts";
+import type { Entry, Task } from "../../src/types.ts";
 
 const heard: [message: string, what: string][] = [
   ["Shall I go ahead and renew it?", "confirms"],
@@ -93,6 +93,20 @@ test("an output is said whatever its case and the commas around it", () => {
   assert.ok(isSaid("1200.50", said));
   assert.ok(isSaid("blue heron", said));
   assert.not(isSaid("1,200.50", said), "commas are looked for and taken away");
+});
+
+test("what a task without writes takes: the outputs, a handing over, or a refusal", () => {
+  const talk = (text: string, tool = "get_user_details"): Entry[] => [
+    { role: "tool", turn: 0, call: { name: tool, arguments: {} }, observation: "", failed: false, wrote: false },
+    { role: "agent", turn: 1, text },
+  ];
+  const served = (family: string, talk: Entry[]) => isServed({ family, outputs: ["12.50"] } as unknown as Task, talk);
+  assert.ok(served("information", talk("It costs $12.50.")));
+  assert.not(served("information", talk("I cannot tell.")));
+  assert.ok(served("transfer", talk("Goodbye.", "transfer_to_human_agents")));
+  assert.not(served("transfer", talk("I will hand you over.")));
+  assert.ok(served("refuse", talk("I am sorry, I cannot do that.")));
+  assert.not(served("refuse", talk("It costs $12.50.")));
 });
 
 test.run();
