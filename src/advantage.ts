@@ -53,6 +53,12 @@ export function advantages<Group>(
   return { values, flat };
 }
 
+export interface TurnAdvantageOptions {
+  readonly std: "sample" | "population";
+  readonly eps: number;
+  readonly gamma: number;
+}
+
 /**
  * Advantage of each turn: `values[i][k]` for turn k of rollout i, given its share of the reward `perTurn[i][k]`.
  * GRPO with process supervision, section 4.1.3 (arXiv:2402.03300): the shares of all turns of a group are normalised
@@ -62,7 +68,7 @@ export function advantages<Group>(
 export function turnAdvantages<Group>(
   perTurn: readonly (readonly number[])[],
   groups: readonly Group[],
-  { std, eps, gamma }: { std: "sample" | "population"; eps: number; gamma: number },
+  { std, eps, gamma }: TurnAdvantageOptions,
 ): { values: readonly (readonly number[])[]; flat: readonly Group[] } {
   const values: (readonly number[])[] = perTurn.map((shares) => shares.map(() => 0));
   const flat: Group[] = [];

@@ -7,12 +7,16 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** Does `work`; a UsageError of it begins with `option` afterwards, what somebody typed that led to it. */
+/**
+ * Does `work`; a UsageError of it begins with `option` afterwards, what somebody typed that led to it, where it names no
+ * option itself.
+ */
 export function blame<T>(option: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw error instanceof UsageError ? new UsageError(`${option}: ${error.message}`) : error;
+    const isNameless = error instanceof UsageError && !error.message.startsWith("--");
+    throw isNameless ? new UsageError(`${option}: ${error.message}`) : error;
   }
 }
 

@@ -1,7 +1,7 @@
 // What each stage needs of a config, in the stage's own words. Only renaming: no stage reads the config itself.
 // Test: test/unit/config.test.ts
 
-import { type AdvantageOptions, algorithms } from "./advantage.ts";
+import { type AdvantageOptions, algorithms, type TurnAdvantageOptions } from "./advantage.ts";
 import type { PackOptions } from "./batch.ts";
 import type { Config } from "./config.ts";
 import type { RewardOptions } from "./reward.ts";
@@ -27,6 +27,11 @@ export function rewardOptions(config: Config, tarl: boolean): RewardOptions {
 
 export function advantageOptions({ algo, std, stdEps: eps }: Config): AdvantageOptions {
   return algo === "grpo" ? { ...algorithms.grpo, std, eps } : algorithms.rloo;
+}
+
+/** With --credit turn, where the config lets `std` be nothing else. */
+export function turnAdvantageOptions({ std, stdEps: eps }: Config): TurnAdvantageOptions {
+  return { std: std as TurnAdvantageOptions["std"], eps, gamma: 1 };
 }
 
 export function packOptions({ aggregation, contextTokens, klCoef, entropyCoef }: Config): PackOptions {

@@ -23,6 +23,7 @@ import {
   packOptions,
   rewardOptions,
   trainSampling,
+  turnAdvantageOptions,
 } from "./settings.ts";
 import type { Judge, Policy, Reward, Rollout, StepStats } from "./types.ts";
 
@@ -147,9 +148,8 @@ function advantage(config: Config, graded: readonly Graded[]) {
         advantageOptions(config),
       ),
     };
-  const { std, stdEps: eps } = config as Config & { std: "sample" | "population" }; // the config holds no other here
   const shares = graded.map(({ reward, rollout }) => sharesOf(reward, rollout.turns));
-  const { values, flat } = turnAdvantages(shares, tasks, { std, eps, gamma: 1 });
+  const { values, flat } = turnAdvantages(shares, tasks, turnAdvantageOptions(config));
   return { groups, flat, values: graded.map(({ rollout }, i) => spreadTurns(values[i], rollout.ledger.turn)) };
 }
 

@@ -36,7 +36,7 @@ export const fine: Behaviour = { do: "say" };
 /** Plays the script, then `otherwise` for ever. */
 export async function llmServer(
   script: readonly Behaviour[],
-  otherwise: Behaviour | ((seen: Seen) => Behaviour) = fine,
+  otherwise: Behaviour | ((seen: Seen) => Behaviour | Promise<Behaviour>) = fine,
 ): Promise<LlmServer> {
   const seen: Seen[] = [];
   const timers = new Set<NodeJS.Timeout>();
@@ -49,7 +49,7 @@ export async function llmServer(
     if (text === null) return;
     const asked: Seen = { path: request.url ?? "", key: request.headers.authorization, body: JSON.parse(text) };
     seen.push(asked);
-    const behaviour = script[seen.length - 1] ?? (typeof otherwise === "function" ? otherwise(asked) : otherwise);
+    const behaviour = script[seen.length - 1] ?? (typeof otherwise === "function" ? await otherwise(asked) : otherwise);
     behave(behaviour, request, response, timers);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

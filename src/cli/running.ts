@@ -17,6 +17,8 @@ export interface RunKind<C> {
   /** From the config.json of a run to go on with; `file` is its path. */
   readonly read: (json: object, file: string) => C;
   readonly options: (config: C) => Config;
+  /** Paths of the sets that it learns from. */
+  readonly sets: (config: C) => readonly string[];
   /** Rejects with a UsageError where the domain has not what the config asks for. */
   readonly check: (config: C, table: Table) => Promise<void>;
   /** What a run is called when nobody names it. */
@@ -59,9 +61,8 @@ export async function withRun<C>(
   const runs = argv.runs ?? RUNS;
   const resumed = argv.resume === undefined ? null : resume(argv, runs, argv.resume);
   if (argv.run !== undefined) RunDirectory.checkName(runs, argv.run);
-  const config = resumed
-    ? kind.read(resumed.readJson("config.json")!, join(resumed.dir, "config.json"))
-    : kind.config();
+  const { sets: made, ...json } = resumed?.readJson<{ readonly sets?: Hashes }>("config.json") ?? {};
+  const config = resumed ? kind.read(json, join(resumed.dir, "config.json")) : kind.config();
   resumed?.open();
   let opened = resumed;
   let table: Table | undefined;
@@ -69,7 +70,10 @@ export async function withRun<C>(
     const step = resumed?.checkpoints().at(-1) ?? 0;
     table = await Table.open(kind.options(config), resumed && step ? resumed.checkpointPath(step) : null, access());
     await kind.check(config, table);
-    opened ??= RunDirectory.create(runs, argv.run ?? RunDirectory.freeName(runs, kind.name(config)), config);
+    const sets = await hashes(kind.sets(config));
+    if (made) checkSets(argv.resume!, made, sets);
+    const kept = Object.keys(sets).length > 0 ? { ...config, sets } : config;
+    opened ??= RunDirectory.create(runs, argv.run ?? RunDirectory.freeName(runs, kind.name(config)), kept);
     const run = opened;
     run.rewind(step);
     const display = new Display(argv.json ? process.stderr : process.stdout, (line) => run.log(line));
@@ -83,6 +87,23 @@ export async function withRun<C>(
     await table?.policy.dispose();
     opened?.close();
   }
+}
+
+/** Path of a set -> hash of its files. A run's config.json keeps them beside its options. */
+type Hashes = Readonly<Record<string, string>>;
+
+async function hashes(sets: readonly string[]): Promise<Hashes> {
+  const { fingerprint } = await import("../run/results.ts");
+  return Object.fromEntries(sets.map((path) => [path, fingerprint(path, /\.jsonl?$/, Infinity)]));
+}
+
+/** On a set that was made anew it would silently become another run. */
+function checkSets(run: string, made: Hashes, now: Hashes): void {
+  const other = Object.keys(made).find((set) => made[set] !== now[set]);
+  if (other === undefined) return;
+  throw new UsageError(
+    `--resume ${run}: ${other} has changed since the run began; expected the same files, or a new run`,
+  );
 }
 
 function resume(argv: RunOptions, runs: string, name: string): RunDirectory {

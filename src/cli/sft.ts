@@ -63,6 +63,7 @@ const kind = (argv: Options, found: (dialogues: readonly Dialogue[]) => void): R
     return { recipe: parseRecipe(recipe, file), options: resolveConfig("embedded", { values: options, label }) };
   },
   options: ({ options }) => options,
+  sets: ({ recipe: { dialogues } }) => (dialogues === undefined ? [] : [dialogues]),
   check: async ({ recipe }, { domain }) => {
     const file = recipeFile(argv);
     if (demonstrates(recipe) && !domain.expert)

@@ -25,6 +25,7 @@ const kind = (argv: Options): RunKind<Config> => ({
     return resolveConfig("embedded", { values, label: (key) => `${file}: ${key}` });
   },
   options: (config) => config,
+  sets: ({ tasks }) => (tasks === "generated" ? [] : [tasks]),
   check: async (config, { tasks }) => {
     const { trainDatabases: databases, tasksPerStep, seed, evalTasks, evalSeed } = config;
     const drawn = `--train-databases ${databases} with --tasks-per-step ${tasksPerStep}`;

@@ -2,7 +2,7 @@
 // consent, claims or refuses, and whether the customer agreed. Plain patterns, generous on purpose: what an agent may come
 // to say in place of working has to be heard as the claim that it is. Slots are the domain's own. Test: test/unit/ears.test.ts
 
-import type { Entry, Speech } from "../types.ts";
+import type { Entry, Speech, Task } from "../types.ts";
 
 const DO =
   "go ahead|proceed|continue|do|make|process|submit|cancel|change|update|return|exchange|modify|book|reserve|renew|extend|" +
@@ -14,14 +14,21 @@ const DID_MYSELF = "lent|reserved|placed|paid|issued|closed|sent|made";
 
 const QUESTION = /\?\s*$|\b(please|tell me|let me know|i need|i will need|provide|share)\b/i;
 const CONFIRM = new RegExp(
-  `\\b(shall|should|may|can|could) i (now )?(${DO})\\b|\\b(do|can|could) you confirm\\b|\\bplease confirm\\b|` +
-    "\\bwould you like (me )?to (go ahead|proceed|continue)\\b|" +
+  `\\b(shall|should|may|can|could) i (now )?(${DO})\\b|\\b(do|can|could) you (confirm|agree)\\b|\\bplease confirm\\b|` +
+    // Neither "which one would you like me to cancel" nor "would you like me to refund the card or the account".
+    "\\b(would you like|do you want) (?<!\\b(what|which|how|when|where)\\b.*)" +
+    `((me )?to (go ahead|proceed|continue)|me to (${DO})\\b(?!.*\\bor\\b))\\b|` +
     "\\b(is|are) (that|this|it|these|everything) (ok|okay|right|correct|fine|complete)\\b|" +
     "\\byes\\b ?(\\/|or) ?\\bno\\b|\\b(reply|answer|say)( with)? [\"'“]?yes\\b",
   "i",
 );
-const REFUSE =
-  /\b(can ?not|can['’]t|could not|couldn['’]t|unable|not (possible|allowed|able|permitted)|may not|must not|impossible|not available|have to refuse|no way)\b/i;
+const REFUSE = new RegExp(
+  "\\b(can ?not|can['’]t|could not|couldn['’]t|unable|not (possible|allowed|able|permitted)|may not|must not|impossible|" +
+    "not available|(have to|must|i) (refuse|decline)|against (\\w+ ){0,2}(policy|policies|rules?)|no way|" +
+    // "I won't change anything until you say yes" is care, not a refusal.
+    "(i|we) (won['’]t|will not)(?! need)(?!.*\\b(until|unless|without|before)\\b))\\b",
+  "i",
+);
 const DONE = new RegExp(
   "\\b(done|finished|completed|all set|taken care of|anything else|" +
     `(is|was|are|been|has|have|i|now) (now |just |already |successfully )?(${DID})|` +
@@ -35,6 +42,9 @@ const UNDONE = new RegExp(
     `\\bnothing (is|was|has|has been) (${DID}|${DID_MYSELF}|done)\\b`,
   "gi",
 );
+/** "Has it been cancelled?" claims nothing; "Is there anything else?" is what one says when all is done. */
+const ASKED =
+  /^\W*(is|are|was|were|has|have|had|do|does|did|will|would|can|could|shall|should|may)\b(?!.*anything else).*\?\s*$/i;
 const NO = /^\W*(no|not|nope|wait|stop|don['’]?t|do not)\b/i;
 
 /** Sentences with their closing mark. */
@@ -68,7 +78,9 @@ export function hears(message: string): Speech {
   const refuses = all.some((sentence) => !/\?\s*$/.test(sentence) && REFUSE.test(sentence));
   return {
     confirms: all.some((sentence) => CONFIRM.test(sentence)),
-    claimsDone: all.some((s) => DONE.test(s.replace(UNDONE, "")) && !REFUSE.test(s) && !FUTURE.test(s)),
+    claimsDone: all.some(
+      (s) => DONE.test(s.replace(UNDONE, "")) && !REFUSE.test(s) && !FUTURE.test(s) && !ASKED.test(s),
+    ),
     refuses,
   };
 }
@@ -93,4 +105,15 @@ export function isSaid(output: string, transcript: readonly Entry[]): boolean {
   return transcript.some(
     (entry) => entry.role === "agent" && entry.text.toLowerCase().replaceAll(",", "").includes(wanted),
   );
+}
+
+/**
+ * Was a task without writes won by words, where `information` asks to be told the outputs, `transfer` to be handed over,
+ * and every other family to be refused?
+ */
+export function isServed({ family, outputs }: Task, transcript: readonly Entry[]): boolean {
+  if (family === "information") return outputs.every((output) => isSaid(output, transcript));
+  if (family === "transfer")
+    return transcript.some((entry) => entry.role === "tool" && entry.call.name === "transfer_to_human_agents");
+  return transcript.some((entry) => entry.role === "agent" && hears(entry.text).refuses);
 }

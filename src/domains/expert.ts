@@ -111,7 +111,8 @@ function* play(
     yield say(`I am sorry, I cannot do that: ${forbidden.rule}.`);
   if (forbidden && !ignoresRules && actions.length === 0) return;
   if (!forbidden && actions.length === 0) {
-    yield say(`The answer is ${list(outputs)}. Is there anything else?`);
+    const told = outputs.length ? `The answer is ${list(outputs)}.` : "That is all I can see.";
+    yield say(`${told} Is there anything else?`);
     return;
   }
 

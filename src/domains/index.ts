@@ -44,7 +44,7 @@ export function domainLabel(name: string): string {
 export async function domain(name: string, profile = "default"): Promise<Domain> {
   if (isFolder(name)) {
     if (profile !== "default" && profile !== "own") throw new UsageError(`--profile ${profile}: ${name} has own`);
-    const own = await (await import("./folder.ts")).loadFolder(name);
+    const own = await (await import("./own/folder.ts")).loadFolder(name);
     if (Object.hasOwn(DOMAINS, own.name))
       throw new UsageError(`--domain ${name}: name: ${own.name} is one of the project's own domains`);
     return own;

@@ -39,8 +39,10 @@ export {
   lower,
   PythonError,
   sorted,
+  surplus,
   tail,
   text,
   typeName,
   type Value,
+  zip,
 } from "./python/value.ts";

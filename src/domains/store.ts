@@ -73,7 +73,9 @@ export class Store {
     return new Map([...this.base.keys()].map((table) => [table, new Map(this.entries(table))]));
   }
 
+  /** Throws on a table that the database does not have: no snapshot and no hash would show what is written there. */
   #table(table: string): Map<string, unknown> {
+    if (!this.base.has(table)) throw new Error(`the database has no table ${table}`);
     const own = this.#own.get(table) ?? new Map<string, unknown>();
     this.#own.set(table, own);
     return own;

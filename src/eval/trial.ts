@@ -98,9 +98,9 @@ export function isSpoiled({ ending }: Pick<Trial, "ending">): boolean {
   return faulty(ending);
 }
 
-/** Did the agent fail without writing anything, where something had to be written? */
-export function isNoWriteFailure({ task, outcome }: Pick<Rollout, "task" | "outcome">): boolean {
-  return outcome.success === 0 && outcome.writes === 0 && task.actions.length > 0;
+/** Did the agent fail without writing anything, where something had to be written? Else the untouched state is right. */
+export function isNoWriteFailure({ ending, outcome }: Pick<Rollout, "ending" | "outcome">): boolean {
+  return !faulty(ending) && outcome.success === 0 && outcome.writes === 0 && !outcome.stateMatches;
 }
 
 export function causeOf(

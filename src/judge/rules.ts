@@ -23,7 +23,10 @@ interface Facts {
   readonly ends: boolean;
   /** The same call was made before, and nothing was written since. */
   readonly repeated: boolean;
-  /** The look-up is an expert's, shows or uses something that the task is about, or searches for it. */
+  /**
+   * The look-up is an expert's, uses what the customer named, or is a first search; where no expert's are known, also one
+   * that shows or uses something that the task is about.
+   */
   readonly onTheWay: boolean;
   readonly says: Speech;
   /** Neither asks for anything nor for consent: a customer who believes it leaves. */
@@ -206,10 +209,13 @@ class Knowledge {
     this.#calls.push(call);
     if (wrote) return { repeated, onTheWay: false, ...this.#write(call, before) };
     const used = valuesOf(call.arguments);
-    const touches = !failed && this.#goal.some((value) => used.includes(value) || observation.includes(value));
+    // Where an expert's look-ups are known, what a look-up happens to show is no reason: a country stands in most rows.
+    const planless = this.#lookups.length === 0;
+    const touches =
+      planless && !failed && this.#goal.some((value) => used.includes(value) || observation.includes(value));
     const searches = !this.#found.has(call.name) && !this.#goal.some((value) => this.customer.includes(value));
-    // A task that names nothing leaves nothing to find: one search by each tool.
-    if (touches || (!failed && this.#goal.length === 0)) this.#found.add(call.name);
+    // There, and where a task names nothing, nothing says that a search has found it: one by each tool.
+    if (touches || (!failed && (!planless || this.#goal.length === 0))) this.#found.add(call.name);
     const named = used.some((value) => this.customer.includes(value));
     const planned = this.#lookups.some(
       ({ name, arguments: args }) => name === call.name && equal(args, call.arguments),

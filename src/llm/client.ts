@@ -89,7 +89,7 @@ export function openChat(options: ChatOptions): OpenChat {
     timeout: 2 * MAX_TIMEOUT_MS, // ours covers the body, too
     fetch: fetchWhole,
   });
-  const hide = (text: string) => (apiKey.length >= 8 ? text.replaceAll(apiKey, "[key]") : text);
+  const hide = (text: string) => (apiKey === NO_KEY ? text : text.replaceAll(apiKey, "[key]"));
   let refused: ChatError | null = null;
 
   async function exchange(body: Body, outer: AbortSignal): Promise<Answer | Failure> {
@@ -102,7 +102,8 @@ export function openChat(options: ChatOptions): OpenChat {
     try {
       const request = body as unknown as OpenAI.ChatCompletionCreateParamsNonStreaming;
       const response = await client.chat.completions.create(request, { signal: deadline.signal }).asResponse();
-      text = hide(await response.text());
+      const whole = await response.text();
+      text = apiKey.length < WORD ? whole : hide(whole);
     } catch (error) {
       if (outer.aborted) return { kind: "aborted", why: "aborted", again: false };
       if (deadline.signal.aborted) return { kind: "timeout", why: `no answer in ${timeoutMs} ms`, again: true };
@@ -278,9 +279,14 @@ function checkURL(text: string): string {
   return url.href.replace(/\/+$/, "");
 }
 
+/** A key with fewer characters can be part of what a model says, where hiding it would change an answer. */
+const WORD = 8;
+/** Sent where there is no key: the package wants one. */
+const NO_KEY = "none";
+
 /** What a header can hold; a line break at its end is a file's or a shell's. */
 function checkKey(key = ""): string {
-  const trimmed = key.trim() || "none";
+  const trimmed = key.trim() || NO_KEY;
   if (!/^[\x21-\x7e]+$/.test(trimmed))
     throw new UsageError("API key: expected ASCII letters, digits and signs, no spaces");
   return trimmed;

@@ -1,7 +1,7 @@
 // An evaluation on disk: config.json (what it is a function of), rollouts.jsonl (a line for every finished conversation,
-// written when it ends), requests.json (to models behind an API), evaluation.json and evaluation.md (when all are there). What was finished is read back by the
-// next process and not played again; the lines end in the order of the plan, so that an interrupted evaluation leaves the
-// bytes of a straight one. Test: test/unit/results.test.ts
+// written when it ends), requests.json (how often models behind an API were asked), evaluation.json and evaluation.md (when
+// all are there). What was finished is read back by the next process and not played again; the lines end in the order of the
+// plan, so that an interrupted evaluation leaves the bytes of a straight one. Test: test/unit/results.test.ts
 
 import { createHash } from "node:crypto";
 import {

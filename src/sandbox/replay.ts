@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Dict, dumps, hashStore, parse, reprText, type Value } from "../domains/python.ts";
 import { Store } from "../domains/store.ts";
-import { checkArguments, clip } from "../domains/tool.ts";
+import { openCall } from "../domains/tool.ts";
 import { UsageError } from "../errors.ts";
 import type { Backend, Database, Domain } from "../types.ts";
 
@@ -37,10 +37,18 @@ export function readDatabase(domain: Domain, dir: string): Database {
 
 function readTable(domain: Domain, file: string): ReadonlyMap<string, unknown> {
   const rows = attempt(file, () => (domain.parse ?? JSON.parse)(readFileSync(file, "utf8")));
-  if (rows instanceof Map) return rows;
-  if (rows === null || typeof rows !== "object" || Array.isArray(rows))
-    throw new UsageError(`${file}: expected one JSON object of rows by id`);
-  return new Map(Object.entries(rows));
+  if (!isObject(rows)) throw new UsageError(`${file}: expected one JSON object of rows by id`);
+  const table = rows instanceof Map ? (rows as Dict) : new Map(Object.entries(rows));
+  for (const [id, row] of table)
+    if (!isObject(row))
+      throw new UsageError(
+        `${file}: ${id}: expected an object, got ${Array.isArray(row) ? "a list" : shortened(dumps(row as Value))}`,
+      );
+  return table;
+}
+
+function isObject(value: unknown): value is object {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
 /** Every line of a file of calls (JSON lines; empty ones are passed over), each on fresh data. */
@@ -78,25 +86,25 @@ function replay(
 }
 
 /**
- * As a session would run it, a domain without `parse` by checking the arguments first: exceptions become text; only an
- * answer that is not text escapes, as from tau-bench's environment.
+ * As a session would run it, but however deep its arguments are: exceptions become text; only an answer that is not text
+ * escapes, as from tau-bench's environment.
  */
 function execute(
   domain: Backend,
   store: Store,
   { name, kwargs }: Step,
 ): { observation: string | null; raised: string | null } {
-  const tool = domain.tools.find((tool) => tool.name === name);
-  if (!tool) return { observation: domain.unknownTool?.(name) ?? `Error: unknown tool ${clip(name)}`, raised: null };
+  const opened = openCall(domain, { name, arguments: dumps(kwargs) }, Number.POSITIVE_INFINITY);
+  if (opened.reason) return { observation: opened.observation, raised: null };
   try {
-    const args: unknown = (domain.parse ?? JSON.parse)(dumps(kwargs));
-    const wrong = domain.parse ? null : checkArguments(tool.parameters, args);
-    if (wrong) return { observation: `Error: ${wrong}`, raised: null };
-    const observation: unknown = tool.call(store, args);
+    const observation: unknown = opened.tool.call(store, opened.call.arguments);
     if (typeof observation === "string") return { observation, raised: null };
     return { observation: null, raised: `${name} returned ${String(observation)}, expected text` };
   } catch (error) {
-    return { observation: `Error: ${(error as Error).message}`, raised: null };
+    const { message } = error as Error;
+    // The project's tools take any arguments: what JavaScript itself complains of is a row that lacks what they look into.
+    const why = error instanceof TypeError ? `the data are not of the shape that ${name} needs: ${message}` : message;
+    return { observation: `Error: ${why}`, raised: null };
   }
 }
 

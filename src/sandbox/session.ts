@@ -3,7 +3,7 @@
 // Test: test/unit/session.test.ts, test/unit/hostile.test.ts
 
 import { Store } from "../domains/store.ts";
-import { callTool, checkArguments, clip, isDeeper } from "../domains/tool.ts";
+import { callTool, openCall } from "../domains/tool.ts";
 import type {
   AgentTurn,
   Call,
@@ -34,8 +34,6 @@ export const sessionDefaults: SessionOptions = { turns: 30, invalidInRow: 3, cha
 
 /** Characters of a turn that could not be acted on which the transcript keeps. */
 const KEPT_CHARS = 500;
-/** Levels of arrays and objects in a call's arguments; tau-bench's tools need 3. */
-const MAX_DEPTH = 16;
 
 export class Session {
   readonly store: Store;
@@ -94,19 +92,9 @@ export class Session {
       return this.#say(turn.text, number);
     }
     if (call.arguments.length > this.#options.chars) return fail("too-long", "Error: arguments too long");
-    const tool = this.domain.tools.find(({ name }) => name === call.name);
-    if (!tool)
-      return fail("unknown-tool", this.domain.unknownTool?.(call.name) ?? `Error: unknown tool ${clip(call.name)}`);
-    let args: unknown;
-    try {
-      args = (this.domain.parse ?? JSON.parse)(call.arguments);
-    } catch {
-      return fail("json", "Error: arguments are not a JSON object");
-    }
-    if (isDeeper(args, MAX_DEPTH)) return fail("arguments", "Error: arguments are nested too deeply");
-    const wrong = this.domain.parse ? null : checkArguments(tool.parameters, args);
-    if (wrong) return fail("arguments", `Error: ${wrong}`);
-    return this.#run(tool, { name: tool.name, arguments: args }, number);
+    const opened = openCall(this.domain, call);
+    if (opened.reason) return fail(opened.reason, opened.observation);
+    return this.#run(opened.tool, opened.call, number);
   }
 
   #refuse(turn: AgentTurn, number: number, reason: InvalidReason, observation: string): Reply["messages"][number] {

@@ -17,15 +17,16 @@ export interface Played {
 
 /**
  * Success takes a talk that came to its own end, the state that the ground truth leads to, each of the task's outputs in
- * some message where `checkOutputs` asks for it, and for a task without writes the domain's `answered`: an agent that
- * says and does nothing passes nothing. A task with criteria of its own takes these in place of all but the ending.
+ * some message where `checkOutputs` asks for it, and for a task whose truth changes nothing the domain's `answered`: an agent
+ * that says and does nothing passes nothing. A task with criteria of its own takes these in place of all but the ending.
  */
 export function verify(played: Played, checkOutputs: boolean): Outcome {
   const { domain, task, store, transcript, ending } = played;
   const truth = replayTruth(domain, task);
   const stateMatches = sameState(store, truth);
   const outputsSaid = task.outputs.every((output) => isSaid(output, transcript));
-  const answered = () => task.actions.length > 0 || (domain.answered?.(task, transcript) ?? true);
+  const isIdle = () => sameState(truth, new Store(domain.database(task.database)));
+  const answered = () => !isIdle() || (domain.answered?.(task, transcript) ?? true);
   const checks = task.criteria && domain.checks?.(task, transcript, store, truth);
   const parts = checks && (Object.entries(checks) as [Part, boolean | null][]);
   const unjudged = parts?.filter(([, passed]) => passed === null).map(([part]) => part) ?? [];

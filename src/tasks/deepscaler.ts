@@ -17,7 +17,8 @@ export async function importDeepScaler(file: string, split: string, integers: bo
     const problem = field(row, "problem", (value) => (typeof value === "string" ? value : null), "text");
     const answer = field(row, "answer", answerOf, "text or a number");
     const id = `math/${split}/${n++}`; // of the file's row, with and without the filter
-    if (!integers || WHOLE.test(answer)) tasks.push(taskOf(id, problem, answer));
+    if (!integers) tasks.push(taskOf(id, problem, answer));
+    else if (WHOLE.test(answer)) tasks.push(taskOf(id, problem, answer.replace("+", "")));
   }
   if (n === 0) throw new UsageError(`${file}: holds no problem`);
   if (tasks.length === 0) throw new UsageError(`${file}: none of its ${n} answers is a whole number`);

@@ -5,11 +5,12 @@
 import { isSaid } from "../domains/ears.ts";
 import { scriptedExpert } from "../domains/expert.ts";
 import { Store, sameState } from "../domains/store.ts";
-import { callTool, checkArguments, isDeeper, readCall } from "../domains/tool.ts";
+import { callTool, openCall, readCall } from "../domains/tool.ts";
+import { UsageError } from "../errors.ts";
 import { oracleHabits } from "../eval/evaluate.ts";
 import { Session } from "../sandbox/session.ts";
 import { replayTruth, verify } from "../sandbox/verify.ts";
-import type { Call, Domain, Entry, Task, Tool, WrittenCall } from "../types.ts";
+import type { Domain, Entry, Task, Tool, WrittenCall } from "../types.ts";
 import { ScriptedUser } from "../user/scripted.ts";
 
 export interface Failure {
@@ -24,8 +25,6 @@ type Gate = (domain: Domain, task: Task) => Found | Promise<Found>;
 
 /** Readings that are tried of one task. */
 const MAX_READINGS = 10_000;
-/** Levels of a call's arguments, as in a session. */
-const MAX_DEPTH = 16;
 /** An output of digits is no accident from so many on, zeros at its end left out: "150.0" is said as easily as "15". */
 const LEAST_DIGITS = 3;
 const LEAST_CHARACTERS = 2;
@@ -90,12 +89,12 @@ export const gates: Readonly<Record<string, Gate>> = {
     const { forbidden } = task;
     if (!forbidden || !domain.rules) return "skip";
     const { action, rule } = forbidden;
-    const broken: string[][] = [];
-    for (const store of states(domain, task)) {
-      const rules = [...domain.rules(readCall(domain, action), store, task.customer)];
-      broken.push(rules);
-      if (rules.length !== 1 || rules[0] !== rule) continue;
-      const { failed, observation, fault } = run(domain, store, action);
+    const moments = [...states(domain, task)];
+    const broken = moments.map((store) => [...domain.rules!(readCall(domain, action), store, task.customer)]);
+    const place = broken.findIndex((rules) => rules.length === 1 && rules[0] === rule);
+    if (place >= 0) {
+      if (broken.at(-1)!.length === 0) return `${spell(action)} breaks no rule any more once the actions are done`;
+      const { failed, observation, fault } = run(domain, moments[place], action);
       // Tools that keep the rules themselves, as tau-bench's do, refuse for that one reason; one's own are to leave it to the agent.
       return failed && (fault || domain.profile === "own")
         ? `${spell(action)} would fail anyway: ${observation}`
@@ -279,6 +278,7 @@ export class Proof {
 }
 
 export async function validate(domain: Domain, tasks: readonly Task[], tell?: (done: number) => void): Promise<Report> {
+  if (tasks.length === 0) throw new UsageError(`${domain.name}: no tasks to prove, expected at least one`);
   const proof = new Proof(domain);
   for (const [i, task] of tasks.entries()) {
     await proof.add(task);
@@ -346,20 +346,10 @@ function run(domain: Domain, store: Store, call: WrittenCall) {
 
 /** Why a session would not act on a call, or null. */
 function misshapen(domain: Domain, call: WrittenCall): string | null {
-  const tool = toolOf(domain, call);
-  if (!tool) return `${call.name} is no tool of ${domain.name}`;
-  let read: Call;
-  try {
-    read = readCall(domain, call);
-  } catch {
-    return `${spell(call)}: the arguments are not one JSON object`;
-  }
-  const wrong = isDeeper(read.arguments, MAX_DEPTH)
-    ? "the arguments are nested too deeply"
-    : domain.parse
-      ? null
-      : checkArguments(tool.parameters, read.arguments);
-  return wrong && `${spell(call)}: ${wrong}`;
+  const opened = openCall(domain, call);
+  if (opened.reason === null) return null;
+  if (opened.reason === "unknown-tool") return `${call.name} is no tool of ${domain.name}`;
+  return `${spell(call)}: ${opened.observation.replace("Error: ", "")}`;
 }
 
 function spell({ name, arguments: json }: WrittenCall): string {

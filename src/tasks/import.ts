@@ -4,9 +4,10 @@
 import { existsSync } from "node:fs";
 import { UsageError } from "../errors.ts";
 import { importApigen } from "./apigen.ts";
+import type { Benchmark } from "./benchmark.ts";
 import { importDeepScaler } from "./deepscaler.ts";
 import { type Draft, NAME } from "./set.ts";
-import { type Benchmark, importTauBench } from "./tau-bench.ts";
+import { importTauBench } from "./tau-bench.ts";
 import { importTau2 } from "./tau2-bench.ts";
 
 export interface ImportOptions {

@@ -7,8 +7,8 @@ import { z } from "zod";
 import { type Dict, dumps, parse, parseObject, type Value } from "../domains/python.ts";
 import { UsageError } from "../errors.ts";
 
-/** Values under these keys stay as they were parsed, for `written` or `plain` to take. */
-const KEPT = new Set(["arguments", "parameters"]);
+/** What plain objects were made from: there numbers keep their spelling. */
+const origins = new WeakMap<object, Dict>();
 
 /** Runs a reader; what goes wrong becomes one line that names the place. */
 export function attempt<T>(place: string, read: () => T): T {
@@ -21,14 +21,18 @@ export function attempt<T>(place: string, read: () => T): T {
   }
 }
 
-/** The text of a file that has to be UTF-8. */
+/** The text of a file that has to be UTF-8, with line breaks as "\n" whatever system wrote it. */
 export function readText(file: string): string {
   const bytes = attempt(file, () => readFileSync(file));
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return newlines(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
     throw new UsageError(`${file}: ${error instanceof TypeError ? "not UTF-8 text" : (error as Error).message}`);
   }
+}
+
+export function newlines(text: string): string {
+  return text.replace(/\r\n?/g, "\n");
 }
 
 /** Lines of JSON with their places; empty ones are passed over. */
@@ -44,17 +48,20 @@ export function* jsonLines(text: string, file: string): Generator<{ readonly pla
   }
 }
 
-/** A parsed value as plain JavaScript; what is under a key of `KEPT` stays a Map. */
+/** A parsed value as plain JavaScript, of which a schema's `dict` takes what was parsed. */
 export function plain(value: Value): unknown {
   if (typeof value === "bigint") return Number(value);
   if (Array.isArray(value)) return value.map(plain);
-  if (value instanceof Map)
-    return Object.fromEntries([...value].map(([key, inner]) => [key, KEPT.has(key) ? inner : plain(inner)]));
-  return value;
+  if (!(value instanceof Map)) return value;
+  const made = Object.fromEntries([...value].map(([key, inner]) => [key, plain(inner)]));
+  origins.set(made, value);
+  return made;
 }
 
-/** An object whose spelling was kept. */
-export const dict = z.custom<Dict>((value) => value instanceof Map, "expected an object");
+/** An object of `plain` as it was parsed. */
+export const dict = z
+  .custom<object>((value) => origins.has(value as object), "expected an object")
+  .transform((value) => origins.get(value)!);
 
 /** Checks a value; the first mistake is a UsageError that names `place` and where in the value it is. */
 export function check<T extends z.ZodType>(schema: T, value: unknown, place: string): z.infer<T> {

@@ -136,7 +136,14 @@ export function listed(path: string, splits: Splits, names: readonly string[], m
   const tasksOf = (split: string | undefined, wanted: string) => {
     const tasks = splits.get(split ?? "");
     if (!tasks) throw new UsageError(`--tasks ${path}: has no ${wanted}, only ${[...splits.keys()].join(", ")}`);
-    return tasks.filter(({ family }) => names.length === 0 || names.includes(family));
+    const some = tasks.filter(({ family }) => names.length === 0 || names.includes(family));
+    if (some.length === 0)
+      throw new UsageError(
+        names.length
+          ? `--families ${names.join()}: ${path} has none in ${split}`
+          : `--tasks ${path}: ${split} is empty`,
+      );
+    return some;
   };
   const trained = lone !== undefined && !MEASURED.includes(lone) ? lone : "train";
   const split = measuredSplit(splits, measured) ?? lone;

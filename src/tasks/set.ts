@@ -7,54 +7,19 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, write
 import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { dumps, parse } from "../domains/python.ts";
+import { callShape, taskShape } from "../domains/task.ts";
 import { UsageError } from "../errors.ts";
-import type { Criteria, Dialogue, Domain, Json, Part, Scenario, Style, Task, ToolSchema } from "../types.ts";
-import { attempt, check, dict, jsonLines, plain, readText, written } from "./record.ts";
+import type { Dialogue, Domain, Json, Task, ToolSchema } from "../types.ts";
+import { attempt, check, dict, jsonLines, newlines, plain, readText, written } from "./record.ts";
 
 const MANIFEST = "manifest.json";
 /** Of a split or a file: it stays inside of the folder. */
 export const NAME = /^[A-Za-z0-9_][\w.-]*$/;
 
-export const writtenCall = z.strictObject({
-  name: z.string().min(1),
-  arguments: dict.transform(dumps),
-});
+export const writtenCall = callShape(dict.transform(dumps));
 
-const STYLES = ["plain", "terse", "chatty", "formal", "impatient", "unsure", "friendly"] as const satisfies Style[];
-
-const scenario = z.strictObject({
-  opening: z.string().min(1),
-  facts: z.record(z.string(), z.string()),
-  given: z.array(z.string()).optional(),
-  fallback: z.string().min(1),
-  style: z.enum(STYLES).optional(),
-  slips: z.record(z.string(), z.string()).optional(),
-  otherwise: z.array(z.string()).optional(),
-  wording: z.strictObject({ easy: z.boolean(), hard: z.boolean() }).optional(),
-} satisfies Record<keyof Scenario, z.ZodType>);
-
-const PARTS = ["DB", "COMMUNICATE", "ACTION", "NL_ASSERTION"] as const satisfies Part[];
-
-const criteria = z.strictObject({
-  basis: z.array(z.enum(PARTS)),
-  calls: z.array(writtenCall.extend({ compared: z.array(z.string()).optional() })).optional(),
-  assertions: z.array(z.string()).optional(),
-} satisfies Record<keyof Criteria, z.ZodType>);
-
-const task = z.strictObject({
-  id: z.string().min(1),
-  domain: z.string().min(1),
-  family: z.string().min(1),
-  database: z.int().min(0),
-  customer: z.string().min(1).optional(),
-  instruction: z.string(),
-  scenario,
-  actions: z.array(writtenCall),
-  outputs: z.array(z.string()),
-  lookups: z.array(writtenCall).optional(),
-  forbidden: z.strictObject({ action: writtenCall, rule: z.string().min(1) }).optional(),
-  criteria: criteria.optional(),
-} satisfies Record<keyof Task, z.ZodType>);
+const shape = taskShape(writtenCall);
+const task = shape.extend({ database: shape.shape.database.min(0, "expected a whole number from 0 on") });
 
 export const toolSchema = z.strictObject({
   name: z.string().min(1),
@@ -192,7 +157,7 @@ export function writeSet(dir: string, draft: Draft): Manifest {
   const texts = new Map<string, string>();
   for (const [split, lines] of Object.entries(splits))
     texts.set(`${split}.jsonl`, lines.map((line) => `${written(line)}\n`).join(""));
-  if (policy !== undefined) texts.set("policy.md", policy);
+  if (policy !== undefined) texts.set("policy.md", newlines(policy));
   if (tools !== undefined) texts.set("tools.json", `${JSON.stringify(tools, null, 1)}\n`);
   const made: Manifest = check(
     manifest,

@@ -7,21 +7,10 @@ import { join } from "node:path";
 import { dumps } from "../domains/python.ts";
 import { UsageError } from "../errors.ts";
 import type { Scenario, Task, ToolSchema, WrittenCall } from "../types.ts";
+import { type Benchmark, firstPerson, LOOKUP } from "./benchmark.ts";
 import { assigned, imported, type Literal, type Made, readModule, returned, valueIn } from "./literals.ts";
 import { check, plain, readText } from "./record.ts";
 import { toolSchema } from "./set.ts";
-
-/** What an importer of a benchmark finds for one domain. */
-export interface Benchmark {
-  readonly splits: Readonly<Record<string, readonly Task[]>>;
-  readonly policy: string;
-  readonly tools?: readonly ToolSchema[];
-  /** Folder of <table>.json. */
-  readonly data: string;
-}
-
-/** Calls of a ground truth that change nothing: what an expert looks up, sums and thoughts. */
-export const LOOKUP = /^(get|find|list|search)_|^(calculate|think)$/;
 
 const CONSTRUCTORS = {
   Task: ["annotator", "user_id", "instruction", "actions", "outputs"],
@@ -38,7 +27,7 @@ export function importTauBench(checkout: string, domain: string, split?: string)
     splits: Object.fromEntries(
       (split === undefined ? found : [split]).map((name) => [name, readTasks(dir, domain, name)]),
     ),
-    policy: readText(join(dir, "wiki.md")).replace(/\r\n?/g, "\n"),
+    policy: readText(join(dir, "wiki.md")),
     tools: readTools(join(dir, "tools")),
     data: folder(join(dir, "data")),
   };
@@ -125,30 +114,6 @@ function scenarioOf(instruction: string, userId: string): Scenario {
     facts: {},
     fallback: `I have told you all that I know. My user id is ${userId}.`,
   };
-}
-
-const PERSON: Readonly<Record<string, string>> = {
-  "you are": "I am",
-  "you're": "I'm",
-  "you were": "I was",
-  "you've": "I've",
-  "you'd": "I'd",
-  "you'll": "I'll",
-  yourself: "myself",
-  yours: "mine",
-  your: "my",
-};
-const OBJECT =
-  /\b(to|for|from|with|of|on|by|ask|asks|asked|tell|tells|told|give|gives|gave|help|helps|offer|offers|refund|refunds|let|lets|remind|charge|make|makes|made|cause|caused|compensate|provide|provides|save|saves|upgrade) you\b/gi;
-
-/** What is said to the customer, as the customer would say it. */
-export function firstPerson(instruction: string): string {
-  return instruction
-    .replace(OBJECT, "$1 me")
-    .replace(/\b(you are|you're|you were|you've|you'd|you'll|yourself|yours|your|you)\b/gi, (words) => {
-      const said = PERSON[words.toLowerCase()] ?? "I";
-      return /^[A-Z]/.test(words) ? said[0].toUpperCase() + said.slice(1) : said;
-    });
 }
 
 /** The schemas of the classes in ALL_TOOLS, in their order, from what each one's get_info returns. */

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { type Dict, dumps, parse, type Value } from "../domains/python.ts";
 import { UsageError } from "../errors.ts";
 import type { Criteria, Part, Task, WrittenCall } from "../types.ts";
+import { type Benchmark, firstPerson, LOOKUP } from "./benchmark.ts";
 import { attempt, readText } from "./record.ts";
-import { type Benchmark, firstPerson, LOOKUP } from "./tau-bench.ts";
 import { readToolSchemas } from "./tau2-tools.ts";
 
 const DOMAINS = ["retail", "airline"];

@@ -11,20 +11,27 @@ type Schema = { readonly [key: string]: Json };
 /** What annotations can name besides str and int. */
 interface Names {
   readonly literals: ReadonlyMap<string, readonly string[]>;
-  readonly records: ReadonlyMap<string, Schema>;
+  readonly records: ReadonlyMap<string, Shape>;
+}
+
+/** A record; `unread`: a field of it in a form that is not read. */
+interface Shape {
+  readonly schema: Schema;
+  readonly unread: string | undefined;
 }
 
 const MARK = /^ *@is_tool\b/gm;
 const TOOL = /^ {4}@is_tool\([^)]*\)\n {4}def (\w+)\(([^)]*)\)(?: -> [^:]+)?:(?: *#.*)?\n {8}"""([\s\S]*?)"""/gm;
 const LITERAL = /^(\w+) = Literal\[([^\]]*)\]/gm;
-const RECORD = /^class (\w+)\(BaseModel\):\n((?: {4}.*\n|\n)*)/gm;
-const FIELD = /^ {4}(\w+): (\w+) = Field\(\s*description=("[^"\\]*"|'[^'\\]*')\s*,?\s*\)$/gm;
+const RECORD = /^class (\w+)\(BaseModel\):\n((?: {4}.*(?:\n|$)|\n)*)/gm;
+const ANNOTATED = /^ {4}(\w+) *:/m;
+const FIELD = /^ {4}(\w+): (str|int) = Field\(\s*description=("[^"\\]*"|'[^'\\]*')\s*,?\s*\)$/gm;
 const SECTION = /^(?:Args|Returns|Raises):[ \t]*$/gm;
 
 /** The tools of `tools.py` in their order; `data_model.py` says what the types are that it names. */
 export function readToolSchemas(tools: string, models: string): ToolSchema[] {
-  const names = readNames(lines(models));
-  const source = lines(tools);
+  const names = readNames(readText(models));
+  const source = readText(tools);
   const found = [...source.matchAll(TOOL)].map(([, name, signature, doc]) => {
     const place = `${tools}: ${name}`;
     if (doc.includes("\\")) throw new UsageError(`${place}: a docstring with a backslash is not read`);
@@ -37,7 +44,7 @@ export function readToolSchemas(tools: string, models: string): ToolSchema[] {
       const text = parameters.get(key);
       return [[key, { ...(text !== undefined && { description: text }), ...typed(type, names, used, place) }]];
     });
-    const defs = Object.fromEntries([...used].sort().map((name) => [name, names.records.get(name)!]));
+    const defs = Object.fromEntries([...used].sort().map((name) => [name, names.records.get(name)!.schema]));
     const object = objectOf("parameters", properties);
     return { name, description, parameters: used.size > 0 ? { $defs: defs, ...object } : object };
   });
@@ -50,19 +57,16 @@ export function readToolSchemas(tools: string, models: string): ToolSchema[] {
   return found;
 }
 
-function lines(file: string): string {
-  return readText(file).replace(/\r\n?/g, "\n");
-}
-
 function readNames(text: string): Names {
   const quoted = (list: string) => list.split(",").map((value) => value.trim().slice(1, -1));
   const literals = [...text.matchAll(LITERAL)].map(([, name, list]) => [name, quoted(list)] as const);
   const records = [...text.matchAll(RECORD)].map(([, name, body]) => {
     const fields = [...body.matchAll(FIELD)].map(([, key, type, text]): [string, Schema] => [
       key,
-      { description: text.slice(1, -1), ...(isPlain(type) ? PLAIN[type] : {}) },
+      { description: text.slice(1, -1), ...PLAIN[type as keyof typeof PLAIN] },
     ]);
-    return [name, objectOf(name, fields)] as const;
+    const [, unread] = ANNOTATED.exec(body.replace(FIELD, "")) ?? [];
+    return [name, { schema: objectOf(name, fields), unread }] as const;
   });
   return { literals: new Map(literals), records: new Map(records) };
 }
@@ -79,7 +83,9 @@ function typed(type: string, { literals, records }: Names, used: Set<string>, pl
   if (values) return { enum: values, type: "string" };
   const [, item, or] = /^List\[(\w+)( \| dict)?\]$/.exec(type) ?? [];
   if (item === "str" && !or) return { items: PLAIN.str, type: "array" };
-  if (!or || !records.has(item)) throw new UsageError(`${place}: type ${type} is not known`);
+  const record = records.get(item);
+  if (!or || !record) throw new UsageError(`${place}: type ${type} is not known`);
+  if (record.unread) throw new UsageError(`${place}: field ${record.unread} of ${item} has a form that is not read`);
   used.add(item);
   const anyOf: readonly Schema[] = [{ $ref: `#/$defs/${item}` }, { additionalProperties: true, type: "object" }];
   return { items: { anyOf }, type: "array" };

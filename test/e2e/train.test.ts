@@ -1,5 +1,6 @@
 // The embedded default, trained for a few small steps by the real command in processes of their own: same seed, same
-// bytes; killed or stopped and resumed, the same bytes again.
+// bytes; killed or stopped and resumed, the same bytes again. A busy machine takes minutes.
+// time limit: 900 s
 
 import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";

@@ -445,6 +445,41 @@ test("what words describe is one thing of the customer's", () => {
   }
 });
 
+test("what is changed is still to be flown, and the customer is never taken for the airline", () => {
+  const isFlown = (status: string) => status === "landed" || status === "flying";
+  let seen = 0;
+  for (const { id, actions, database, instruction } of every(16)) {
+    assert.not.match(instruction, /you have cancelled/, id);
+    const { flights, reservations } = makeTables(database);
+    for (const { name, arguments: json } of actions.filter(({ name }) => name.startsWith("update_"))) {
+      const args = JSON.parse(json);
+      const held = reservations[args.reservation_id].flights;
+      const isKept = ({ flight_number, date }: { flight_number: string; date: string }) =>
+        args.flights?.some(
+          (each: (typeof TRIP.flights)[0]) => each.flight_number === flight_number && each.date === date,
+        );
+      for (const leg of held.filter((leg) => !isKept(leg)))
+        assert.not(isFlown(flights[leg.flight_number].dates[leg.date].status), `${id}: ${leg.flight_number} is flown`);
+      if (name !== "update_reservation_flights") assert.ok(held[0].date >= "2024-05-15", id);
+      seen++;
+    }
+  }
+  assert.ok(seen > 100);
+});
+
+test("a price that is asked for is that of a flight with free seats", () => {
+  const asked = SEEDS.flatMap((seed) => tasksOf("information", seed, 40)).filter(({ instruction }) =>
+    instruction.includes("what the cheapest direct flight"),
+  );
+  assert.ok(asked.length > 3);
+  for (const { id, instruction } of asked) assert.match(instruction, /with free seats in [a-z ]+ costs\./, id);
+});
+
+test("the policy text says what nobody could guess: ask who it is first, and leave strangers' reservations alone", () => {
+  assert.match(airline.policy, /Whatever the customer wants, first ask for the user id and look at the profile\./);
+  assert.match(airline.policy, /A reservation of another customer is not changed for them\./);
+});
+
 test("the cheapest flight is the cheapest", () => {
   let seen = 0;
   for (const { instruction, actions, database } of SEEDS.flatMap((seed) => tasksOf("flights", seed, 40))) {

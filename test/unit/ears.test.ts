@@ -2,13 +2,20 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { agreed, asksFor, hears, isSaid, slotPattern } from "../../src/domains/ears.ts";
-import type { Entry } from "../../src/types.ts";
+import { agreed, asksFor, hears, isSaid, isServed, slotPattern } from "../../src/domains/ears.ts";
+import type { Entry, Task } from "../../src/types.ts";
 
 const heard: [message: string, what: string][] = [
   ["Shall I go ahead and renew it?", "confirms"],
   ["Is that right?", "confirms"],
   ["I am going to extend the loan (yes or no).", "confirms"],
+  ["Do you want me to proceed?", "confirms"],
+  ["Do you agree?", "confirms"],
+  ["Would you like to go ahead?", "confirms"],
+  ["Would you like me to cancel the order?", "confirms"],
+  ["Which order would you like me to cancel?", ""],
+  ["How would you like me to proceed?", ""],
+  ["Do you want me to refund the card or the gift card?", ""],
   ["All set. Have a nice day.", "claimsDone"],
   ["I have renewed your loan.", "claimsDone"],
   ["I have lent it to you.", "claimsDone"],
@@ -21,6 +28,17 @@ const heard: [message: string, what: string][] = [
   ["Nothing was changed.", ""],
   ["It was not changed, it has been cancelled.", "claimsDone"],
   ["No problem, it was cancelled.", "claimsDone"],
+  ["Is it done?", ""],
+  ["Has the loan been renewed?", ""],
+  ["I have renewed it, is that all?", "claimsDone"],
+  ["Is there anything else that you need?", "claimsDone"],
+  ["I won't do that.", "refuses"],
+  ["I have to decline.", "refuses"],
+  ["That is against our policy.", "refuses"],
+  ["I'm not able to extend it.", "refuses"],
+  ["I won't change anything until you say so.", ""],
+  ["I will not need your name.", ""],
+  ["Your card was declined.", ""],
   ["I am sorry, I cannot do that.", "refuses"],
   ["That is not allowed: somebody waits for it.", "refuses"],
   ["Can't you say more?", ""],
@@ -33,6 +51,12 @@ for (const [message, what] of heard)
     const found = Object.entries(speech).filter(([, is]) => is);
     assert.is(found.map(([name]) => name).join(" "), what);
   });
+
+test("the longest message is heard at once", () => {
+  const start = performance.now();
+  for (const part of ["would you like ", "which ", "against ", "i won't ", "is ? ", "not "]) hears(part.repeat(4000));
+  assert.ok(performance.now() - start < 5000);
+});
 
 test("a slot without a pattern is asked for by its name", () => {
   const asks = asksFor({
@@ -69,6 +93,20 @@ test("an output is said whatever its case and the commas around it", () => {
   assert.ok(isSaid("1200.50", said));
   assert.ok(isSaid("blue heron", said));
   assert.not(isSaid("1,200.50", said), "commas are looked for and taken away");
+});
+
+test("what a task without writes takes: the outputs, a handing over, or a refusal", () => {
+  const talk = (text: string, tool = "get_user_details"): Entry[] => [
+    { role: "tool", turn: 0, call: { name: tool, arguments: {} }, observation: "", failed: false, wrote: false },
+    { role: "agent", turn: 1, text },
+  ];
+  const served = (family: string, talk: Entry[]) => isServed({ family, outputs: ["12.50"] } as unknown as Task, talk);
+  assert.ok(served("information", talk("It costs $12.50.")));
+  assert.not(served("information", talk("I cannot tell.")));
+  assert.ok(served("transfer", talk("Goodbye.", "transfer_to_human_agents")));
+  assert.not(served("transfer", talk("I will hand you over.")));
+  assert.ok(served("refuse", talk("I am sorry, I cannot do that.")));
+  assert.not(served("refuse", talk("It costs $12.50.")));
 });
 
 test.run();

@@ -100,6 +100,7 @@ test("refuses what is forbidden, and serves what the customer falls back on", ()
 test("answers questions, and hands over where the last look-up does", () => {
   const asked = task({ actions: [], outputs: ["12.50", "3"] });
   assert.is(lines(asked, ["a@b."]).at(-1), "The answer is 12.50 and 3. Is there anything else?");
+  assert.is(lines(task({ actions: [] }), ["a@b."]).at(-1), "That is all I can see. Is there anything else?");
   assert.is(
     lines(task({ outputs: ["12.50"] }), ["a@b.", "5.", "Yes."])
       .at(-1)!

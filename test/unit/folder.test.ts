@@ -3,15 +3,14 @@
 
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { main } from "../../src/cli/main.ts";
-import { absoluteDomain, domainLabel, domain as findDomain } from "../../src/domains/index.ts";
+import { domain as findDomain } from "../../src/domains/index.ts";
 import { Store } from "../../src/domains/store.ts";
 import { callTool } from "../../src/domains/tool.ts";
 import { root } from "../../src/root.ts";
-import type { Domain, Entry, Task } from "../../src/types.ts";
+import type { Domain, Task } from "../../src/types.ts";
 import { call, first, oracle, playTalk, say } from "../talk.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "tarl-own-"));
@@ -143,6 +142,18 @@ const wrong: [what: string, parts: Parts, line: RegExp][] = [
   ],
   ["a database file that is missing", { database: '"data.json"' }, /: database: data\.json: no such file$/],
   ["no families", { families: undefined }, /: families: expected families and task, or a file of tasks$/],
+  ["two families of one name", { families: '["jot", "jot"]' }, /: families: two of them are called jot$/],
+  ["a family with a slash", { families: '["a/b"]' }, /: families\[0\]: expected a name without "\/"$/],
+  [
+    "a slot without a name",
+    { task: task('scenario: { opening: "Hi.", facts: { "": "x" } }') },
+    /: task: notes\/1\/jot\/0: scenario\.facts\."": expected the name of a slot$/,
+  ],
+  [
+    "a slot of signs alone",
+    { task: task('scenario: { opening: "Hi.", facts: { "-": "x" } }') },
+    /: task: notes\/1\/jot\/0: scenario\.facts\.-: expected the name of a slot$/,
+  ],
   ["no task", { task: undefined }, /: task: expected families and task, or a file of tasks$/],
   [
     "a file of tasks beside a function",
@@ -166,6 +177,7 @@ const wrong: [what: string, parts: Parts, line: RegExp][] = [
     { task: task("action: []") },
     /: task: notes\/1\/jot\/0: no such field: action, expected one of id, /,
   ],
+  ["criteria, which a folder cannot judge", { task: task("criteria: { basis: [] }") }, /: no such field: criteria, /],
   ["a task with another id", { task: task('id: "x/1"') }, /: id: expected notes\/1\/jot\/0 or nothing, got x\/1/],
   [
     "an action without arguments",
@@ -434,167 +446,13 @@ test("one line for a bad file, with its place", async () => {
   await fails({ "tasks.jsonl": `${line(1)}\n{` }, /: tasks\.jsonl:2: /);
   await fails({ "tasks.jsonl": "\n" }, /: tasks\.jsonl: no tasks$/);
   await fails({ "tasks.jsonl": '{"scenario": {}}' }, /: tasks\.jsonl:1: family: expected text$/);
+  await fails({ "tasks.jsonl": '{"family": "a/b"}' }, /: tasks\.jsonl:1: family: expected a name without "\/"$/);
   await fails(
     { "tasks.jsonl": `${line(1)}\n${line(2).replace("opening", "open")}` },
     /: tasks\.jsonl:2: scenario\.opening: expected text$/,
   );
   await fails({ "tasks.jsonl": line(1).replace("{", '{"id": "x", ') }, /: tasks\.jsonl:1: id: leave it out/);
   await fails({ "tasks.jsonl": line(1), "data.json": "[" }, /: database: data\.json: /);
-});
-
-// ---------------------------------------------------------------------------------------------------
-// The example, copied to where there is no package to import
-// ---------------------------------------------------------------------------------------------------
-
-const copied = join(dir, "my library");
-fs.cpSync(join(root, "examples/library"), copied, { recursive: true });
-
-/** Runs a command in the temp directory, with what it prints. */
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const { write } = process.stdout;
-  const complain = process.stderr.write;
-  const [cwd, exitCode] = [process.cwd(), process.exitCode];
-  let [out, err] = ["", ""];
-  process.stdout.write = (text) => {
-    out += text;
-    return true;
-  };
-  process.stderr.write = (text) => {
-    err += text;
-    return true;
-  };
-  process.chdir(dir);
-  try {
-    return { code: await main(args), out, err };
-  } finally {
-    process.chdir(cwd);
-    process.stdout.write = write;
-    process.stderr.write = complain;
-    process.exitCode = exitCode;
-  }
-}
-
-test("a copy of the example lists, shows, validates and plays", async () => {
-  const listed = await run("tasks", "list", "--domain", "./my library", "--count", "4", "--json");
-  assert.is(listed.code, 0, listed.err);
-  const [task] = listed.out
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as Task);
-  const shown = await run("tasks", "show", task.id, "--domain", "./my library", "--json");
-  assert.equal(JSON.parse(shown.out), task);
-  const valid = await run("tasks", "validate", "--domain", "./my library", "--count", "200", "--json");
-  assert.is(valid.code, 0, valid.out);
-  const { tasks, failures, inaction } = JSON.parse(valid.out);
-  assert.equal([tasks, failures, inaction], [200, [], 0]);
-});
-
-for (const [agent, least, most] of [
-  ["oracle", 1, 1],
-  ["do-nothing", 0, 0],
-  ["refuse", 0, 0.05],
-] as const)
-  test(`on the example ${agent} has a pass^1 of ${least} to ${most}`, async () => {
-    const { code, out, err } = await run(
-      "eval",
-      "--domain",
-      "./my library",
-      "--agent",
-      agent,
-      "--eval-tasks",
-      "60",
-      "--json",
-    );
-    assert.is(code, 0, err);
-    const { pass } = JSON.parse(out) as { pass: number[] };
-    assert.ok(pass[0] >= least && pass[0] <= most, String(pass[0]));
-  });
-
-test("the walk through docs/domains.md holds: one rule, one tool and one family more", async () => {
-  const mine = join(dir, "mine");
-  fs.cpSync(join(root, "examples/library"), mine, { recursive: true });
-  const edit = (file: string, before: string, after: string) => {
-    const text = fs.readFileSync(join(mine, file), "utf8");
-    assert.is(text.split(before).length, 2, `${file} has "${before}" once`);
-    fs.writeFileSync(
-      join(mine, file),
-      text.replace(before, () => after),
-    );
-  };
-  const page = fs.readFileSync(join(root, "docs/domains.md"), "utf8");
-  const [tool, family] = [...page.matchAll(/^```js\n(.*?)^```/gms)].map(([, code]) => code);
-  edit("rules.js", '(book.loan?.renewals ?? 0) < 2, "a loan is extended at most twice"', rule(page));
-  edit("tools.js", '    {\n      name: "reserve_book"', `${tool}    {\n      name: "reserve_book"`);
-  edit("rules.js", '"reserve_book"];', '"reserve_book", "drop_reservation"];');
-  edit("tasks.js", "const KINDS = {\n", `const KINDS = {\n${family}`);
-  edit(
-    "index.js",
-    'reserve_book: "reserve",',
-    `reserve_book: "reserve", ${/`(drop_reservation: "[^`]*")`/.exec(page)![1]},`,
-  );
-  const { code, out } = await run("tasks", "validate", "--domain", "./mine", "--count", "60", "--json");
-  assert.is(code, 0, out);
-  const drawn = await run(
-    "tasks",
-    "list",
-    "--domain",
-    "./mine",
-    "--families",
-    "drop,refuse",
-    "--count",
-    "60",
-    "--json",
-  );
-  const tasks = drawn.out
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as Task);
-  assert.ok(tasks.some(({ actions }) => actions[0]?.name === "drop_reservation"));
-  assert.ok(tasks.some(({ forbidden }) => forbidden?.rule === "a loan is extended at most once"));
-});
-
-/** The changed rule, as the page has it. */
-const rule = (page: string) => /`(\(book\.loan[^`]*)`/.exec(page)![1];
-
-test("a validation that fails says which task, which gate and why, and exits with 1", async () => {
-  const path = folder({
-    "index.mjs": index({
-      task: task('actions: [{ name: "write", arguments: { id: "a", text: "" } }], outputs: ["7"]'),
-    }),
-  });
-  const { code, out } = await run("tasks", "validate", "--domain", path, "--count", "1");
-  assert.is(code, 1);
-  assert.match(out, /^notes\/\d+\/jot\/\d+ {2}outputs: "7" can be said by accident$/m);
-});
-
-test("a config holds the whole path, a run's name the folder's own", () => {
-  assert.is(absoluteDomain("./library", dir), join(dir, "library"));
-  assert.is(absoluteDomain("shop"), "shop");
-  assert.equal([domainLabel("shop"), domainLabel(copied), domainLabel("/tmp/...")], ["shop", "mylibrary", "own"]);
-  assert.ok(relative(dir, copied) === "my library");
-});
-
-test("the example extends a loan only for the member who has the book", async () => {
-  const domain = await findDomain(copied);
-  const store = new Store(domain.database(3));
-  type Book = { loan: { card: string; renewals: number } | null; waiting: string[] };
-  const [id, { loan }] = [...store.entries<Book>("books")].find(
-    ([, { loan, waiting }]) => loan && loan.renewals < 2 && waiting.length === 0,
-  )!;
-  const other = [...store.entries("members")].map(([card]) => card).find((card) => card !== loan!.card)!;
-  const looked = (name: string, args: object): Entry => {
-    const call = { name, arguments: args };
-    return { role: "tool", turn: 0, call, observation: "", failed: false, wrote: false };
-  };
-  const violation = (card: string) =>
-    domain.violates({ name: "extend_loan", arguments: { book_id: id, weeks: 1 } }, store, [
-      looked("find_member", { card }),
-      looked("get_book", { book_id: id }),
-      { role: "agent", turn: 1, text: "Shall I go ahead?" },
-      { role: "user", text: "Yes." },
-    ]);
-  assert.is(violation(loan!.card), null);
-  assert.is(violation(other), "the member was not looked up");
 });
 
 test.run();

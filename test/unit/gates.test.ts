@@ -132,7 +132,8 @@ const bad: [gate: string, reason: RegExp, task: Task, domain?: Domain][] = [
     /^dim \{"id":"a","light":"5"\}: argument light must be of type number$/,
     task([call("dim", { id: "a", light: "5" })]),
   ],
-  ["calls", /^dim \{: the arguments are not one JSON object$/, task([call("dim", "{")])],
+  ["calls", /^dim \{: arguments are not a JSON object$/, task([call("dim", "{")])],
+  ["calls", /: arguments are nested too deeply$/, task([call("dim", `{"room": ${"[".repeat(16)}${"]".repeat(16)}}`)])],
   ["calls", /^fly is no tool of lamps$/, refusal(call("fly", {}))],
   [
     "succeeds",
@@ -173,6 +174,16 @@ const bad: [gate: string, reason: RegExp, task: Task, domain?: Domain][] = [
     "forbidden",
     /^halve \{"id":"hall"\} would fail anyway: Error: it flickers$/,
     refusal(call("halve", { id: "hall" })),
+  ],
+  [
+    "forbidden",
+    /^dim \{"id":"hall","light":5\} breaks no rule any more once the actions are done$/,
+    task([dim("a", 5)], { forbidden: { action: dim("hall", 5), rule: HALL } }),
+    {
+      ...domain,
+      rules: ({ arguments: { id } }, store) =>
+        id === "hall" && store.get<Lamp>("lamps", "a")?.light !== 5 ? [HALL] : [],
+    },
   ],
   [
     "unique",
@@ -318,5 +329,14 @@ for (const name of ["shop", "retail", "airline"])
     const { failures: found, inaction } = await validate(played, tasks);
     assert.equal([found, inaction], [[], 0]);
   });
+
+test("a set without tasks has no shares", async () => {
+  const error = await validate(domain, []).then(
+    () => new Error("validated"),
+    (error: Error) => error,
+  );
+  assert.is(error.name, "UsageError");
+  assert.match(error.message, /: no tasks to prove, expected at least one$/);
+});
 
 test.run();

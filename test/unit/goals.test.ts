@@ -2,7 +2,15 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { combinations, forbiddenBy, type Goal, type Ground, NOTHING, run, truthOf } from "../../src/domains/goals.ts";
+import {
+  combinations,
+  forbiddenBy,
+  type Goal,
+  type Ground,
+  NOTHING,
+  run,
+  truthOf,
+} from "../../src/domains/making/goals.ts";
 import type { Store } from "../../src/domains/store.ts";
 import { ToolError } from "../../src/errors.ts";
 import type { Tool, WrittenCall } from "../../src/types.ts";
@@ -93,6 +101,11 @@ test("goals that get into each other's way make no task, others any order", () =
   assert.equal(truth(goal([calls("a", 6)]), goal([calls("a", 6), calls("b", 2)])), { why: "entangled" });
   const found = truth(goal([calls("a", 6)]), goal([calls("b", 2)]));
   assert.equal("actions" in found && found.actions, [...calls("a", 6), ...calls("b", 2)]);
+});
+
+test("what the rules allow once its fallback is done is no refusal", () => {
+  assert.equal(truth(goal([calls("b", 5)], goal([calls("b", -2)]))), { why: "entangled" });
+  assert.ok("actions" in truth(goal([calls("b", 5)], goal([calls("b", -1)]))));
 });
 
 test("what is forbidden breaks exactly one rule at its place", () => {

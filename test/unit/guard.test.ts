@@ -3,7 +3,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { freeze, guard, guardTool, unjson, within } from "../../src/domains/guard.ts";
+import { freeze, guard, guardTool, unjson, within } from "../../src/domains/own/guard.ts";
 import { Store } from "../../src/domains/store.ts";
 import { callTool } from "../../src/domains/tool.ts";
 import { ToolError } from "../../src/errors.ts";

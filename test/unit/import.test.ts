@@ -8,11 +8,12 @@ import * as assert from "uvu/assert";
 import { main } from "../../src/cli/main.ts";
 import { root } from "../../src/root.ts";
 import { importApigen } from "../../src/tasks/apigen.ts";
+import { firstPerson } from "../../src/tasks/benchmark.ts";
 import { importDeepScaler } from "../../src/tasks/deepscaler.ts";
 import { openDialogues } from "../../src/tasks/dialogues.ts";
 import { importSet } from "../../src/tasks/import.ts";
 import { openSet, tasksOf, writeSet } from "../../src/tasks/set.ts";
-import { firstPerson, importTauBench } from "../../src/tasks/tau-bench.ts";
+import { importTauBench } from "../../src/tasks/tau-bench.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "tarl-import-"));
 test.after(() => fs.rmSync(dir, { recursive: true }));
@@ -473,6 +474,16 @@ for (const [text, message] of wrongProblems)
   test(`problems are refused: ${message.source} ${text.length}`, async () => {
     assert.match(await failure(() => importDeepScaler(file(text), "train", false)), message);
   });
+
+test("among whole numbers a plus says nothing; elsewhere answers stay as they are", async () => {
+  const path = file(
+    '{"problem": "a", "answer": "+5"}\n{"problem": "b", "answer": "-5"}\n{"problem": "c", "answer": "+x"}',
+  );
+  const outputs = async (integers: boolean) =>
+    (await importDeepScaler(path, "test", integers)).map(({ outputs }) => outputs[0]);
+  assert.equal(await outputs(true), ["5", "-5"]);
+  assert.equal(await outputs(false), ["+5", "-5", "+x"]);
+});
 
 test("a set of problems is listed and shown", async () => {
   const out = fresh();

@@ -10,7 +10,7 @@ import * as assert from "uvu/assert";
 import { domain, domainNames, profilesOf } from "../../src/domains/index.ts";
 import { at, type Dict, dumps, hash, length, PythonError, type Value } from "../../src/domains/python.ts";
 import { Store, sameState } from "../../src/domains/store.ts";
-import { checkArguments, readCall } from "../../src/domains/tool.ts";
+import { openCall } from "../../src/domains/tool.ts";
 import { ToolError } from "../../src/errors.ts";
 import { readDatabase } from "../../src/sandbox/replay.ts";
 import type { Database, Domain, Tool, WrittenCall } from "../../src/types.ts";
@@ -156,13 +156,10 @@ function callOf(tool: Tool, dice: Dice, neighbours: Neighbours): WrittenCall {
 
 /** What the tool says; an error that is not the tool's own or Python's is a crash. */
 function execute(domain: Domain, store: Store, written: WrittenCall): { text: string; failed: boolean } {
-  if (!domain.parse && written.arguments.includes("NaN")) return { text: "no JSON", failed: true };
-  const call = readCall(domain, written);
-  const tool = domain.tools.find(({ name }) => name === call.name)!;
-  const wrong = domain.parse ? null : checkArguments(tool.parameters, call.arguments);
-  if (wrong) return { text: wrong, failed: true };
+  const opened = openCall(domain, written);
+  if (opened.reason) return { text: opened.observation, failed: true };
   try {
-    const text: unknown = tool.call(store, call.arguments);
+    const text: unknown = opened.tool.call(store, opened.call.arguments);
     return { text: String(text), failed: String(text).startsWith("Error: ") };
   } catch (error) {
     if (!(error instanceof ToolError || error instanceof PythonError)) throw error;

@@ -239,6 +239,17 @@ test("a task that names nothing is no reason to look at everything", async () =>
   assert.ok(useful.length <= 3, `the first one, and those that the task is about: ${scores.join(" ")}`);
 });
 
+test("where an expert's look-ups are known, a country that stands in every row is no reason to read them all", async () => {
+  const task = someTasks(retail, 8).find(({ actions }) => actions.some((action) => action.arguments.includes("USA")))!;
+  const orders = [...retail.database(task.database).get("orders")!.keys()].slice(0, 9);
+  const looks = orders.map((order_id) => call("get_order_details", { order_id }));
+  const expert = () => retail.expert!(task, oracle, 1);
+  const plain = await judged(await playTalk(retail, task, expert(), 1), ruleJudge(retail));
+  const padded = await judged(await playTalk(retail, task, first(looks, expert()), 1), ruleJudge(retail));
+  assert.ok(padded.reasons.filter((reason) => reason === "unneeded call").length >= looks.length - 2);
+  assert.ok(padded.reward < plain.reward);
+});
+
 test("abstains where the talk was broken off by something that is not the policy", async () => {
   const [task] = someTasks(shop, 1);
   const rollout = await playTalk(shop, task, shop.expert!(task, oracle, 1));

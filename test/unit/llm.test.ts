@@ -533,6 +533,15 @@ test("a server that tells the key tells it to nobody", () =>
     assert.not(JSON.stringify([chat, chat.counts()]).includes(key));
   }));
 
+test("a short key is hidden in errors, too, and changes no answer", () => {
+  const says = (message: string): Behaviour => ({ do: "status", status: 400, text: JSON.stringify({ message }) });
+  return against([says("k7 is none of mine"), says("none of mine"), fine], async (open) => {
+    assert.match((await refusal(open({ apiKey: "k7" }).complete(hello))).message, /\[key\] is none of mine$/);
+    assert.match((await refusal(open({ apiKey: undefined }).complete(hello))).message, /none of mine$/);
+    assert.is((await open({ apiKey: "n" }).complete(hello)).text, "Fine.");
+  });
+});
+
 test("bad options are one clear line", () => {
   const table: [Partial<ChatOptions>, RegExp][] = [
     [{ baseURL: "localhost" }, /^base URL localhost: expected http/],

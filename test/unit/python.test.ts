@@ -28,10 +28,12 @@ import {
   round2,
   subtract,
   sum,
+  surplus,
   tail,
   times,
   toInt,
   type Value,
+  zip,
 } from "../../src/domains/python.ts";
 import { Store } from "../../src/domains/store.ts";
 
@@ -323,6 +325,13 @@ test("equality, counting and iteration are Python's", () => {
   assert.equal(iterate("é😀"), ["é", "😀"]);
   assert.is(length("é😀"), 2);
   assert.throws(() => count(new Map(), "x"), /'dict' object has no attribute 'count'/);
+  assert.is(surplus(["a", 1n, "b", 1], ["a", true, "b"]), "1", "there are two of one");
+  assert.is(surplus("aba", ["a", "b", "a"]), null);
+  assert.throws(() => surplus(7n, []), /'int' object is not iterable/);
+  assert.equal(zip(["a", "b"], "xy"), [
+    ["a", "x"],
+    ["b", "y"],
+  ]);
   assert.throws(() => iterate(1), /'float' object is not iterable/);
   assert.throws(() => length(null), /object of type 'NoneType' has no len\(\)/);
   assert.equal(["b", "\u{1f600}", "a", "\ue000", ""].sort(byCodePoint), ["", "a", "b", "\ue000", "\u{1f600}"]);

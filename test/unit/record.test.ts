@@ -12,7 +12,7 @@ function graded(family: string, success: 0 | 1, ending: Ending, writes: number, 
     seed: 7,
     turns: 2,
     ending,
-    outcome: { success, stateMatches: true, outputsSaid: true, writes },
+    outcome: { success, stateMatches: success === 1, outputsSaid: true, writes },
     transcript: [
       {
         role: "tool",
@@ -71,7 +71,7 @@ test("the line of an update", () => {
   assert.is(line.pass, 1 / 3);
   assert.equal(line.passByFamily, { cancel: 1, return: 0 });
   assert.equal([line.turns, line.length, line.contextLength], [2, 2, 4]);
-  assert.is(line.noWriteFailures, 2 / 3);
+  assert.is(line.noWriteFailures, 1 / 3, "what was broken off is none");
   assert.is(line.abstained, 1);
   assert.equal(line.endings, { error: 1, "user-stop": 2 });
   assert.equal(line.classes, { failed: 1, good: 1, unjudged: 1 });

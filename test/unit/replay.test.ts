@@ -90,6 +90,8 @@ test("errors come in tau-bench's order and never raise", ({ dir }) => {
       '{"first_name": 1.0, "last_name": "Ek", "zip": "00123"}',
       "Error: 'float' object has no attribute 'lower'",
     ],
+    // As deep as tau-bench lets it be.
+    ["get_order_details", `{"order_id": ${"[".repeat(40)}${"]".repeat(40)}}`, "Error: unhashable type: 'list'"],
     ["cancel_pending_order", { order_id: "#2", reason: "bored" }, "Error: non-pending order cannot be cancelled"],
     ["cancel_pending_order", { order_id: "#1", reason: "bored" }, "Error: invalid reason"],
     [
@@ -188,6 +190,31 @@ test("what is wrong with the files is one line that names file, line and reason"
   );
 });
 
+test("odd data: a row that is no object is named, a row that lacks something is told of as data", ({ dir }) => {
+  const odd = mkdtempSync(join(dir, "odd-"));
+  const put = (table: keyof typeof TABLES, text: string) => writeFileSync(join(odd, `${table}.json`), text);
+  for (const [table, text] of Object.entries(TABLES)) put(table as keyof typeof TABLES, text);
+  for (const [row, found] of [
+    ["[{}]", "a list"],
+    ['"x"', '"x"'],
+    ["null", "null"],
+    ["1.0", "1.0"],
+  ]) {
+    put("users", `{"ann_1": ${row}}`);
+    assert.throws(
+      () => readDatabase(retail, odd),
+      (error: Error) =>
+        error instanceof UsageError &&
+        error.message === `${join(odd, "users.json")}: ann_1: expected an object, got ${found}`,
+    );
+  }
+  put("users", TABLES.users);
+  put("orders", TABLES.orders.replaceAll('"payment_method_id": "gift_card_1"', '"payment_method_id": 7'));
+  const cancel = { order_id: "#1", reason: "no longer needed" };
+  const [{ observations }] = run(odd, line(step("cancel_pending_order", cancel)));
+  assert.match(observations[0]!, /^Error: the data are not of the shape that cancel_pending_order needs: /);
+});
+
 test("a domain of plain objects replays as well", ({ dir }) => {
   const database = shop.database(1);
   for (const [table, rows] of database)
@@ -203,12 +230,18 @@ test("a domain of plain objects replays as well", ({ dir }) => {
 
 test("a domain whose arguments a session checks is replayed with the same check", ({ dir }) => {
   const file = join(dir, "shop.jsonl");
-  const odd = [step("get_order", {}), step("get_order", { order_id: 7 }), step("get", {})];
+  const odd = [
+    step("get_order", {}),
+    step("get_order", { order_id: 7 }),
+    step("get_order", '{"order_id": NaN}'),
+    step("get", {}),
+  ];
   writeFileSync(file, line(...odd));
   const [{ observations }] = [...replayFile(shop, shop.database(1), file)];
   assert.equal(observations, [
     "Error: missing argument order_id",
     "Error: argument order_id must be of type string",
+    "Error: arguments are not a JSON object",
     "Error: unknown tool get",
   ]);
 });

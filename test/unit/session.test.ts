@@ -4,6 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ToolError } from "../../src/errors.ts";
 import { Session, type SessionOptions } from "../../src/sandbox/session.ts";
+import { withSet } from "../../src/tasks/set.ts";
 import type { AgentTurn, Domain, Entry, Task, User } from "../../src/types.ts";
 import { call, say } from "../talk.ts";
 
@@ -274,6 +275,22 @@ test("verifier: a task without writes is passed by words where the domain asks f
   assert.is((await play([say("bye")], {}, idle)).outcome.success, 1);
   assert.is((await play([say("bye")], {}, idle, strict)).outcome.success, 0);
   assert.is((await play([say("I cannot."), say("bye")], {}, idle, strict)).outcome.success, 1);
+  const actions: Task["actions"] = [
+    { name: "add", arguments: '{"id": "b", "by": 1}' },
+    { name: "stop", arguments: "{}" },
+  ];
+  for (const of of [task({ actions }), task({ actions: actions.slice(1) })]) {
+    assert.is((await play([say("bye")], {}, of, strict)).outcome.success, 0, "a refused write and a transfer are none");
+    assert.is((await play([say("I cannot."), say("bye")], {}, of, strict)).outcome.success, 1);
+  }
+  const manifest = { kind: "tasks", domain: "counters", source: "test", splits: {}, files: {} } as const;
+  const theirs = withSet(strict, { path: "set", manifest, overlay: {} });
+  const imported = task({ actions, family: "theirs" });
+  assert.is(
+    (await play([say("bye")], {}, imported, theirs)).outcome.success,
+    1,
+    "upstream asks state and outputs alone",
+  );
 });
 
 test.run();

@@ -283,6 +283,12 @@ test("tasks: JSON, no two alike, null where a database has no room, and plenty a
   assert.is(shop.task("unknown", 1, 0), null);
 });
 
+test("a task of another making that changes nothing and names no order is won by a refusal", async () => {
+  const task = { ...makeTask("return", 3, 0)!, actions: [{ name: "transfer", arguments: "{}" }] };
+  const success = async (text: string) => (await playTalk(shop, task, always(say(text)))).outcome.success;
+  assert.equal([await success("I cannot do that."), await success("Okay.")], [1, 0]);
+});
+
 test("tasks: nothing but refusals is without writes; half of the requests name the order, 60% leave out the email", () => {
   const tasks = manyTasks(300, 2);
   let [named, asked] = [0, 0];

@@ -1,7 +1,7 @@
 // Which file may know which: the rules of ARCHITECTURE.md, held by reading imports and includes. Looks at no behaviour.
 
 import * as fs from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { root } from "../../src/root.ts";
@@ -14,14 +14,7 @@ const common = ["types.ts", "errors.ts", "root.ts", "random.ts"];
 const state = ["domains/store.ts", "domains/tool.ts", "domains/python.ts", "domains/ears.ts"];
 
 /** What domains share that make their tasks from goals. */
-const making = [
-  "domains/goals.ts",
-  "domains/telling.ts",
-  "domains/expert.ts",
-  "domains/people.ts",
-  "domains/planner.ts",
-  "domains/tables.ts",
-];
+const making = ["domains/making/", "domains/expert.ts"];
 
 /** Stage (a folder or file of src) -> what else it may import. Files that join stages are not listed here. */
 const stages: { readonly [stage: string]: readonly string[] } = {
@@ -32,13 +25,15 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "config.ts": [],
   "recipe.ts": [],
   "domains/python/": ["domains/store.ts", "domains/copy.ts"],
-  "domains/airline/": [...state, ...making],
+  "domains/airline/": [...state, ...making, "domains/airports.ts"],
   "domains/retail/": [...state, ...making],
   "domains/shop/": [...state, "domains/expert.ts"],
-  "domains/tau2/": [...state, "domains/copy.ts"],
+  "domains/tau2/": [...state, "domains/copy.ts", "domains/airports.ts"],
+  "domains/making/": [...state, "domains/expert.ts"],
+  "domains/own/": [...state, "domains/expert.ts", "domains/task.ts"],
   "domains/": ["domains/"],
   "tasks/gates.ts": [...state, "domains/expert.ts", "sandbox/", "user/", "eval/"], // it plays tasks to prove them
-  "tasks/": ["domains/python.ts"],
+  "tasks/": ["domains/python.ts", "domains/task.ts"],
   "sandbox/": state,
   "user/": [],
   "rollout/": ["domains/python.ts"],
@@ -58,7 +53,7 @@ const joints = ["train.ts", "sft.ts", "play.ts", "measure.ts", "settings.ts", "v
 /** The only files that may import an outside package. */
 const doors: { readonly [name: string]: RegExp } = {
   yargs: /^cli\//,
-  zod: /^(config|recipe|domains\/(folder|folder-tasks|shape))\.ts$|^tasks\//,
+  zod: /^(config|recipe|domains\/task)\.ts$|^(tasks|domains\/own)\//,
   openai: /^llm\/client\.ts$/,
   hyparquet: /^tasks\/rows\.ts$/,
   "hyparquet-compressors": /^tasks\/rows\.ts$/,
@@ -199,6 +194,30 @@ test(`no file is over ${mostLines} lines, and each says at its top what it is`, 
   assert.equal(
     silent.map(({ name }) => name),
     [],
+  );
+});
+
+test("the README's tree names every file of src, bench, scripts and docs and of test's own folder, and none else", () => {
+  const tree = fs.readFileSync(join(root, "README.md"), "utf8").split("\n## The tree\n")[1].split("```")[1];
+  const file = /[\w-]+\.(?:ts|js|py|cpp|inc|md|json|gyp|txt)\b/g;
+  const named = new Set(tree.match(file));
+  const list = (folder: string, recursive = true) =>
+    fs
+      .readdirSync(join(root, folder), { recursive, encoding: "utf8" })
+      .filter((name) => /\.(ts|js|py|cpp|md)$/.test(name) && !/decisions|__pycache__/.test(name))
+      .map((name) => `${folder}/${name}`);
+  const there = [...["src", "bench", "scripts", "docs"].flatMap((folder) => list(folder)), ...list("test", false)];
+  assert.equal(
+    there.filter((name) => !named.has(basename(name))),
+    [],
+    "named by no line",
+  );
+  const all = [...there, ...list("native"), "kernels.inc", "recipe.json", ...fs.readdirSync(root)];
+  const known = new Set(all.map((name) => basename(name)));
+  assert.equal(
+    [...named].filter((name) => !known.has(name)),
+    [],
+    "not on the disk",
   );
 });
 

@@ -130,6 +130,14 @@ test("a set is measured in its own order, by families where they are named", () 
   assert.equal(idsOf(source([]).heldOut(99)), idsOf(tasks));
   assert.equal(idsOf(source(["g"]).heldOut(2)), ["y/0", "y/1"]);
   assert.throws(() => source(["h"]), /^--families h: set has f, g$/);
+  const apart = new Map([
+    ["train", numbered("x", 3, "f")],
+    ["test", numbered("y", 3, "g")],
+  ]);
+  assert.throws(() => listed("set", apart, ["f"], "auto").heldOut(2), /^--families f: set has none in test$/);
+  assert.throws(() => listed("set", apart, ["g"], "auto").train(2, 1, 0), /^--families g: set has none in train$/);
+  const empty = new Map([["test", []]]);
+  assert.throws(() => listed("set", empty, [], "auto").heldOut(2), /^--tasks set: test is empty$/);
   const small = listed("set", new Map([["train", tasks]]), [], "auto");
   assert.throws(() => small.train(7, 1, 0), /^--tasks-per-step 7: set has 6 tasks to train on$/);
 });

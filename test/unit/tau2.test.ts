@@ -237,7 +237,7 @@ function checkout(dir: string, tasks: unknown, splits: unknown): string {
   const text = typeof tasks === "string" ? tasks : JSON.stringify(tasks);
   writeFileSync(join(folder, "tasks.json"), text.replaceAll('"price":0', '"price":1.0'));
   writeFileSync(join(folder, "split_tasks.json"), JSON.stringify(splits));
-  writeFileSync(join(folder, "policy.md"), "# Be kind\n");
+  writeFileSync(join(folder, "policy.md"), "# Be kind\r\n");
   return dir;
 }
 
@@ -339,6 +339,7 @@ test("tool schemas are read from signatures and docstrings", ({ dir }) => {
     '{"additionalProperties":true,"type":"object"}]},"title":"Posts","type":"array"}},"required":["fence","coats",' +
     '"colours","gloss","posts"],"title":"parameters","type":"object"}';
   const [paint, fences] = read(TOOLS);
+  assert.equal(read(TOOLS.replaceAll("\n", "\r\n"), MODELS.replaceAll("\n", "\r\n")), [paint, fences]);
   assert.is(paint.name, "paint");
   assert.is(paint.description, "Paints a fence.\n\nAll of it: one side\n  and the other.");
   assert.is(JSON.stringify(paint.parameters), parameters);
@@ -356,6 +357,15 @@ test("tool schemas are read from signatures and docstrings", ({ dir }) => {
   assert.throws(() => read(TOOLS.replace("coats: int", "coats")), /paint: expected "name: type", got coats/);
   assert.throws(() => read(TOOLS.replace("Paints a", "Paints\\n a")), /paint: a docstring with a backslash/);
   assert.throws(() => read(TOOLS, ""), /type Gloss is not known/);
+  const wood = (field: string) => MODELS.replace("    name: str", `    wood: ${field}\n    name: str`);
+  for (const field of ["str", 'Wood = Field(description="a")', 'str = Field(default="a", description="b")'])
+    assert.throws(() => read(TOOLS, wood(field)), /paint: field wood of Post has a form that is not read/, field);
+  const unused = `${MODELS}\n\nclass Gate(BaseModel):\n    wood: str`;
+  assert.equal(read(TOOLS, unused), [paint, fences]);
+  assert.throws(
+    () => read(TOOLS.replace("List[Post", "List[Gate"), unused),
+    /paint: field wood of Gate has a form that is not read/,
+  );
   assert.throws(() => readToolSchemas(join(dir, "none.py"), join(dir, "data_model.py")), /none\.py: no such file/);
 });
 

@@ -2,8 +2,8 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type Goal, NOTHING } from "../../src/domains/goals.ts";
-import { type Identity, tell } from "../../src/domains/telling.ts";
+import { type Goal, NOTHING } from "../../src/domains/making/goals.ts";
+import { type Identity, tell } from "../../src/domains/making/telling.ts";
 import { Random } from "../../src/random.ts";
 
 const identity: Identity = {

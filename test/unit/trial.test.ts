@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type Cause, causeOf, causes, isSpoiled, type Seen, trialOf } from "../../src/eval/trial.ts";
+import { type Cause, causeOf, causes, isNoWriteFailure, isSpoiled, type Seen, trialOf } from "../../src/eval/trial.ts";
 import type { Entry, Outcome, Part, Rollout, Task } from "../../src/types.ts";
 
 const right: Outcome = { success: 0, stateMatches: true, outputsSaid: true, writes: 1 };
@@ -68,6 +68,17 @@ test("only what broke off says nothing of the agent", () => {
     ),
     ["error", "user-fault", "aborted"],
   );
+});
+
+test("nothing had to be written where the untouched state is right, whatever the truth calls", () => {
+  const silent = { ...wrong, writes: 0 };
+  assert.ok(isNoWriteFailure(rollout({ outcome: silent })));
+  for (const given of [
+    { outcome: { ...silent, stateMatches: true } },
+    { outcome: wrong },
+    { ending: "error" } as const,
+  ])
+    assert.not(isNoWriteFailure(rollout({ outcome: silent, ...given })), JSON.stringify(given));
 });
 
 test("what is kept of a conversation", () => {

@@ -2,7 +2,7 @@
 
 import type { Random } from "../../random.ts";
 import { list } from "../expert.ts";
-import { combinations, type Detail, type Goal, NOTHING, write } from "../goals.ts";
+import { combinations, type Detail, type Goal, NOTHING, write } from "../making/goals.ts";
 import { CABINS, DAYS, freeBags, type Method, makePassenger, type Passenger, TODAY, type User } from "./data.ts";
 import { type Scene, said, sum } from "./goals.ts";
 import { methodOf, methodsOf, type Named, type WayReference, wayOf } from "./references.ts";

@@ -14,9 +14,9 @@
 
 import { Random } from "../../random.ts";
 import type { Database } from "../../types.ts";
-import { type Address, drawIds, FIRST_NAMES, LAST_NAMES, makeAddress } from "../people.ts";
-import * as tables from "../tables.ts";
-import { AIRPORTS } from "./words.ts";
+import { AIRPORTS } from "../airports.ts";
+import { type Address, drawIds, FIRST_NAMES, LAST_NAMES, makeAddress } from "../making/people.ts";
+import * as tables from "../making/tables.ts";
 
 export const NOW = "2024-05-15T15:00:00";
 const FIRST_DAY = "2024-05-12";

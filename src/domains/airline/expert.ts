@@ -4,8 +4,8 @@
 import type { Random } from "../../random.ts";
 import type { Call, Database, Json, WrittenCall } from "../../types.ts";
 import { list, type Words } from "../expert.ts";
-import { LAST_NAMES } from "../people.ts";
-import { rowOf } from "../tables.ts";
+import { LAST_NAMES } from "../making/people.ts";
+import { rowOf } from "../making/tables.ts";
 import type { Leg, Passenger, Reservation, User } from "./data.ts";
 import { labelOf } from "./references.ts";
 import { bagWords, cabinWords, cityOf, dayWords, fullName } from "./words.ts";

@@ -5,7 +5,7 @@
 // `flaw` asks for the refusal twin: the same goal with exactly one rule broken.
 
 import type { Random } from "../../random.ts";
-import { combinations, type Detail, type Goal, type Reference, write } from "../goals.ts";
+import { combinations, type Detail, type Goal, type Reference, write } from "../making/goals.ts";
 import {
   CABINS,
   DAYS,
@@ -40,7 +40,7 @@ export type Build = (scene: Scene) => Goal | null;
 /** Reasons for cancelling: for anyone, where the airline has cancelled or is late, where the insurance pays. */
 const REASONS = {
   any: ["my plans have changed", "I do not need the trip any more", "my meeting was called off"],
-  airline: ["you have cancelled one of its flights"],
+  airline: ["the airline has cancelled one of its flights"],
   late: ["I cannot wait that long", "I would miss my appointment with that delay"],
   insured: ["I have fallen ill", "I have broken my leg", "a storm is forecast for that day"],
 };
@@ -75,7 +75,7 @@ export const build = {
   flights(scene) {
     const { tables, reservation, random, flaw } = scene;
     const part = partOf(reservation, random);
-    if (!part) return null;
+    if (!part || isUnderway({ tables, reservation: { ...reservation, flights: part.legs } })) return null;
     const { legs, rest, date, name } = part;
     const { cabin, passengers } = reservation;
     const [origin, destination] = [legs[0].origin, legs.at(-1)!.destination];
@@ -143,7 +143,7 @@ export const build = {
   bags(scene) {
     const { user, reservation, random, flaw } = scene;
     const { passengers, cabin, total_baggages: had, nonfree_baggages: paid } = reservation;
-    if (isUnderway(scene) || (flaw === "fewer" && had === 0)) return null;
+    if (!liesAhead(scene) || (flaw === "fewer" && had === 0)) return null;
     const more = flaw === "fewer" ? -1 - random.int(had) : 1 + random.int(3);
     const total = had + more;
     const nonfree = Math.max(paid, total - freeBags(user.membership, cabin) * passengers.length);
@@ -172,7 +172,7 @@ export const build = {
   passengers(scene) {
     const { reservation, random, flaw } = scene;
     const { passengers } = reservation;
-    if (isUnderway(scene)) return null;
+    if (!liesAhead(scene)) return null;
     const old = random.pick(passengers);
     const fits = passengers.flatMap((each, i) => (fullName(each) === fullName(old) ? [i] : []));
     const other = makePassenger(random);
@@ -206,11 +206,8 @@ export const build = {
       );
     }
     return change(
-      random.pick(["put somebody else in the place of a passenger of", "swap a passenger of"]),
-      {
-        said: `namely ${born}, in place of ${fullName(old)}`,
-        answer: `${born}, in place of ${fullName(old)}.`,
-      },
+      random.pick(["exchange a passenger of", "swap a passenger of"]),
+      said(`namely ${fullName(old)} for ${born}`),
       (i) => passengers.with(i, other),
     );
   },
@@ -228,7 +225,7 @@ export const build = {
       return {
         ...about(whole),
         want: random.pick([
-          `be compensated for the flight of ${whole.words} that you have cancelled`,
+          `be compensated for the flight of ${whole.words} that the airline has cancelled`,
           `complain about the cancelled flight of ${whole.words} and get something for it`,
         ]),
         readings: [[give(100)]],
@@ -256,6 +253,11 @@ export function statusesOf({ tables, reservation }: Pick<Scene, "tables" | "rese
 /** Is a part of the scene's trip flown? */
 export function isUnderway(scene: Pick<Scene, "tables" | "reservation">): boolean {
   return statusesOf(scene).some((status) => status === "landed" || status === "flying");
+}
+
+/** Is all of the scene's trip still to be flown? What was cancelled on a day before is not. */
+function liesAhead(scene: Scene): boolean {
+  return scene.reservation.flights[0].date >= TODAY && !isUnderway(scene);
 }
 
 /** A detail that is answered as it is said. */

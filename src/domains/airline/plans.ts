@@ -3,8 +3,8 @@
 
 import { Random } from "../../random.ts";
 import type { Database } from "../../types.ts";
-import { forbiddenBy, type Goal, NOTHING, write } from "../goals.ts";
-import { type Draft, type Maker, planner } from "../planner.ts";
+import { forbiddenBy, type Goal, NOTHING, write } from "../making/goals.ts";
+import { type Draft, type Maker, planner } from "../making/planner.ts";
 import { parseObject } from "../python.ts";
 import { type BookingFlaw, book } from "./booking.ts";
 import { makeTables, type Reservation, type Tables, toDatabase } from "./data.ts";

@@ -1,7 +1,7 @@
 // What the airline's customers ask without wanting a change. Answers are read with the tools, never made up.
 
 import type { Database, WrittenCall } from "../../types.ts";
-import { type Goal, look, NOTHING, write } from "../goals.ts";
+import { type Goal, look, NOTHING, write } from "../making/goals.ts";
 import { at, type Dict, parse, parseObject, type Value } from "../python.ts";
 import { CABINS, DAYS, TODAY } from "./data.ts";
 import type { Scene } from "./goals.ts";
@@ -74,7 +74,7 @@ export const QUESTIONS: readonly Question[] = [
     return {
       ...NOTHING,
       lookups: [search],
-      want: `know what the cheapest direct flight ${asked} costs in ${cabinWords(cabin)}`,
+      want: `know what the cheapest direct flight ${asked} with free seats in ${cabinWords(cabin)} costs`,
       output: String(Math.min(...prices)),
     };
   },

@@ -3,9 +3,9 @@
 // its zero, at the first day's prices. Test: test/golden/tau-bench.test.ts
 
 import { ToolError } from "../../errors.ts";
+import { AIRPORTS } from "../airports.ts";
 import { asKey, at, byCodePoint, type Dict, dumps, has, shared, tail, toInt, type Value } from "../python.ts";
 import type { Store } from "../store.ts";
-import { AIRPORTS } from "./words.ts";
 
 /** One row of a table, for reading; throws "<what> not found". */
 export function find(store: Store, table: "flights" | "reservations" | "users", id: Value, what: string): Dict {

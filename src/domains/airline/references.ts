@@ -4,7 +4,7 @@
 import type { Random } from "../../random.ts";
 import type { WrittenCall } from "../../types.ts";
 import { capital } from "../expert.ts";
-import { type Goal, NOTHING, type Reference, write } from "../goals.ts";
+import { type Goal, NOTHING, type Reference, write } from "../making/goals.ts";
 import {
   type Cabin,
   type Flight,

@@ -3,7 +3,7 @@
 // has for cancelling is in no call: insured trips count as covered. Test: test/unit/airline-tasks.test.ts
 
 import type { Call, Entry, Task } from "../../types.ts";
-import { agreed, asksFor, hears } from "../ears.ts";
+import { agreed, asksFor, isServed } from "../ears.ts";
 import { at, type Dict, equals, type Value } from "../python.ts";
 import type { Store } from "../store.ts";
 import { addDays, CABINS, freeBags, NOW } from "./data.ts";
@@ -287,18 +287,9 @@ function shown(transcript: readonly Entry[], name: string, key: string): Value[]
   );
 }
 
-/** For a task without writes: what was asked was told, what could not be served was handed over, what is forbidden refused. */
+/** For a task without writes: was a known customer served? */
 export function answered(task: Task, transcript: readonly Entry[]): boolean {
-  if (customer(transcript) === null) return false;
-  const said = transcript.flatMap((entry) => (entry.role === "agent" ? [entry.text] : []));
-  switch (task.family) {
-    case "information":
-      return task.outputs.every((output) => said.some((text) => text.replaceAll(",", "").includes(output)));
-    case "transfer":
-      return transcript.some((entry) => entry.role === "tool" && entry.call.name === "transfer_to_human_agents");
-    default:
-      return said.some((text) => hears(text).refuses);
-  }
+  return customer(transcript) !== null && isServed(task, transcript);
 }
 
 export const asks = asksFor({

@@ -1,30 +1,7 @@
 // The words that airports, cabins, days and times go by. Test: test/unit/airline-tasks.test.ts
 
+import { AIRPORTS } from "../airports.ts";
 import type { Flight, Leg, Passenger } from "./data.ts";
-
-/** Every airport and its city, as the tools list them. */
-export const AIRPORTS = {
-  SFO: "San Francisco",
-  JFK: "New York",
-  LAX: "Los Angeles",
-  ORD: "Chicago",
-  DFW: "Dallas",
-  DEN: "Denver",
-  SEA: "Seattle",
-  ATL: "Atlanta",
-  MIA: "Miami",
-  BOS: "Boston",
-  PHX: "Phoenix",
-  IAH: "Houston",
-  LAS: "Las Vegas",
-  MCO: "Orlando",
-  EWR: "Newark",
-  CLT: "Charlotte",
-  MSP: "Minneapolis",
-  DTW: "Detroit",
-  PHL: "Philadelphia",
-  LGA: "LaGuardia",
-};
 
 export function cityOf(airport: string): string {
   return (AIRPORTS as { readonly [code: string]: string })[airport] ?? airport;

@@ -98,6 +98,18 @@ export function count(value: Value, item: Value): number {
   return found;
 }
 
+/** The first of some items that there are more of than are held, as text. */
+export function surplus(items: Value, held: readonly Value[]): string | null {
+  for (const item of iterate(items)) if (count(items, item) > count(held as Value, item)) return text(item);
+  return null;
+}
+
+/** `zip(a, b)` of as many items each. */
+export function zip(a: Value, b: Value): [Value, Value][] {
+  const others = iterate(b);
+  return iterate(a).map((item, i) => [item, others[i]]);
+}
+
 /** `value.lower()` */
 export function lower(value: Value): string {
   if (typeof value === "string") return value.toLowerCase();

@@ -9,9 +9,9 @@
 
 import { Random } from "../../random.ts";
 import type { Database } from "../../types.ts";
-import { type Address, drawIds, FIRST_NAMES, LAST_NAMES, makeAddress } from "../people.ts";
+import { type Address, drawIds, FIRST_NAMES, LAST_NAMES, makeAddress } from "../making/people.ts";
+import * as tables from "../making/tables.ts";
 import { round2 } from "../python.ts";
-import * as tables from "../tables.ts";
 import { CATALOGUE, type Catalogued } from "./words.ts";
 
 export interface Sizes {

@@ -3,7 +3,7 @@
 import type { Random } from "../../random.ts";
 import type { Call, Database, Json, WrittenCall } from "../../types.ts";
 import { list, type Words } from "../expert.ts";
-import { rowOf } from "../tables.ts";
+import { rowOf } from "../making/tables.ts";
 import type { Order, Product, User } from "./data.ts";
 import { spell } from "./goals.ts";
 import { itemOf, labelOf, methodsOf, spellOptions } from "./references.ts";

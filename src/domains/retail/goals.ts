@@ -6,8 +6,8 @@
 
 import type { Random } from "../../random.ts";
 import { capital, list } from "../expert.ts";
-import { combinations, type Detail, type Goal, NOTHING, permutations, write } from "../goals.ts";
-import { type Address, makeAddress } from "../people.ts";
+import { combinations, type Detail, type Goal, NOTHING, permutations, write } from "../making/goals.ts";
+import { type Address, makeAddress } from "../making/people.ts";
 import type { Item, Method, Order, Tables, User } from "./data.ts";
 import { amountOf, itemOf, labelOf, methodOf, methodsOf, orderOf, spellOptions, targetOf } from "./references.ts";
 
@@ -197,11 +197,12 @@ function someItems(order: Order, random: Random) {
 /** Changes one to three items to other variants of the same products. */
 function swap(scene: Scene, name: string, verbs: readonly string[]): Goal | null {
   const { tables, order, user, random, flaw } = scene;
-  const wanted = flaw === "balance" || random.chance(0.3) ? 2 + random.int(2) : 1;
+  // Beside an item that cannot be had there is none that can: half of a wish would be nobody's guess.
+  const isSingle = flaw === "stock" || flaw === "same" || flaw === "product";
+  const wanted = !isSingle && (flaw === "balance" || random.chance(0.3)) ? 2 + random.int(2) : 1;
   const swaps: { item: Item; from: ReturnType<typeof itemOf>; to: NonNullable<ReturnType<typeof replacement>> }[] = [];
   for (const item of random.shuffle(order.items)) {
-    const wrong = swaps.length === 0 || flaw === "balance" ? flaw : undefined;
-    const to = swaps.length < wanted && replacement(tables, item, random, wrong);
+    const to = swaps.length < wanted && replacement(tables, item, random, flaw);
     // Tools that change one line after the other cannot tell a new item from one that was there.
     const isThere = to && !flaw && order.items.some(({ item_id }) => item_id === to.variant.item_id);
     if (to && !isThere) swaps.push({ item, from: itemOf(order, item), to });

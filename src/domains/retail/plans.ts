@@ -1,8 +1,8 @@
 // Retail's families: what a task of each wants, drawn from an order of the database; planner.ts proves and words it.
 
 import type { Random } from "../../random.ts";
-import { forbiddenBy, type Goal, NOTHING, write } from "../goals.ts";
-import { type Canvas, type Draft, type Maker, planner } from "../planner.ts";
+import { forbiddenBy, type Goal, NOTHING, write } from "../making/goals.ts";
+import { type Canvas, type Draft, type Maker, planner } from "../making/planner.ts";
 import { parseObject } from "../python.ts";
 import { makeTables, type Order, type Tables, toDatabase, type User } from "./data.ts";
 import { about, build, type Flaw, type Kind, type Scene } from "./goals.ts";

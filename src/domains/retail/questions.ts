@@ -1,7 +1,7 @@
 // What retail's customers ask without wanting a change. Answers are read with the tools, never made up.
 
 import type { Database, WrittenCall } from "../../types.ts";
-import { type Goal, NOTHING, look as show, write } from "../goals.ts";
+import { type Goal, NOTHING, look as show, write } from "../making/goals.ts";
 import { at, type Dict, floatText, parseObject, type Value } from "../python.ts";
 import { about, partOf, type Scene } from "./goals.ts";
 import { amountOf, itemOf, orderOf } from "./references.ts";

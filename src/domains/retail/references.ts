@@ -3,7 +3,7 @@
 
 import type { Random } from "../../random.ts";
 import { capital, list } from "../expert.ts";
-import type { Reference } from "../goals.ts";
+import type { Reference } from "../making/goals.ts";
 import type { Item, Method, Order, Tables, User, Variant } from "./data.ts";
 import type { Scene } from "./goals.ts";
 

@@ -2,7 +2,7 @@
 // the agent's messages ask for; the rest of them is heard as all domains hear it (ears.ts). Test: test/unit/retail.test.ts
 
 import type { Call, Entry, Task } from "../../types.ts";
-import { agreed, asksFor, hears } from "../ears.ts";
+import { agreed, asksFor, isServed } from "../ears.ts";
 import { at, type Dict, equals, type Value } from "../python.ts";
 import type { Store } from "../store.ts";
 
@@ -126,21 +126,11 @@ function called(transcript: readonly Entry[], name: string, key: string, value: 
   );
 }
 
-/** For a task without writes: what was asked was told, what could not be served was handed over, what is forbidden refused. */
+/** For a task without writes: was a known customer served? A refusal takes a look at what is refused. */
 export function answered(task: Task, transcript: readonly Entry[]): boolean {
-  if (customer(transcript) === null) return false;
-  const said = transcript.flatMap((entry) => (entry.role === "agent" ? [entry.text] : []));
-  switch (task.family) {
-    case "information":
-      return task.outputs.every((output) => said.some((text) => text.replaceAll(",", "").includes(output)));
-    case "transfer":
-      return transcript.some((entry) => entry.role === "tool" && entry.call.name === "transfer_to_human_agents");
-    default:
-      return (
-        said.some((text) => hears(text).refuses) &&
-        transcript.some((e) => e.role === "tool" && /^get_(order|user)_/.test(e.call.name))
-      );
-  }
+  const looked = transcript.some((e) => e.role === "tool" && /^get_(order|user)_/.test(e.call.name));
+  const isRefusal = task.family !== "information" && task.family !== "transfer";
+  return customer(transcript) !== null && isServed(task, transcript) && (looked || !isRefusal);
 }
 
 export const asks = asksFor({

@@ -8,11 +8,9 @@ import {
   add,
   asKey,
   at,
-  count,
   type Dict,
   dumps,
   equals,
-  iterate,
   length,
   less,
   type Numeric,
@@ -20,8 +18,10 @@ import {
   round2,
   sorted,
   subtract,
+  surplus,
   text,
   type Value,
+  zip,
 } from "../python.ts";
 import type { Store } from "../store.ts";
 import { find } from "./reads.ts";
@@ -105,7 +105,7 @@ export const writes = {
       if (at(history[0], "payment_method_id") !== id)
         throw new ToolError("payment method should be either the original payment method or a gift card");
     }
-    if (surplus(order, itemIds) !== null) throw new ToolError("some item not found");
+    if (surplus(itemIds, idsIn(order)) !== null) throw new ToolError("some item not found");
 
     const now = edit(store, order);
     now.set("status", "return requested");
@@ -162,7 +162,7 @@ export function changeBalance(store: Store, order: Dict, methodId: string, amoun
 
 /** New prices less old ones, unrounded; throws when an item is not in the order or a new one cannot replace it. */
 function priceDifference(store: Store, order: Dict, itemIds: Value, newIds: Value): Numeric {
-  const strange = surplus(order, itemIds);
+  const strange = surplus(itemIds, idsIn(order));
   if (strange !== null) throw new ToolError(`${strange} not found`);
   if (length(itemIds) !== length(newIds)) throw new ToolError("the number of items to be exchanged should match");
   let difference: Numeric = 0n;
@@ -177,11 +177,9 @@ function priceDifference(store: Store, order: Dict, itemIds: Value, newIds: Valu
   return difference;
 }
 
-/** The first id that is listed more often than the order has it, as text. */
-function surplus(order: Dict, itemIds: Value): string | null {
-  const held = list(order, "items").map((item) => at(item, "item_id"));
-  for (const id of iterate(itemIds)) if (count(itemIds, id) > count(held, id)) return text(id);
-  return null;
+/** The items of an order, each as often as it is in it. */
+function idsIn(order: Dict): Value[] {
+  return list(order, "items").map((item) => at(item, "item_id"));
 }
 
 /** The first line of the order with this item. */
@@ -192,11 +190,6 @@ function itemIn(order: Dict, id: Value): Dict {
 export function variantsOf(store: Store, item: Dict): Map<string, Dict> {
   const product = store.get<Dict>("products", at(item, "product_id") as string)!;
   return at(product, "variants") as Map<string, Dict>;
-}
-
-function zip(a: Value, b: Value): [Value, Value][] {
-  const others = iterate(b);
-  return iterate(a).map((x, i) => [x, others[i]]);
 }
 
 export function list(dict: Dict, key: string): Dict[] {

@@ -78,10 +78,13 @@ function agreed(transcript: readonly Entry[]): boolean {
   return hears(before.text).confirms && !/^\W*(no|not|wait|stop|don['’]?t|do not)\b/i.test(answer.text) && !written;
 }
 
-/** A request that had to be refused: did the agent say of the order in question what its status is, and that it cannot? */
+/**
+ * A request that had to be refused: did the agent say that it cannot, and of the order in question what its status is? A
+ * task of another making may name no order.
+ */
 export function answered(task: Task, transcript: readonly Entry[]): boolean {
-  const [order] = task.outputs;
-  const { status } = world(task.database).database.get("orders")!.get(order) as { status: Status };
+  const [order = ""] = task.outputs;
+  const { status = "" } = (world(task.database).database.get("orders")!.get(order) ?? {}) as { status?: Status };
   return transcript.some(
     (e) => e.role === "agent" && hears(e.text).refuses && e.text.includes(order) && e.text.includes(status),
   );

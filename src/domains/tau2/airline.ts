@@ -2,6 +2,7 @@
 // so that odd values come to stand in a reservation, and an error may come after a gift card was charged. Cancelled
 // seats are not released. Test: test/unit/tau2.test.ts, test/golden/tau2.test.ts
 
+import { AIRPORTS } from "../airports.ts";
 import {
   add,
   asKey,
@@ -29,28 +30,6 @@ import { calculate, fail, get, item, type Run, row, transfer } from "./state.ts"
 const NEW_RESERVATIONS = ["HATHAT", "HATHAU", "HATHAV"];
 const NEW_CERTIFICATES = ["certificate_3221322", "certificate_3221323", "certificate_3221324"];
 const NOW = "2024-05-15T15:00:00";
-const AIRPORTS = {
-  SFO: "San Francisco",
-  JFK: "New York",
-  LAX: "Los Angeles",
-  ORD: "Chicago",
-  DFW: "Dallas",
-  DEN: "Denver",
-  SEA: "Seattle",
-  ATL: "Atlanta",
-  MIA: "Miami",
-  BOS: "Boston",
-  PHX: "Phoenix",
-  IAH: "Houston",
-  LAS: "Las Vegas",
-  MCO: "Orlando",
-  EWR: "Newark",
-  CLT: "Charlotte",
-  MSP: "Minneapolis",
-  DTW: "Detroit",
-  PHL: "Philadelphia",
-  LGA: "LaGuardia",
-};
 
 export const reads = {
   calculate,

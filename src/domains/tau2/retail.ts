@@ -7,11 +7,9 @@ import {
   add,
   asKey,
   byCodePoint,
-  count,
   type Dict,
   dumps,
   equals,
-  iterate,
   length,
   less,
   lower,
@@ -20,8 +18,10 @@ import {
   round2,
   sorted,
   subtract,
+  surplus,
   text,
   type Value,
+  zip,
 } from "../python.ts";
 import type { Store } from "../store.ts";
 import { ORDER_PAYMENT, USER_ADDRESS } from "./data.ts";
@@ -94,7 +94,7 @@ export const writes = {
   exchange_delivered_order_items(store: Store, orderId: Value, itemIds: Value, newIds: Value, methodId: Value): string {
     const order = orderOf(store, orderId);
     if (get(order, "status") !== "delivered") fail("Non-delivered order cannot be exchanged");
-    const strange = surplus(order, itemIds);
+    const strange = surplus(itemIds, idsIn(order));
     if (strange !== null) fail(`Number of ${strange} not found.`);
     if (length(itemIds) !== length(newIds)) fail("The number of items to be exchanged should match.");
     let difference: Numeric = 0n;
@@ -126,7 +126,7 @@ export const writes = {
   modify_pending_order_items(store: Store, orderId: Value, itemIds: Value, newIds: Value, methodId: Value): string {
     const order = orderOf(store, orderId);
     if (get(order, "status") !== "pending") fail("Non-pending order cannot be modified");
-    const strange = surplus(order, itemIds);
+    const strange = surplus(itemIds, idsIn(order));
     if (strange !== null) fail(`${strange} not found`);
     if (length(itemIds) !== length(newIds)) fail("The number of items to be exchanged should match");
     let difference: Numeric = 0n;
@@ -190,7 +190,7 @@ export const writes = {
       if (!first) throw new PythonError("list index out of range");
       if (get(first, "payment_method_id") !== methodId) fail("Payment method should be the original payment method");
     }
-    if (surplus(order, itemIds) !== null) fail("Some item not found");
+    if (surplus(itemIds, idsIn(order)) !== null) fail("Some item not found");
 
     const now = edit(store, orderId);
     now.set("status", "return requested");
@@ -247,11 +247,9 @@ function replacement(store: Store, old: Dict, newId: Value): Dict {
   return variant;
 }
 
-/** The first id that is listed more often than the order has it, as text. */
-function surplus(order: Dict, itemIds: Value): string | null {
-  const held = get<Dict[]>(order, "items").map((line) => get(line, "item_id"));
-  for (const id of iterate(itemIds)) if (count(itemIds, id) > count(held, id)) return text(id);
-  return null;
+/** The items of an order, each as often as it is in it. */
+function idsIn(order: Dict): Value[] {
+  return get<Dict[]>(order, "items").map((line) => get(line, "item_id"));
 }
 
 /** The first line of the order with this item. */
@@ -259,11 +257,6 @@ function itemIn(order: Dict, id: Value): Dict {
   return (
     get<Dict[]>(order, "items").find((line) => equals(get(line, "item_id"), id)) ?? fail(`Item ${text(id)} not found`)
   );
-}
-
-function zip(a: Value, b: Value): [Value, Value][] {
-  const others = iterate(b);
-  return iterate(a).map((x, i) => [x, others[i]]);
 }
 
 function transaction(kind: "payment" | "refund", amount: Value, methodId: Value): Dict {

@@ -1,7 +1,7 @@
 // The people of the made-up databases: names, addresses, and ids that are drawn once each. All of it is the project's own;
 // none of the names or ids is one of tau-bench's.
 
-import type { Random } from "../random.ts";
+import type { Random } from "../../random.ts";
 
 export const FIRST_NAMES =
   `Abel Agnes Alma Amos Astrid Beatriz Benno Bruno Carla Cedric Clara Cyrus Dalia Dario Edith Elias Elodie Ezra Farah

@@ -2,52 +2,54 @@
 // Test: test/unit/folder.test.ts
 
 import { z } from "zod";
-import type { Domain, Task, WrittenCall } from "../types.ts";
+import type { Domain, Task, WrittenCall } from "../../types.ts";
+import { callShape, taskShape } from "../task.ts";
 import { explain } from "./shape.ts";
 
 export type Tasks = Pick<Domain, "families" | "task">;
 
 const text = z.string("expected text").min(1, "expected text");
-const texts = z.array(text, "expected a list of texts");
 
-const call = z
-  .strictObject({
-    name: text,
-    arguments: z.union([z.record(z.string(), z.unknown()), text], "expected an object, or one as JSON text"),
-  })
-  .transform((call, context): WrittenCall => {
-    const json = typeof call.arguments === "string" ? call.arguments : JSON.stringify(call.arguments);
-    if (isObject(json)) return { name: call.name, arguments: json };
-    context.addIssue({ code: "custom", path: ["arguments"], message: `expected a JSON object, got ${json}` });
-    return z.NEVER;
-  });
+/** The name of a slot: something has to be left of it without the signs between words, for an agent to ask for it by. */
+export const slot = z.string().regex(/[^\s_-]/);
+
+/** Slot -> what is said of it. */
+export function bySlot(what: string) {
+  const error = ({ code }: { code?: string }) =>
+    code === "invalid_key" ? "expected the name of a slot" : `expected an object: slot -> ${what}`;
+  return z.record(slot, text, { error });
+}
+
+/** The name of a family: it stands between slashes in the ids of its tasks. */
+export const family = text.regex(/^[^/]+$/, 'expected a name without "/"');
+
+const call = callShape(
+  z
+    .union([z.record(z.string(), z.unknown()), text], "expected an object, or one as JSON text")
+    .transform((given, context) => {
+      const json = typeof given === "string" ? given : JSON.stringify(given);
+      if (isObject(json)) return json;
+      context.addIssue({ code: "custom", message: `expected a JSON object, got ${json}` });
+      return z.NEVER;
+    }),
+);
 const calls = z.array(call, "expected a list of calls");
 
-const shape = z.strictObject({
-  id: text.optional(),
-  domain: text.optional(),
-  family: text.optional(),
-  database: z.int("expected a whole number").optional(),
-  customer: text.optional(),
-  instruction: text.optional(),
-  scenario: z.strictObject(
-    {
-      opening: text,
-      facts: z.record(z.string(), text, "expected an object: slot -> sentence").default({}),
-      given: texts.optional(),
-      fallback: text.optional(),
-      style: z.enum(["plain", "terse", "chatty", "formal", "impatient", "unsure", "friendly"]).optional(),
-      slips: z.record(z.string(), text, "expected an object: slot -> sentence").optional(),
-      otherwise: texts.optional(),
-      wording: z.strictObject({ easy: z.boolean(), hard: z.boolean() }, "expected { easy, hard }").optional(),
-    },
-    "expected { opening, facts }",
-  ),
-  actions: calls.default([]),
-  outputs: texts.default([]),
-  lookups: calls.optional(),
-  forbidden: z.strictObject({ action: call, rule: text }).optional(),
-});
+const whole = taskShape(call, text);
+const { scenario, actions, outputs } = whole.shape;
+/** Without criteria: a folder has no `checks` to judge them by. */
+const shape = whole
+  .omit({ criteria: true })
+  .partial({ id: true, domain: true, family: true, database: true, instruction: true })
+  .extend({
+    scenario: scenario.extend({
+      facts: bySlot("sentence").default({}),
+      slips: bySlot("sentence").optional(),
+      fallback: scenario.shape.fallback.optional(),
+    }),
+    actions: actions.default([]),
+    outputs: outputs.default([]),
+  });
 
 /** What a task is, whoever wrote it. */
 type Place = Pick<Task, "id" | "domain" | "family" | "database">;
@@ -82,9 +84,10 @@ export function readTasks(jsonl: string, file: string, fail: (message: string) =
     const where = `${file}:${i + 1}`;
     try {
       const task = JSON.parse(line) as { id?: unknown; family?: unknown };
-      if (typeof task?.family !== "string") throw new Error("family: expected text");
+      const named = family.safeParse(task?.family);
+      if (!named.success) throw new Error(`family: ${explain(named.error)}`);
       if (task.id !== undefined) throw new Error("id: leave it out, it is made from the place in the file");
-      completeTask(task, { id: "", domain: "", family: task.family, database: 0 });
+      completeTask(task, { id: "", domain: "", family: named.data, database: 0 });
       return [task];
     } catch (error) {
       return fail(`${where}: ${(error as Error).message.replace(/^: /, "")}`);

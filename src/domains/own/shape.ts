@@ -7,7 +7,7 @@ import type { z } from "zod";
 export function explain(error: z.ZodError, shape?: z.ZodObject): string {
   const [issue] = error.issues;
   const place = issue.path.reduce<string>(
-    (at, part) => (typeof part === "number" ? `${at}[${part}]` : at ? `${at}.${String(part)}` : String(part)),
+    (at, part) => (typeof part === "number" ? `${at}[${part}]` : `${at}${at && "."}${String(part) || '""'}`),
     "",
   );
   const text = (message: string) => (place ? `${place}: ${message}` : message);

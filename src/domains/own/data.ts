@@ -3,10 +3,10 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Database, Domain } from "../types.ts";
+import type { Database, Domain } from "../../types.ts";
+import { equal } from "../store.ts";
 import { freeze, unjson } from "./guard.ts";
 import { show } from "./shape.ts";
-import { equal } from "./store.ts";
 
 /** Ends the loading of a folder with a line about it. */
 export type Fail = (message: string) => never;

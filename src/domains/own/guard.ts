@@ -3,9 +3,9 @@
 // of the project nothing of it is done. No defence against malice: it is the user's own code. Test: test/unit/guard.test.ts
 
 import { Script } from "node:vm";
-import { BrokenTool, ToolError, UsageError } from "../errors.ts";
-import type { Tool } from "../types.ts";
-import { copy, type Store } from "./store.ts";
+import { BrokenTool, ToolError, UsageError } from "../../errors.ts";
+import type { Tool } from "../../types.ts";
+import { copy, type Store } from "../store.ts";
 
 /** Longest a call of a tool may take. */
 export const TOOL_DEADLINE_MS = 1000;

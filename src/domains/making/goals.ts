@@ -2,9 +2,9 @@
 // the words has been tried. Shared by the domains that make tasks from goals; how goals are said is telling.ts.
 // Test: test/unit/goals.test.ts
 
-import type { Database, Domain, WrittenCall } from "../types.ts";
-import { Store, sameState } from "./store.ts";
-import { callTool, readCall } from "./tool.ts";
+import type { Database, Domain, WrittenCall } from "../../types.ts";
+import { Store, sameState } from "../store.ts";
+import { callTool, readCall } from "../tool.ts";
 
 /** One thing that a customer wants: in words, and as every list of calls that the words admit. */
 export interface Goal {
@@ -72,7 +72,8 @@ export interface Ground {
 /**
  * The one list of calls that serves the goals one after the other: of each the only reading that runs and breaks no rule,
  * or else that of the goal it falls back on. Refused where another reading ends elsewhere ("ambiguous"), none is left
- * ("impossible"), a call changes nothing ("idle"), or another order of the goals ends elsewhere ("entangled").
+ * ("impossible"), a call changes nothing ("idle"), or another order of the goals ends elsewhere or what is refused could be
+ * had afterwards ("entangled").
  */
 export function truthOf(ground: Ground, goals: readonly Goal[]): Truth {
   const truth = serve(ground, goals);
@@ -86,6 +87,8 @@ export function truthOf(ground: Ground, goals: readonly Goal[]): Truth {
     if (sameState(store, next)) return { why: "idle" };
     store = next;
   }
+  // What the rules allow after all, because of what was done instead, is no longer to be refused.
+  if (found.refused.some(({ action }) => step(ground, end.fork(), action))) return { why: "entangled" };
   for (const order of permutations(goals).slice(1)) {
     const other = serve(ground, order);
     if ("why" in other || !sameState(other.end, end)) return { why: "entangled" };

@@ -2,8 +2,8 @@
 // words. Shared by the domains that make tasks from goals; which goals there are is the domain's, what they mean goals.ts,
 // how they are said telling.ts. Test: test/unit/retail.test.ts, test/unit/airline-tasks.test.ts
 
-import { Random } from "../random.ts";
-import type { Database, Domain, Task, Wording, WrittenCall } from "../types.ts";
+import { Random } from "../../random.ts";
+import type { Database, Domain, Task, Wording, WrittenCall } from "../../types.ts";
 import { combinations, type Goal, type Ground, truthOf } from "./goals.ts";
 import { drawWording, type Identity, tell } from "./telling.ts";
 

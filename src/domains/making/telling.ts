@@ -2,9 +2,9 @@
 // reader. Shared by the domains that make tasks from goals; what a goal means is goals.ts, which forms sentences have forms.ts.
 // Test: test/unit/telling.test.ts
 
-import type { Random } from "../random.ts";
-import type { Scenario, Style, Wording } from "../types.ts";
-import { list } from "./expert.ts";
+import type { Random } from "../../random.ts";
+import type { Scenario, Style, Wording } from "../../types.ts";
+import { list } from "../expert.ts";
 import { ALSO, FAILING, FORMS, THEN, UNKNOWN } from "./forms.ts";
 import type { Detail, Goal } from "./goals.ts";
 
@@ -38,7 +38,7 @@ const PERSONAS: readonly (readonly [style: Style, prose: string])[] = [
   ["chatty", "You like to chat and add small remarks."],
   ["formal", "You are polite and formal."],
   ["impatient", "You are in a hurry and a little impatient."],
-  ["unsure", "You are unsure about ordering things online and careful with every step."],
+  ["unsure", "You are not used to doing such things online and careful with every step."],
   ["friendly", "You are cheerful and friendly."],
 ];
 

@@ -1,8 +1,8 @@
 // Made-up databases as two kinds of data: plain objects, from which tasks are made, and Python's values, which the tools
 // of tau-bench's domains know. Which numbers are floats is the domain's. Test: test/unit/retail.test.ts
 
-import type { Database } from "../types.ts";
-import type { Value } from "./python.ts";
+import type { Database } from "../../types.ts";
+import type { Value } from "../python.ts";
 
 /** Tables of plain objects as dicts of dicts; `number`: what a number is in Python. */
 export function toDatabase(

@@ -4,7 +4,7 @@
 //
 // Nothing that may follow a request for consent starts with a word that is heard as a no (no, not, wait, stop, do not).
 
-import type { Style } from "../types.ts";
+import type { Style } from "../../types.ts";
 
 interface Forms {
   /** "": none. */

@@ -1,22 +1,22 @@
 // A domain of one's own: loads `<folder>/index.js`, checks every part of what it exports with one clear line for each
 // mistake, fills in what was left out, and guards every function (guard.ts). What may be left out: docs/domains.md.
-// Its data are in folder-data.ts, its tasks are completed in folder-tasks.ts. Test: test/unit/folder.test.ts
+// Its data are in data.ts, its tasks are completed in tasks.ts. Test: test/unit/folder.test.ts, example.test.ts
 
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
-import { ToolError, UsageError } from "../errors.ts";
-import { Random } from "../random.ts";
-import type { AgentTurn, Domain, Entry, Json, Task, Tool } from "../types.ts";
-import { agreed, asksFor, hears, isSaid, slotPattern, wordsOf } from "./ears.ts";
-import { scriptedExpert, type Words } from "./expert.ts";
-import { databaseOf, type Fail, readFile } from "./folder-data.ts";
-import { completeTask, listedTasks, readTasks, type Tasks, writtenCalls } from "./folder-tasks.ts";
+import { ToolError, UsageError } from "../../errors.ts";
+import { Random } from "../../random.ts";
+import type { AgentTurn, Domain, Entry, Json, Task, Tool } from "../../types.ts";
+import { agreed, asksFor, hears, isSaid, slotPattern, wordsOf } from "../ears.ts";
+import { scriptedExpert, type Words } from "../expert.ts";
+import { equal } from "../store.ts";
+import { databaseOf, type Fail, readFile } from "./data.ts";
 import { catchStray, guard, guardTool, placeOf, unjson } from "./guard.ts";
 import { explain, show } from "./shape.ts";
-import { equal } from "./store.ts";
+import { bySlot, completeTask, family, listedTasks, readTasks, slot, type Tasks, writtenCalls } from "./tasks.ts";
 
 /** What a folder's function is given, so that it needs no imports. */
 export const kit = { Random, ToolError, z, agreed, hears, isSaid, asksFor };
@@ -34,7 +34,7 @@ const functionOf = (args: string) =>
   z.custom<(...args: any[]) => any>((value) => typeof value === "function", `expected a function (${args})`);
 const flag = z.boolean("expected true or false").optional();
 const isPattern = (value: unknown) => value instanceof RegExp;
-const sayings = z.record(z.string(), text, "expected an object: slot -> question").optional();
+const sayings = bySlot("question").optional();
 
 const toolShape = z.strictObject({
   name: text.regex(/^[A-Za-z_][\w-]{0,63}$/, 'expected letters, digits, "_" and "-", at most 64'),
@@ -56,13 +56,13 @@ const shape = z.strictObject({
     [functionOf("seed"), z.record(z.string(), z.unknown()), z.instanceof(Map), text],
     "expected a function (seed), tables, or the name of a JSON file",
   ),
-  families: z.array(text, "expected a list of names").min(1, "expected at least one family").optional(),
+  families: z.array(family, "expected a list of names").min(1, "expected at least one family").optional(),
   task: functionOf("family, seed, index").optional(),
   tasks: text.optional(),
   heldOut: text.optional(),
   asks: z
     .union(
-      [functionOf("message"), z.array(text), z.record(z.string(), z.custom<RegExp>(isPattern))],
+      [functionOf("message"), z.array(slot), z.record(slot, z.custom<RegExp>(isPattern))],
       "expected a function (message), a list of slots, or an object: slot -> regular expression",
     )
     .optional(),
@@ -255,6 +255,8 @@ function tasksOf(given: Shape, dir: string, guarded: Guarded, fail: Fail): Tasks
   }
   if (heldOut !== undefined) fail(`heldOut: ${heldOut}: only beside a file of tasks`);
   if (!task || !families) return fail(`${task ? "families" : "task"}: expected families and task, or a file of tasks`);
+  const twice = families.find((family, i) => families.indexOf(family) < i);
+  if (twice) fail(`families: two of them are called ${twice}`);
   const make = guarded("task", (family: string, seed: number, index: number) => {
     const made: unknown = task(family, seed, index);
     if (made === null || made === undefined) return null;
