@@ -4,7 +4,7 @@
 // Test: test/unit/measure.test.ts
 
 import { type Config, readPrices } from "./config.ts";
-import { scriptedExpert } from "./domains/expert.ts";
+import { expertFor } from "./domains/expert.ts";
 import { equal } from "./domains/store.ts";
 import { readCall } from "./domains/tool.ts";
 import { blame, faulty, UsageError } from "./errors.ts";
@@ -19,11 +19,11 @@ import {
 } from "./eval/evaluate.ts";
 import { type Trial, trialOf } from "./eval/trial.ts";
 import { ruleJudge } from "./judge/rules.ts";
-import { chatAgent } from "./llm/agent.ts";
 import { metered } from "./llm/budget.ts";
 import type { OpenChat } from "./llm/client.ts";
 import { type Access, asksOutputs, openModel, openTasks, type Played, perform, scripted, Table } from "./play.ts";
 import { reward } from "./reward.ts";
+import { chatAgent } from "./rollout/agent.ts";
 import { type Attempt, attempts, collect } from "./rollout/collect.ts";
 import type { Results } from "./run/results.ts";
 import { evalSampling, rewardOptions } from "./settings.ts";
@@ -112,20 +112,14 @@ function scriptedOf(config: Config, played: Played, name: string): Measured {
     agent: name,
     sampling: null,
     play: (attempt) => {
-      const agent = agents[name](withOracle(played.domain, attempt.task), attempt.task, attempt.seed);
-      if (!agent) throw new UsageError(`--agent ${name}: the domain ${played.domain.name} has none`);
+      const { domain } = played;
+      const expert = expertFor(domain, attempt.task);
+      const agent = agents[name]({ ...domain, expert }, attempt.task, attempt.seed);
+      if (!agent) throw new UsageError(`--agent ${name}: the domain ${domain.name} has none`);
       return perform(played, attempt, agent, config);
     },
     decode: () => "",
   };
-}
-
-/** The expert of a task that is not of the domain's own making does what its truth says, and tells the outputs. */
-function withOracle(domain: Domain, { family }: Task): Domain {
-  if (domain.families.includes(family)) return domain;
-  const expert = scriptedExpert(domain, { identify: [], details: [] });
-  const goesOn = ({ name }: Task["actions"][number]) => !domain.tools.find((tool) => tool.name === name)?.ends;
-  return { ...domain, expert: (task, ...rest) => expert({ ...task, actions: task.actions.filter(goesOn) }, ...rest) };
 }
 
 function modelOf(

@@ -40,6 +40,17 @@ export function scriptedExpert(
   };
 }
 
+/**
+ * Who plays a task as an expert would: the domain's own for its own families. Of others the domain knows no words; there
+ * the look-ups are made, then what the truth says but for handing over, and the outputs are told.
+ */
+export function expertFor(domain: Domain, task: Task): Domain["expert"] {
+  if (domain.families.includes(task.family)) return domain.expert;
+  const expert = scriptedExpert(domain, { identify: [], details: [] });
+  const goesOn = ({ name }: WrittenCall) => !domain.tools.find((tool) => tool.name === name)?.ends;
+  return ({ actions, ...rest }, ...how) => expert({ ...rest, actions: actions.filter(goesOn) }, ...how);
+}
+
 /** The same agent, which says a message once more where the customer did not answer it. */
 export function patient(domain: Pick<Domain, "asks" | "hears">, task: Task, agent: Agent): Agent {
   let times = 1;

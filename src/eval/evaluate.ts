@@ -14,7 +14,7 @@ import {
   type Tally,
   tally,
 } from "./metrics.ts";
-import { type Cause, causes, isSpoiled, type Trial } from "./trial.ts";
+import { type Cause, causes, isNoWriteFailure, isSpoiled, type Trial } from "./trial.ts";
 
 /** What was measured, and under which rules: it stands beside every score. */
 export interface Setting {
@@ -129,7 +129,7 @@ export function evaluation(played: readonly Trial[], { stopped, requests, ...giv
     length: mean(whole.map(({ length }) => length)),
     turns: mean(whole.map(({ turns }) => turns)),
     tarl: rewards.length ? mean(rewards) : null,
-    noWriteFailures: mean(whole.map(({ noWrite }) => (noWrite ? 1 : 0))),
+    noWriteFailures: mean(whole.map((trial) => (isNoWriteFailure(trial) ? 1 : 0))),
     endings: count(played.map(({ ending }) => ending)),
     causes: inOrder(causes, count(played.flatMap(({ cause }) => cause ?? []))),
     toolFaults: toolFaultsOf(played),

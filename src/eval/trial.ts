@@ -39,8 +39,6 @@ export interface Trial {
   readonly outcome: Outcome;
   /** Absent where it succeeded. */
   readonly cause?: Cause;
-  /** It failed without a write although the task asks for one. */
-  readonly noWrite?: true;
   readonly turns: number;
   /** Policy tokens; 0 of an agent without a policy. */
   readonly length: number;
@@ -80,7 +78,6 @@ export function trialOf(rollout: Rollout, seen: Seen): Trial {
     ending,
     outcome,
     ...(cause && { cause }),
-    ...(isNoWriteFailure(rollout) && { noWrite: true as const }),
     turns,
     ...said(rollout, seen.decode),
     tarl: seen.tarl,

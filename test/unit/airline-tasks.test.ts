@@ -11,7 +11,7 @@ import { hears } from "../../src/domains/ears.ts";
 import { type Dict, hash, parseObject } from "../../src/domains/python.ts";
 import { Store } from "../../src/domains/store.ts";
 import { callTool, readCall } from "../../src/domains/tool.ts";
-import { validate } from "../../src/tasks/gates.ts";
+import { validate } from "../../src/gates.ts";
 import { mix, sampleTasks, trainDatabases } from "../../src/tasks/sampler.ts";
 import type { Domain, Entry, Habits, Json, Task } from "../../src/types.ts";
 import { type Agent, always, call, oracle, playTalk, say } from "../talk.ts";

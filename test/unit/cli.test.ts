@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { main } from "../../src/cli/main.ts";
 import { options } from "../../src/config.ts";
 import { shop } from "../../src/domains/shop/index.ts";
 import { root } from "../../src/root.ts";
+import { runIn } from "../command.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "tarl-cli-"));
 const file = (name: string, text: string) => {
@@ -19,33 +19,7 @@ const file = (name: string, text: string) => {
 const files = () => fs.readdirSync(dir, { recursive: true, encoding: "utf8" }).sort();
 test.after(() => fs.rmSync(dir, { recursive: true }));
 
-/** Runs a command in this process, with what it prints. */
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const [write, complain, cwd, exitCode] = [
-    process.stdout.write,
-    process.stderr.write,
-    process.cwd(),
-    process.exitCode,
-  ];
-  let [out, err] = ["", ""];
-  process.stdout.write = (text) => {
-    out += text;
-    return true;
-  };
-  process.stderr.write = (text) => {
-    err += text;
-    return true;
-  };
-  process.chdir(dir);
-  try {
-    return { code: await main(args), out, err };
-  } finally {
-    process.chdir(cwd);
-    process.stdout.write = write;
-    process.stderr.write = complain;
-    process.exitCode = exitCode;
-  }
-}
+const run = (...args: string[]) => runIn(dir, args);
 
 const recipe = file("recipe.json", '{"domain":"shop","optimizer":{"kind":"sgd"},"phases":[]}');
 const unknown = file("unknown.json", '{"lr":0.1,"learning_rate":1}');
@@ -192,6 +166,7 @@ const bad: [line: string, message: RegExp][] = [
   ["tasks show shop/1/cancel/0/9", /no such task/],
   ["tasks list --count 999 --train-databases 1", /^--count 999: shop has too few /],
   ["tasks show bank/1/cancel/0", /^bank\/1\/cancel\/0: no such task/],
+  ["tasks validate --tasks set --preset paper", /^--tasks set with --preset: a set is taken as it is, /],
   ["tasks synthesize", /^--out: missing; --help says what is expected$/],
   ["tasks synthesize --out fresh --count 0", /^--count 0: expected a whole number from 1 to 1000000$/],
   ["tasks synthesize --out fresh --held-out 1.5", /^--held-out 1.5: expected a share from 0 to 1$/],

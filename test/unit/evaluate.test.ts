@@ -14,7 +14,7 @@ const setting = { agent: "policy" } as Setting;
 /** A conversation with the figures that matter to a test. */
 export const trial = (task: string, given: Partial<Trial> & { success?: 0 | 1 } = {}): Trial => {
   const { success = 0, ...rest } = given;
-  const outcome = { success, stateMatches: success === 1, outputsSaid: true, writes: success };
+  const outcome = { success, stateMatches: success === 1, outputsSaid: true, writes: 1 };
   const base = {
     family: "f",
     trial: 0,
@@ -77,11 +77,12 @@ test("pass^k goes as far as there are trials", async () => {
 });
 
 test("a conversation that was broken off is in no mean, and a failure in the published score", () => {
+  const idle = { success: 0, stateMatches: false, outputsSaid: true, writes: 0 } as const;
   const found = evaluation(
     [
       trial("a", { success: 1, tarl: 10, waits: 1 }),
       trial("a", { ending: "error", error: "no connection", cause: "outage", replays: 2 }),
-      trial("b", { tarl: 0, noWrite: true, cause: "no-write" }),
+      trial("b", { tarl: 0, cause: "no-write", outcome: idle }),
       trial("b", { tarl: null, ending: "token-limit", cause: "token-limit" }),
     ],
     { setting, tasks: 2, trials: 2 },

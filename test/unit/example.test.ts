@@ -6,11 +6,11 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { main } from "../../src/cli/main.ts";
 import { absoluteDomain, domainLabel, domain as findDomain } from "../../src/domains/index.ts";
 import { Store } from "../../src/domains/store.ts";
 import { root } from "../../src/root.ts";
 import type { Entry, Task } from "../../src/types.ts";
+import { runIn } from "../command.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "tarl-library-"));
 test.after(() => fs.rmSync(dir, { recursive: true }));
@@ -18,30 +18,7 @@ test.after(() => fs.rmSync(dir, { recursive: true }));
 const copied = join(dir, "my library");
 fs.cpSync(join(root, "examples/library"), copied, { recursive: true });
 
-/** Runs a command in the temp directory, with what it prints. */
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const { write } = process.stdout;
-  const complain = process.stderr.write;
-  const [cwd, exitCode] = [process.cwd(), process.exitCode];
-  let [out, err] = ["", ""];
-  process.stdout.write = (text) => {
-    out += text;
-    return true;
-  };
-  process.stderr.write = (text) => {
-    err += text;
-    return true;
-  };
-  process.chdir(dir);
-  try {
-    return { code: await main(args), out, err };
-  } finally {
-    process.chdir(cwd);
-    process.stdout.write = write;
-    process.stderr.write = complain;
-    process.exitCode = exitCode;
-  }
-}
+const run = (...args: string[]) => runIn(dir, args);
 
 test("a copy of the example lists, shows, validates and plays", async () => {
   const listed = await run("tasks", "list", "--domain", "./my library", "--count", "4", "--json");

@@ -6,7 +6,7 @@ import { asksFor, hears, isSaid } from "../../src/domains/ears.ts";
 import { scriptedExpert } from "../../src/domains/expert.ts";
 import { domain as findDomain } from "../../src/domains/index.ts";
 import { ToolError } from "../../src/errors.ts";
-import { failures, gates, validate } from "../../src/tasks/gates.ts";
+import { failures, gates, validate } from "../../src/gates.ts";
 import { mix, sampleTasks, trainDatabases } from "../../src/tasks/sampler.ts";
 import type { Database, Domain, Task, Tool, WrittenCall } from "../../src/types.ts";
 import { say } from "../talk.ts";

@@ -32,12 +32,11 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "domains/making/": [...state, "domains/expert.ts"],
   "domains/own/": [...state, "domains/expert.ts", "domains/task.ts"],
   "domains/": ["domains/"],
-  "tasks/gates.ts": [...state, "domains/expert.ts", "sandbox/", "user/", "eval/"], // it plays tasks to prove them
   "tasks/": ["domains/python.ts", "domains/task.ts"],
   "sandbox/": state,
   "user/": [],
   "rollout/": ["domains/python.ts"],
-  "llm/": ["rollout/parse.ts"], // one reader of turns, whoever wrote them
+  "llm/": [],
   "judge/": state,
   "reward.ts": [],
   "advantage.ts": [],
@@ -48,7 +47,16 @@ const stages: { readonly [stage: string]: readonly string[] } = {
 };
 
 /** Files that join the stages; they import anything but the command line. */
-const joints = ["train.ts", "sft.ts", "play.ts", "measure.ts", "settings.ts", "vocabulary.ts"];
+const joints = [
+  "train.ts",
+  "sft.ts",
+  "play.ts",
+  "measure.ts",
+  "settings.ts",
+  "vocabulary.ts",
+  "gates.ts",
+  "synthesize.ts",
+];
 
 /** The only files that may import an outside package. */
 const doors: { readonly [name: string]: RegExp } = {

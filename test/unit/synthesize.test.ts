@@ -8,9 +8,9 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { domainNames, domain as findDomain } from "../../src/domains/index.ts";
 import { shop } from "../../src/domains/shop/index.ts";
-import { failures } from "../../src/tasks/gates.ts";
+import { failures } from "../../src/gates.ts";
+import { type Synthesis, synthesize } from "../../src/synthesize.ts";
 import { openSet, tasksOf, writeSet } from "../../src/tasks/set.ts";
-import { type Synthesis, synthesize } from "../../src/tasks/synthesize.ts";
 import type { Domain, Task } from "../../src/types.ts";
 
 const options: Synthesis = {

@@ -101,7 +101,6 @@ test("what is kept of a conversation", () => {
     ending: "user-stop",
     outcome: { ...wrong, writes: 0 },
     cause: "tool-crash",
-    noWrite: true,
     turns: 2,
     length: 0,
     waits: 2,

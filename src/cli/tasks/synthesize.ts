@@ -1,4 +1,4 @@
-// `tarl tasks synthesize`: makes a task set of a domain's own families. The drawing is ../../tasks/synthesize.ts.
+// `tarl tasks synthesize`: makes a task set of a domain's own families. The drawing is ../../synthesize.ts.
 
 import type { Argv, CommandModule } from "yargs";
 import { familyNames } from "../../config.ts";
@@ -34,7 +34,7 @@ async function handler(argv: Options): Promise<void> {
   const count = wholeNumber("count", argv.count ?? "2000", 1, 1_000_000);
   const heldOut = share("held-out", argv.heldOut ?? "0.1");
   const { checkFree, writeSet } = await import("../../tasks/set.ts");
-  const { synthesize } = await import("../../tasks/synthesize.ts");
+  const { synthesize } = await import("../../synthesize.ts");
   const { Display, duration } = await import("../../run/progress.ts");
   checkFree(argv.out);
   const domain = await findDomain(config.domain, config.profile);

@@ -1,52 +1,26 @@
 // `tarl tasks validate`: draws tasks of every family, or takes those of a set, and says what is wrong with them. The gates
-// are ../../tasks/gates.ts.
+// are ../../gates.ts.
 
 import type { Argv, CommandModule } from "yargs";
-import { flagName } from "../../config.ts";
-import { blame, UsageError } from "../../errors.ts";
-import type { Report } from "../../tasks/gates.ts";
+import type { Report } from "../../gates.ts";
 import type { Domain, Task } from "../../types.ts";
-import {
-  addOptions,
-  addSources,
-  configOf,
-  described,
-  jsonOption,
-  type Sources,
-  typedOptions,
-  wholeNumber,
-} from "../options.ts";
-import { drawOf } from "./list.ts";
+import { configOf, typedOptions, wholeNumber } from "../options.ts";
+import { addSelection, checkAlone, draw, type Selection } from "./selection.ts";
 
-interface Options extends Sources {
-  readonly tasks: string | undefined;
-  readonly split: string | undefined;
-  readonly count: string | undefined;
-  readonly json: boolean | undefined;
-}
-
-/** What a draw depends on; families are drawn alike, however few tasks of some a run would play. */
+/** Families are drawn alike, however few tasks of some a run would play. */
 const KEYS = ["domain", "profile", "families", "trainDatabases", "seed", "evalSeed"] as const;
 
 export default {
   command: "validate",
   describe: "Prove tasks: their truth runs, matters and is unique, silence does not pass, the expert wins",
-  builder: (yargs: Argv) =>
-    addOptions(addSources(yargs), KEYS)
-      .option("tasks", described("a task set to prove instead", "folder or .jsonl", "none"))
-      .option(
-        "split",
-        described("which databases they are played on; of a set, its split", "train|held-out", "train; all"),
-      )
-      .option("count", described("how many", "tasks", "200; all of a set"))
-      .option("json", jsonOption) as unknown as Argv<Options>,
+  builder: (yargs: Argv) => addSelection(yargs, KEYS, "prove", "200; all of a set"),
   handler,
-} satisfies CommandModule<object, Options>;
+} satisfies CommandModule<object, Selection>;
 
-async function handler(argv: Options): Promise<void> {
+async function handler(argv: Selection): Promise<void> {
   const count = argv.count === undefined ? undefined : wholeNumber("count", argv.count, 1);
   const { domain, tasks } = argv.tasks === undefined ? await drawn(argv, count) : await listed(argv.tasks, argv, count);
-  const { validate } = await import("../../tasks/gates.ts");
+  const { validate } = await import("../../gates.ts");
   const { Display } = await import("../../run/progress.ts");
   const display = new Display(process.stderr);
   const report = await validate(domain, tasks, (done) => display.live(`tasks ${done}/${tasks.length}`));
@@ -55,22 +29,21 @@ async function handler(argv: Options): Promise<void> {
   if (report.failures.length > 0) process.exitCode = 1;
 }
 
-interface Played {
+interface Chosen {
   readonly domain: Domain;
   readonly tasks: readonly Task[];
 }
 
-async function drawn(argv: Options, count = 200): Promise<Played> {
+async function drawn(argv: Selection, count = 200): Promise<Chosen> {
   const config = { ...configOf(argv, KEYS), refuseShare: 1 };
   const { openTasks } = await import("../../play.ts");
-  const { domain, tasks } = await openTasks(config);
-  return { domain, tasks: blame(`--count ${count}`, () => drawOf(argv.split ?? "train", config, tasks)(count)) };
+  const played = await openTasks(config);
+  return { domain: played.domain, tasks: draw(played, config, argv.split, count) };
 }
 
 /** A set on the domain that it names, or on a folder that is typed beside it. */
-async function listed(path: string, argv: Options, count?: number): Promise<Played> {
-  const other = Object.keys(typedOptions(argv)).find((key) => key !== "domain" && key !== "tasks");
-  if (other) throw new UsageError(`--tasks ${path} with ${flagName(other)}: a set is taken as it is, leave one out`);
+async function listed(path: string, argv: Selection, count?: number): Promise<Chosen> {
+  checkAlone(argv, "domain");
   const { openSet, tasksOf } = await import("../../tasks/set.ts");
   const { domainOf } = await import("../../play.ts");
   const set = openSet(path);

@@ -1,13 +1,13 @@
 // Synthesizes a task set: draws tasks of a domain's families over many databases, proves every one, and keeps those that
 // are good and unlike all others. Not how a task is made (the domain's), nor what makes one good (gates.ts), nor the
-// files (set.ts). Test: test/unit/synthesize.test.ts
+// files (tasks/set.ts). Test: test/unit/synthesize.test.ts
 
-import { UsageError } from "../errors.ts";
-import { Random } from "../random.ts";
-import type { Domain, Task } from "../types.ts";
+import { UsageError } from "./errors.ts";
 import { Proof } from "./gates.ts";
-import { type Databases, heldOutDatabases, type Mix, mix, systematic, trainDatabases } from "./sampler.ts";
-import type { Draft } from "./set.ts";
+import { Random } from "./random.ts";
+import { type Databases, heldOutDatabases, type Mix, mix, systematic, trainDatabases } from "./tasks/sampler.ts";
+import type { Draft } from "./tasks/set.ts";
+import type { Domain, Task } from "./types.ts";
 
 export interface Synthesis {
   readonly seed: number;

@@ -2,8 +2,8 @@
 // is read like the policy's own. Not the policy: it has no tokens and learns nothing. Test: test/unit/llm-agent.test.ts
 
 import { derive } from "../random.ts";
-import { parseApart } from "../rollout/parse.ts";
 import type { AgentTurn, Chat, ChatMessage, Domain, Entry } from "../types.ts";
+import { parseApart } from "./parse.ts";
 
 /**
  * The agent of one conversation; it sees all tools of the domain, whatever its prompt holds for a policy. Rejects where

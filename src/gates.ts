@@ -2,16 +2,17 @@
 // silence or by accident, and the scripted expert wins it. For any domain: built in, one's own, imported. A gate is a name
 // and a function from a task to what is wrong with it, in one line. Test: test/unit/gates.test.ts
 
-import { isSaid } from "../domains/ears.ts";
-import { scriptedExpert } from "../domains/expert.ts";
-import { Store, sameState } from "../domains/store.ts";
-import { callTool, openCall, readCall } from "../domains/tool.ts";
-import { UsageError } from "../errors.ts";
-import { oracleHabits } from "../eval/evaluate.ts";
-import { Session } from "../sandbox/session.ts";
-import { replayTruth, verify } from "../sandbox/verify.ts";
-import type { Domain, Entry, Task, Tool, WrittenCall } from "../types.ts";
-import { ScriptedUser } from "../user/scripted.ts";
+import { isSaid } from "./domains/ears.ts";
+import { expertFor } from "./domains/expert.ts";
+import { run as lawful } from "./domains/making/goals.ts";
+import { Store, sameState } from "./domains/store.ts";
+import { callTool, openCall, readCall } from "./domains/tool.ts";
+import { UsageError } from "./errors.ts";
+import { oracleHabits } from "./eval/evaluate.ts";
+import { Session } from "./sandbox/session.ts";
+import { replayTruth, verify } from "./sandbox/verify.ts";
+import type { Domain, Entry, Task, Tool, WrittenCall } from "./types.ts";
+import { ScriptedUser } from "./user/scripted.ts";
 
 export interface Failure {
   readonly task: string;
@@ -108,12 +109,13 @@ export const gates: Readonly<Record<string, Gate>> = {
   unique: (domain, task) => {
     // A domain knows the words of its own tasks alone.
     if (!domain.readings || !isOwn(domain, task)) return "skip";
+    const ground = { domain, database: domain.database(task.database), customer: task.customer };
     const truth = replayTruth(domain, task);
     let count = 0;
     let found = task.actions.length === 0;
     for (const reading of domain.readings(task)) {
       if (++count > MAX_READINGS) return `more than ${MAX_READINGS} readings`;
-      const state = lawful(domain, task, reading);
+      const state = lawful(ground, reading);
       if (!state) continue;
       if (!sameState(state, truth)) return `another reading fits: ${reading.map(spell).join(", ") || "nothing"}`;
       found = true;
@@ -155,8 +157,7 @@ export const gates: Readonly<Record<string, Gate>> = {
   silence: (domain, task) => (passesIdle(domain, task) ? "doing nothing succeeds" : null),
 
   oracle: async (domain, task) => {
-    const expert = isOwn(domain, task) ? domain.expert : scriptedExpert(domain, { identify: [], details: [] });
-    const agent = expert?.(task, oracleHabits, 0);
+    const agent = expertFor(domain, task)?.(task, oracleHabits, 0);
     if (!agent) return "skip";
     const session = new Session(domain, task, new ScriptedUser(domain, task, 0), { checkOutputs: domain.checkOutputs });
     await session.start();
@@ -299,16 +300,6 @@ function passesIdle(domain: Domain, task: Task): boolean {
   const transcript: Entry[] = [{ role: "user", text: task.scenario.opening }];
   const store = fresh(domain, task);
   return verify({ domain, task, store, transcript, ending: "user-stop" }, domain.checkOutputs).success === 1;
-}
-
-/** The state that calls lead to, or null where one fails or breaks a rule. */
-function lawful(domain: Domain, task: Task, calls: readonly WrittenCall[]): Store | null {
-  const store = fresh(domain, task);
-  for (const call of calls) {
-    if (domain.rules?.(readCall(domain, call), store, task.customer).length) return null;
-    if (run(domain, store, call).failed) return null;
-  }
-  return store;
 }
 
 /** Fresh data, and as it stands after each of the actions: what is refused may come between them. */
