@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { main } from "../../src/cli/main.ts";
 import { root } from "../../src/root.ts";
 import { importApigen } from "../../src/tasks/apigen.ts";
 import { firstPerson } from "../../src/tasks/benchmark.ts";
@@ -14,6 +13,7 @@ import { openDialogues } from "../../src/tasks/dialogues.ts";
 import { importSet } from "../../src/tasks/import.ts";
 import { openSet, tasksOf, writeSet } from "../../src/tasks/set.ts";
 import { importTauBench } from "../../src/tasks/tau-bench.ts";
+import { runIn } from "../command.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "tarl-import-"));
 test.after(() => fs.rmSync(dir, { recursive: true }));
@@ -36,25 +36,10 @@ async function failure(act: () => unknown): Promise<string> {
   return assert.unreachable() as never;
 }
 
-/** Runs a command in this process. */
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const [write, complain] = [process.stdout.write, process.stderr.write];
-  let [out, err] = ["", ""];
-  process.stdout.write = (text) => {
-    out += text;
-    return true;
-  };
-  process.stderr.write = (text) => {
-    err += text;
-    return true;
-  };
-  try {
-    return { code: await main(args), out, err: err.replaceAll(`${dir}/`, "") };
-  } finally {
-    process.stdout.write = write;
-    process.stderr.write = complain;
-    process.exitCode = 0;
-  }
+/** Runs a command; what it complains of is without the test's folder. */
+async function run(...args: string[]) {
+  const ran = await runIn(dir, args);
+  return { ...ran, err: ran.err.replaceAll(`${dir}/`, "") };
 }
 
 // ---------------------------------------------------------------------------------------------------
