@@ -140,14 +140,15 @@ export class Tokenizer {
 
   /**
    * Ids of a text that is trusted: added tokens written in it become their ids. A reference for tests alone, which
-   * compare the chat format with it.
+   * compare the chat formats with it.
    */
   encode(text: string): number[] {
-    if (!this.#everyAdded) return this.encodePlain(text);
-    // The pattern has one group, so every second part is an added token.
-    return text
-      .split(this.#everyAdded)
-      .flatMap((part, i) => (i % 2 ? this.#added.get(part)!.id : this.encodePlain(part)));
+    return this.cut(text).flatMap((part, i) => (i % 2 ? this.#added.get(part)!.id : this.encodePlain(part)));
+  }
+
+  /** A text at its added tokens: every second part is one. */
+  cut(text: string): string[] {
+    return this.#everyAdded ? text.split(this.#everyAdded) : [text];
   }
 
   /** Ids of a text from outside: no added token is recognised, so none of its ids can come out. */
