@@ -75,6 +75,13 @@ export const optionGroups = {
   },
   "The policy": {
     model: option(text("a folder in HF format, or embedded"), "embedded", "folder", "the policy to start from", "ours"),
+    format: option(
+      choice("auto", "append", "strip", "template"),
+      "auto",
+      "",
+      "chat format: Qwen3's with earlier thoughts kept or stripped, the model's own template; auto: as it was trained",
+      "ours",
+    ),
     device: option(
       choice("auto", "cpu", "cuda"),
       "auto",
@@ -139,6 +146,13 @@ export const optionGroups = {
     topP: option(number(0.01, 1), 1, "mass", "nucleus sampling; below 1 it biases the ratio", "ours", 0.95),
     topK: option(whole(0), 0, "tokens", "sample from the k most likely; 0 is off", "ours"),
     minP: option(number(0, 1), 0, "share", "least probability against the most likely token; 0 is off", "ours"),
+    calls: option(
+      choice("profile", "first", "all"),
+      "profile",
+      "",
+      "which of several calls in one turn run; profile: only the first, as in tau-bench, but all of them under tau2",
+      "ours",
+    ),
     checkOutputs: option(
       choice("profile", "on", "off"),
       "profile",

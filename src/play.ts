@@ -10,6 +10,7 @@ import { blame, faulty, UsageError } from "./errors.ts";
 import type { Agent } from "./eval/evaluate.ts";
 import { metered } from "./llm/budget.ts";
 import { type ChatOptions, type OpenChat, openChat } from "./llm/client.ts";
+import { formatNote, readFormat, readTemplate } from "./policy/chat.ts";
 import { readConfig } from "./policy/checkpoint.ts";
 import { native } from "./policy/native.ts";
 import { openPolicy } from "./policy/policy.ts";
@@ -17,6 +18,7 @@ import { loadTokenizer, type Tokenizer } from "./policy/tokenizer.ts";
 import { derive } from "./random.ts";
 import { type Attempt, checkPrompt, collect, converse, demonstrate, type Sandbox } from "./rollout/collect.ts";
 import { chatFormat } from "./rollout/format.ts";
+import { templateFormat } from "./rollout/jinja.ts";
 import { root } from "./root.ts";
 import { readDatabase } from "./sandbox/replay.ts";
 import { Session } from "./sandbox/session.ts";
@@ -31,7 +33,8 @@ import { ScriptedUser } from "./user/scripted.ts";
 export type Conversing = Pick<
   Config,
   "turns" | "turnTokens" | "promptTokens" | "contextTokens" | "invalidInRow" | "concurrent" | "checkOutputs"
->;
+> &
+  Partial<Pick<Config, "calls">>;
 
 /** The folder of a model that an option names. */
 export function modelPath(model: string): string {
@@ -52,6 +55,22 @@ function checkModel(model: string): void {
 export function engineOf({ model, device, dtype, threads }: Pick<Config, "model" | "device" | "dtype" | "threads">) {
   if (device === "cuda" && !native.cuda()) throw new UsageError("--device cuda: no GPU is found; expected cpu or auto");
   return { model: modelPath(model), device, dtype, threads };
+}
+
+/**
+ * How the conversations of a model are written: as the option says, else as the checkpoint was trained here, else as its
+ * family does; Qwen3's format is code, and models that bring no template are written in it as well.
+ */
+export function formatOf(dir: string, option: Config["format"], tokenizer: Tokenizer) {
+  const noted = option === "auto" ? readFormat(dir) : option;
+  const template = noted === "append" || noted === "strip" ? null : readTemplate(dir);
+  const { modelType, eosIds } = readConfig(dir);
+  if (noted === "template" && !template)
+    throw new UsageError(`--format template: ${dir} has no chat_template.jinja, and no tokenizer_config.json with one`);
+  if (template && (noted === "template" || modelType !== "qwen3"))
+    return { name: "template", format: templateFormat(tokenizer, template, eosIds) };
+  const mode = noted === "strip" ? "strip" : "append";
+  return { name: mode, format: blame(dir, () => chatFormat(tokenizer, { mode })) };
 }
 
 /** What reaches models behind an API: key and server, as the environment has them. */
@@ -187,7 +206,9 @@ export class Table implements Played {
     if (!checkpoint) checkModel(config.model);
     const model = checkpoint ?? modelPath(config.model);
     const tokenizer = loadTokenizer(model);
-    const format = blame(model, () => chatFormat(tokenizer));
+    const { name, format } = formatOf(model, config.format, tokenizer);
+    if (name === "strip" && config.ratio === "sequence")
+      throw new UsageError("--ratio sequence with the format strip: it needs a conversation in one row");
     const { vocabSize, maxPositions } = readConfig(model);
     if (tokenizer.size > vocabSize)
       throw new UsageError(`${model}: the tokenizer has ${tokenizer.size} ids, the policy ${vocabSize}`);
@@ -196,7 +217,8 @@ export class Table implements Played {
     checkPrompt(onePrompt(played, format, config), config);
     const vocabLimit = tokenizer.size; // rows of the embedding beyond the tokenizer are padding
     const role = { role: "policy", fresh: checkpoint === null } as const;
-    const policy = await openPolicy({ ...engineOf(config), model, vocabLimit, ...role });
+    const files = new Map([formatNote(name)]);
+    const policy = await openPolicy({ ...engineOf(config), model, vocabLimit, files, ...role });
     return new Table(played, policy, tokenizer, format, config);
   }
 
@@ -268,8 +290,9 @@ export async function perform(
 }
 
 function sandboxFor(domain: Domain, { task }: Attempt, user: User, limits: Conversing): Sandbox {
-  const { turns, invalidInRow } = limits;
-  return new Session(domain, task, user, { turns, invalidInRow, checkOutputs: asksOutputs(limits, domain) });
+  const { turns, invalidInRow, calls = "profile" } = limits;
+  const everyCall = calls === "profile" ? domain.everyCall : calls === "all";
+  return new Session(domain, task, user, { turns, invalidInRow, everyCall, checkOutputs: asksOutputs(limits, domain) });
 }
 
 /** Does success ask for a task's outputs? */

@@ -121,7 +121,7 @@ async function learnTokenizer(name: string, { vocab, demonstrations, seed }: Siz
 
 function copyTokenizer(from: string): (dir: string) => void {
   return (dir) => {
-    for (const name of ["tokenizer.json", "tokenizer_config.json"])
+    for (const name of ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"])
       if (existsSync(join(from, name))) copyFileSync(join(from, name), join(dir, name));
   };
 }

@@ -26,7 +26,7 @@ interface SftConfig {
 
 /** What it takes of the table; the rest is the recipe's. */
 const KEYS = [
-  ...(["model", "device", "dtype", "threads"] as const),
+  ...(["model", "format", "device", "dtype", "threads"] as const),
   ...(["turns", "turnTokens", "promptTokens", "contextTokens", "invalidInRow", "concurrent", "keep"] as const),
 ];
 

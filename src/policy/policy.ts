@@ -42,6 +42,8 @@ export interface PolicyOptions {
   readonly fresh?: boolean;
   /** Ids from there on get no logit, in sampling and learning alike. 0: none. */
   readonly vocabLimit?: number;
+  /** Goes into every checkpoint beside the model's own files, over those of the same name. */
+  readonly files?: Companions;
   /** Most tokens of the KV pool; default: a quarter of the free memory, at most 4 million tokens. */
   readonly kvTokens?: number;
   /** Most tokens that go through the model at once. */
@@ -71,7 +73,12 @@ export async function openPolicy(options: PolicyOptions): Promise<EnginePolicy> 
     await engine.dispose();
     throw error;
   }
-  return new EnginePolicy(engine, config, random ? new Map() : readCompanions(model), options);
+  return new EnginePolicy(
+    engine,
+    config,
+    new Map([...(random ? [] : readCompanions(model)), ...(options.files ?? [])]),
+    options,
+  );
 }
 
 /** The optimizer keeps fp32 copies of weights that are not. */

@@ -66,6 +66,7 @@ const doors: { readonly [name: string]: RegExp } = {
   hyparquet: /^tasks\/rows\.ts$/,
   "hyparquet-compressors": /^tasks\/rows\.ts$/,
   "@huggingface/tokenizers": /^policy\/tokenizer\.ts$/,
+  "@huggingface/jinja": /^rollout\/jinja\.ts$/,
 };
 
 interface Source {
