@@ -66,11 +66,18 @@ struct Normed {
 Normed add_rms_norm(const Context&, const at::Tensor& x, const at::Tensor& add, const at::Tensor& w,
                     double eps);
 
+/// Llama 3's stretch of the slow rotations (transformers' rope type "llama3"): a frequency that turns less
+/// than `low` times in `original` positions is divided by `factor`, one that turns more than `high` times is
+/// kept, and in between the two are mixed.
+struct RopeScaling {
+  double factor = 1, low = 1, high = 1;
+  int64_t original = 0;  // 0: none
+};
 /// cos and sin of positions, [T, C/2], fp32. Angles as transformers makes them: fp32, theta^(-2i/C).
 struct Rotation {
   at::Tensor cos, sin;
 };
-Rotation rotation(const at::Tensor& positions, int64_t channels, double theta);
+Rotation rotation(const at::Tensor& positions, int64_t channels, double theta, const RopeScaling&);
 
 struct Heads {
   at::Tensor q, k, v;  // [T, H, C], [T, G, C], [T, G, C]
