@@ -37,14 +37,17 @@ const NUMBERS = {
 /** What --config says in their place. */
 const SHAPING = [...Object.keys(SIZES).filter((name) => name !== "seed"), ...Object.keys(NUMBERS), "tied", "domain"];
 
-const DTYPES = { fp32: "F32", bf16: "BF16" } as const;
+const DTYPES: ReadonlyMap<string, "F32" | "BF16"> = new Map([
+  ["fp32", "F32"],
+  ["bf16", "BF16"],
+]);
 
 interface Options {
   readonly out: string;
   readonly config: string | undefined;
   readonly domain: string | undefined;
   readonly tokenizer: string | undefined;
-  readonly dtype: keyof typeof DTYPES | undefined;
+  readonly dtype: string | undefined;
   readonly tied: boolean | undefined;
   readonly json: boolean | undefined;
   readonly [size: string]: unknown;
@@ -62,10 +65,7 @@ export default {
       .option("config", described(`take the shape of a config.json, or ${shapeNames.join(", ")}`, "file|name", "none"))
       .option("domain", described("learn a tokenizer from this domain's demonstrations", "name|folder", "none"))
       .option("tokenizer", described("take this tokenizer", "folder|tokenizer.json", "none"))
-      .option("dtype", {
-        ...described("what weights are stored as", "fp32|bf16", "fp32"),
-        choices: Object.keys(DTYPES),
-      });
+      .option("dtype", described("what weights are stored as", "fp32|bf16", "fp32"));
     for (const [name, [value, , what, unit]] of Object.entries(SIZES))
       yargs.option(name, described(what, unit, String(value), "ours"));
     for (const [name, [value, what, unit]] of Object.entries(NUMBERS))
@@ -83,9 +83,10 @@ export default {
 async function handler(argv: Options): Promise<void> {
   const { gigabytes, weightBytes, writeStart } = await import("../policy/start.ts");
   if (existsSync(argv.out)) throw new UsageError(`--out ${argv.out}: it exists`);
+  const dtype = DTYPES.get(argv.dtype ?? "fp32");
+  if (!dtype) throw new UsageError(`--dtype ${argv.dtype}: expected ${[...DTYPES.keys()].join(" or ")}`);
   const sizes = readSizes(argv);
   const { config, companions } = argv.config === undefined ? await made(argv, sizes) : await copied(argv, argv.config);
-  const dtype = DTYPES[argv.dtype ?? "fp32"];
   const bytes = weightBytes(config, dtype);
   if (bytes > totalmem())
     process.stderr.write(`warning: ${gigabytes(bytes)} of weights are more than this machine's memory\n`);

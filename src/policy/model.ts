@@ -53,6 +53,7 @@ const ARCHITECTURES: { readonly [family in Family]: string } = {
   qwen2: "Qwen2ForCausalLM",
   llama: "LlamaForCausalLM",
 };
+const families = Object.keys(ARCHITECTURES) as Family[];
 
 /** What the weights are stored as, in safetensors' words. */
 export type StoredType = "F32" | "BF16" | "F16" | "F64";
@@ -86,9 +87,8 @@ export function parseConfig(json: unknown, source = "config.json"): ModelConfig 
   };
   const id = (key: string): number | null => (Number.isSafeInteger(raw[key]) ? (raw[key] as number) : null);
 
-  const family = raw.model_type as Family;
-  if (!Object.hasOwn(ARCHITECTURES, String(family)))
-    return refuse(`model_type is ${show(family)}, expected "qwen3", "qwen2" or "llama"`);
+  const family = families.find((name) => name === raw.model_type);
+  if (!family) return refuse(`model_type is ${show(raw.model_type)}, expected "qwen3", "qwen2" or "llama"`);
   const llama = family === "llama";
   refuseVariants(raw, family, refuse);
 

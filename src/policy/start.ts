@@ -51,5 +51,5 @@ function freeBytes(dir: string): number {
 
 /** "16.4 GB" */
 export function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toPrecision(3)} GB`;
+  return `${(bytes / 1e9).toFixed(1)} GB`;
 }
