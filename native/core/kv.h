@@ -12,7 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "kernels.h"
+#include "cpu/kernels.h"
 
 namespace tarl {
 

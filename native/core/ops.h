@@ -10,7 +10,7 @@
 #include <memory>
 #include <vector>
 
-#include "gemm.h"
+#include "cpu/gemm.h"
 
 namespace tarl {
 

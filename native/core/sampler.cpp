@@ -5,7 +5,7 @@
 #include <limits>
 #include <numeric>
 
-#include "kernels.h"
+#include "cpu/kernels.h"
 
 namespace tarl {
 
