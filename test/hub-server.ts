@@ -10,7 +10,7 @@ export type Files = Readonly<Record<string, Buffer>>;
 
 /** What is done with one request for a file. */
 export type Mischief =
-  | { readonly do: "cut"; readonly after: number }
+  | { readonly do: "cut" | "stall"; readonly after: number }
   | { readonly do: "status"; readonly status: number; readonly code?: string }
   | { readonly do: "spoil" | "ignore-range" | "wrong-range" | "add" };
 
@@ -41,6 +41,9 @@ export interface HubServer {
   close(): Promise<void>;
 }
 
+/** Files in one answer; the rest is on the store, so that whoever follows the link leaves the hub. */
+const PAGE = 5;
+
 export const gitHash = (bytes: Buffer): string =>
   createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
 export const sha256 = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
@@ -54,6 +57,8 @@ export async function hubServer(repo: string, commits: Readonly<Record<string, F
 
   const store = createServer((request, response) => {
     note("store", request);
+    const [, listing] = /^\/rest\/(.+)$/.exec(request.url!) ?? [];
+    if (listing) return json(response, Object.entries(self.commits.get(listing)!).slice(PAGE).map(listed));
     const [, commit, path] = /^\/([^/]+)\/(.+)$/.exec(request.url!)!;
     send(request, response, self.commits.get(commit)![path], mischief.get(path)?.shift());
   });
@@ -74,7 +79,11 @@ export async function hubServer(repo: string, commits: Readonly<Record<string, F
       const siblings = Object.keys(files).map((rfilename) => ({ rfilename }));
       return json(response, { _id: "1", id: repo, modelId: repo, sha: commit, private: false, gated: false, siblings });
     }
-    if (kind === "tree") return json(response, Object.entries(files).map(listed));
+    if (kind === "tree") {
+      if (Object.keys(files).length > PAGE)
+        response.setHeader("link", `<http://127.0.0.1:${port(store)}/rest/${commit}>; rel="next"`);
+      return json(response, Object.entries(files).slice(0, PAGE).map(listed));
+    }
     const bytes = files[decodeURIComponent(file)];
     if (!bytes) return refuse(response, 404, "EntryNotFound");
     response.setHeader("x-repo-commit", commit);
@@ -134,7 +143,8 @@ function send(request: IncomingMessage, response: ServerResponse, whole: Buffer,
   const spoiled = mischief?.do === "spoil" ? Buffer.from(whole.map((byte, i) => (i === start ? ~byte : byte))) : whole;
   const bytes = Buffer.concat([spoiled.subarray(start), Buffer.from(mischief?.do === "add" ? "more" : "")]);
   response.setHeader("accept-ranges", "bytes").setHeader("content-length", bytes.length);
-  if (mischief?.do === "cut")
+  if (mischief?.do === "stall") response.write(bytes.subarray(0, mischief.after - start));
+  else if (mischief?.do === "cut")
     response.write(bytes.subarray(0, mischief.after - start), () => setTimeout(() => response.destroy(), 20));
   else response.end(request.method === "HEAD" ? undefined : bytes);
 }

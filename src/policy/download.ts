@@ -50,12 +50,12 @@ export interface Downloading {
   readonly waiting: () => void;
   /** Before the second try, milliseconds; doubled for each further one. */
   readonly waitMs: number;
+  /** Longest silence of a server that is sending, milliseconds. */
+  readonly stallMs: number;
 }
 
 /** Tries in a row that bring nothing. */
 const TRIES = 5;
-/** Longest silence of a server that is sending, milliseconds. */
-const STALL_MS = 30_000;
 /** A process that has written nothing for so long is no longer at it, milliseconds: longer than hashing 5 GB takes. */
 const IDLE_MS = 60_000;
 
@@ -116,13 +116,13 @@ function isHopeless(error: unknown): boolean {
 }
 
 /** Gets what is missing in `partial`; resolves when the server has sent all that it was asked for. */
-async function fetchRest(file: Wanted, partial: string, { request, progress }: Downloading): Promise<void> {
+async function fetchRest(file: Wanted, partial: string, { request, progress, stallMs }: Downloading): Promise<void> {
   const have = bytesOf(partial);
   if (have > file.bytes) rmSync(partial);
   if (have === file.bytes && existsSync(partial)) return;
   const from = have < file.bytes ? have : 0;
   const stalled = new AbortController();
-  const watch = setTimeout(() => stalled.abort(new Error(`nothing for ${STALL_MS / 1000} s`)), STALL_MS);
+  const watch = setTimeout(() => stalled.abort(new Error(`nothing for ${stallMs / 1000} s`)), stallMs);
   let handle: FileHandle | undefined;
   try {
     const response = await request(file.url, {

@@ -31,6 +31,8 @@ export interface HubSettings {
   readonly live: (text: string) => void;
   /** Before a second try, milliseconds. */
   readonly waitMs?: number;
+  /** Longest silence in the middle of a file, milliseconds. */
+  readonly stallMs?: number;
 }
 
 /** ORG/NAME, perhaps with @REVISION: a branch, a tag or a commit. */
@@ -76,6 +78,8 @@ const TREE_FORMAT = 1;
 
 /** Longest wait for an answer that is no file, milliseconds; as the Python library has it. */
 const ANSWER_MS = 10_000;
+const WAIT_MS = 1000;
+const STALL_MS = 30_000;
 /** Space that stays free on the disk. */
 const SPARE_BYTES = 64e6;
 
@@ -169,7 +173,7 @@ export class Hub {
   /** Has the named files in the snapshot. */
   async #get(model: string, at: Place, tree: Tree, names: readonly string[]): Promise<void> {
     const { storage, revision: commit, repo, folder } = at;
-    const { endpoint, cache, line, live, waitMs = 1000 } = this.settings;
+    const { endpoint, cache, line, live, waitMs = WAIT_MS, stallMs = STALL_MS } = this.settings;
     const snapshot = join(storage, "snapshots", commit);
     const missing = names.filter((name) => sizeOf(join(snapshot, name)) !== tree[name].size);
     if (missing.length === 0) return;
@@ -194,6 +198,7 @@ export class Hub {
         await download(file, {
           request: this.#request,
           waitMs,
+          stallMs,
           waiting: () => line(`${model}: another process fetches ${name}; waiting for it`),
           progress: (bytes) => {
             const seconds = (performance.now() - started) / 1000;
@@ -225,7 +230,7 @@ export class Hub {
   /** What the hub answers; null where it cannot be asked, with the reason in #closed. */
   async #ask<T>(model: string, what: (api: Api, how: { hubUrl: string; fetch: typeof fetch }) => Promise<T>) {
     if (this.#closed) return null;
-    const { endpoint, waitMs = 1000 } = this.settings;
+    const { endpoint, waitMs = WAIT_MS } = this.settings;
     if (!URL.canParse(endpoint)) throw new UsageError(`HF_ENDPOINT ${endpoint}: expected the address of a hub`);
     const api = await import("@huggingface/hub");
     const request = ((url: string, init: RequestInit) =>
