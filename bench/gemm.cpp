@@ -1,6 +1,6 @@
-// How fast the CPU kernels' own fp32 matrix product is, for bench/machine.ts, which builds it against the core library of
-// the set-up.  Run: gemm THREADS M N K [M N K ...].  Prints GFLOP/s, one number a line.
-// Not the processor's peak: bench/roof.cpp.
+// How fast the CPU kernels' own fp32 matrix product is, for bench/machine.ts, which builds it against the
+// core library of the set-up.  Run: gemm THREADS M N K [M N K ...].  Prints GFLOP/s, one number a line. Not
+// the processor's peak: bench/roof.cpp.
 
 #include "core/gemm.h"
 

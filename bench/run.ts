@@ -3,7 +3,7 @@
 // stands in decode.ts, prefill.ts, train.ts, logprob.ts, step.ts. Test: test/unit/bench.test.ts
 
 import { mkdirSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { CheckpointError, UsageError } from "../src/errors.ts";
 import { type ModelConfig, readConfig } from "../src/policy/checkpoint.ts";
 import { native } from "../src/policy/native.ts";
@@ -45,8 +45,15 @@ export interface Plan {
   readonly more?: () => object;
 }
 
-/** Runs a benchmark; exit code 2 after one line when the command line or the model is bad. */
-export async function run(name: string, defaults: Defaults, plan: (bench: Bench) => Plan): Promise<void> {
+/**
+ * Reads the command line and does the work; says so and does nothing where a GPU is asked for and there is none. A bad
+ * command line or model is one line and exit code 2.
+ */
+export async function start(
+  name: string,
+  defaults: Defaults,
+  work: (options: Options) => Promise<void>,
+): Promise<void> {
   try {
     const options = readOptions(process.argv.slice(2), defaults);
     if (options.device === "cuda" && !native.cuda()) {
@@ -54,7 +61,7 @@ export async function run(name: string, defaults: Defaults, plan: (bench: Bench)
       close(name, { skipped: "no GPU" });
       return;
     }
-    await measure(name, options, plan);
+    await work(options);
   } catch (error) {
     if (!(error instanceof UsageError || error instanceof CheckpointError)) throw error;
     process.stderr.write(`bench ${name}: ${error.message}\n`);
@@ -62,11 +69,16 @@ export async function run(name: string, defaults: Defaults, plan: (bench: Bench)
   }
 }
 
+/** Runs a benchmark beside its peers. */
+export function run(name: string, defaults: Defaults, plan: (bench: Bench) => Plan): Promise<void> {
+  return start(name, defaults, (options) => measure(name, options, plan));
+}
+
 async function measure(name: string, options: Options, plan: (bench: Bench) => Plan): Promise<void> {
   const { dtype, device, threads, kernels, repeats } = options;
   const dir = options.model ?? (await randomWeights(options.shape, dtype));
   const config = readConfig(dir);
-  const label = options.model === null ? options.shape : basename(dir);
+  const label = labelOf(options);
   const ceilings = await findCeilings(options);
   const policy = await openPolicy({ model: dir, device, dtype, threads, kernels, role: "policy", fresh: true });
   const sides: Side[] = [];
@@ -101,14 +113,9 @@ async function measure(name: string, options: Options, plan: (bench: Bench) => P
     };
     print(tarl, others, shares, ceilings, options);
 
-    const { save, model: _, ...asked } = options;
     const figures = {
-      model: label,
       parameters: parameterCount(config),
-      ...asked,
-      peers: asked.peers.join(" "),
-      features: processor.features,
-      isa: native.isa(),
+      ...describe(options),
       tokens: work.tokens,
       tarl,
       others: Object.fromEntries(others.map(({ name: peer, ...rest }) => [`${peer} ${rest.dtype}`, rest])),
@@ -117,8 +124,7 @@ async function measure(name: string, options: Options, plan: (bench: Bench) => P
       shares,
       ceilings,
     };
-    if (save) keep(resultName(name, label, options), { bench: name, ...machine, ...figures });
-    close(name, figures);
+    finish(name, options, figures);
   } finally {
     for (const { peer } of sides) peer.close();
     await policy.dispose();
@@ -178,20 +184,32 @@ function print(
   );
 }
 
+export function labelOf({ model, shape }: Options): string {
+  return model === null ? shape : basename(resolve(model));
+}
+
+/** What was asked for, and the processor, as the figures name them. */
+export function describe(options: Options): object {
+  const { save: _, peers, shape: __, ...asked } = options;
+  return { ...asked, model: labelOf(options), peers: peers.join(" "), features: processor.features, isa: native.isa() };
+}
+
 /** "decode-tiny-fp32-b32-g8-amd-epyc-25-17-2t.json" */
-export function resultName(
-  bench: string,
-  label: string,
-  { dtype, device, batch, group, threads, kernels }: Options,
-): string {
-  const parts = [bench, label, dtype, `b${batch}`, ...(group > 1 ? [`g${group}`] : [])];
+export function resultName(bench: string, options: Options): string {
+  const { dtype, device, batch, group, threads, kernels } = options;
+  const parts = [bench, labelOf(options), dtype, `b${batch}`, ...(group > 1 ? [`g${group}`] : [])];
   if (kernels === "off") parts.push("plain");
   return `${[...parts, device === "cuda" ? "cuda" : processor.slug, `${threads}t`].join("-")}.json`;
 }
 
-export function keep(name: string, figures: object): void {
-  const folder = join(root, "bench", "results");
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, name), `${JSON.stringify(short(figures), null, 2)}\n`);
-  say(`kept in bench/results/${name}`);
+/** Closes the output; with --save the figures are kept in bench/results as well. */
+export function finish(bench: string, options: Options, figures: object): void {
+  if (options.save) {
+    const folder = join(root, "bench", "results");
+    mkdirSync(folder, { recursive: true });
+    const name = resultName(bench, options);
+    writeFileSync(join(folder, name), `${JSON.stringify(short({ bench, ...machine, ...figures }), null, 2)}\n`);
+    say(`kept in bench/results/${name}`);
+  }
+  close(bench, figures);
 }
