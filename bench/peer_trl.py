@@ -74,6 +74,8 @@ def open_trainer(model, dtype, threads, device, batch, prompt, group, **sizes):
     )
     size = loaded.config.vocab_size
     prompts = [" ".join(f"t{random.randrange(1, size)}" for _ in range(prompt)) for _ in range(4096)]
+    tokenizer = make_tokenizer(size)
+    assert len(tokenizer(prompts[0])["input_ids"]) == prompt
     config = trl.GRPOConfig(
         output_dir=tempfile.mkdtemp(),
         use_cpu=device == "cpu",
@@ -98,7 +100,7 @@ def open_trainer(model, dtype, threads, device, batch, prompt, group, **sizes):
         reward_funcs=reward,
         args=config,
         train_dataset=datasets.Dataset.from_dict({"prompt": prompts}),
-        processing_class=make_tokenizer(size),
+        processing_class=tokenizer,
         callbacks=[Gate()],
     )
 
