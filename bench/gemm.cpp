@@ -2,7 +2,7 @@
 // core library of the set-up.  Run: gemm THREADS M N K [M N K ...].  Prints GFLOP/s, one number a line. Not
 // the processor's peak: bench/roof.cpp.
 
-#include "core/gemm.h"
+#include "cpu/gemm.h"
 
 #include <algorithm>
 #include <chrono>

@@ -45,7 +45,8 @@ function checkModel(model: string): void {
   const run = existsSync(join(dir, "checkpoints"))
     ? `; it is a run: expected one of ${join(model, "checkpoints")}`
     : "";
-  throw new UsageError(`--model ${model}: ${join(dir, "tokenizer.json")} does not exist${run}`);
+  const use = !run && existsSync(join(dir, "config.json")) ? "; without it a model only scores and generates ids" : "";
+  throw new UsageError(`--model ${model}: ${join(dir, "tokenizer.json")} does not exist${run}${use}`);
 }
 
 /** How a config opens an engine; a GPU that is not there is a UsageError. */

@@ -158,11 +158,34 @@ export function readCompanions(dir: string): Companions {
 export async function saveCheckpoint(
   dir: string,
   config: ModelConfig,
-  options: { readonly dtype: StoredType; readonly companions: Companions; readonly maxShardBytes?: number },
+  options: SaveOptions,
   write: (tensors: readonly TensorEntry[]) => Promise<void> | void,
 ): Promise<void> {
   const partial = `${dir}.partial`;
   rmSync(partial, { recursive: true, force: true });
+  try {
+    await fill(partial, config, options, write);
+  } catch (error) {
+    rmSync(partial, { recursive: true, force: true });
+    throw error;
+  }
+  rmSync(dir, { recursive: true, force: true });
+  renameSync(partial, dir);
+}
+
+interface SaveOptions {
+  readonly dtype: StoredType;
+  readonly companions: Companions;
+  readonly maxShardBytes?: number;
+}
+
+/** Writes all files of a checkpoint, and waits until they are on the disk. */
+async function fill(
+  partial: string,
+  config: ModelConfig,
+  options: SaveOptions,
+  write: (tensors: readonly TensorEntry[]) => Promise<void> | void,
+): Promise<void> {
   mkdirSync(partial, { recursive: true });
   writeJson(join(partial, "config.json"), toJson(config, options.dtype));
   for (const [name, bytes] of options.companions) writeFileSync(join(partial, name), bytes);
@@ -185,8 +208,6 @@ export async function saveCheckpoint(
     fsyncSync(handle);
     closeSync(handle);
   }
-  rmSync(dir, { recursive: true, force: true });
-  renameSync(partial, dir);
 }
 
 type Stored = Omit<TensorEntry, "file" | "offset">;
