@@ -2,7 +2,7 @@
 // that a benchmark prints is one of these over its time. Not what an engine happens to do: what is computed twice
 // (recompute in backward, a prefix for each of its group) counts once, padding not at all. Test: test/unit/bench.test.ts
 
-import { type ModelConfig, parameterShapes } from "../src/policy/model.ts";
+import type { ModelConfig } from "../src/policy/model.ts";
 
 /** Rows of tokens as the model sees them. `group` rows share their first `prompt` tokens; each goes on by `own`. */
 export interface Rows {
@@ -46,10 +46,6 @@ export function trainFlops(config: ModelConfig, tokens: number, pairs: number, l
 /** Pairs of `count` tokens that are sampled one by one after `prompt` others, for each of `rows`. */
 export function decodePairs(rows: number, prompt: number, count: number): number {
   return rows * (count * prompt + (count * (count + 1)) / 2);
-}
-
-export function parameterCount(config: ModelConfig): number {
-  return parameterShapes(config).reduce((sum, [, shape]) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }
 
 /**

@@ -1,5 +1,5 @@
 // A checkpoint of ours as a GGUF file, so that llama.cpp can be measured on the same weights. Qwen3 alone; the tokenizer
-// in it is made of dummies, since ids go in and ids come out. Written once, into the cache of shapes.ts.
+// in it is made of dummies, since ids go in and ids come out. Written once, into the cache of weights.ts.
 // Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Test: test/unit/bench.test.ts
 
 import { createHash } from "node:crypto";
@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { UsageError } from "../src/errors.ts";
 import { type ModelConfig, readCheckpoint, type TensorEntry } from "../src/policy/checkpoint.ts";
 import type { Dtype } from "./options.ts";
-import { cache } from "./shapes.ts";
+import { cache } from "./weights.ts";
 
 const ALIGNMENT = 32;
 /** Bytes of a tensor that are in memory at once. */

@@ -4,7 +4,7 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { UsageError } from "../src/errors.ts";
-import { shapes } from "./shapes.ts";
+import { shapeNames } from "../src/policy/shapes.ts";
 
 export type Dtype = "fp32" | "bf16";
 export const PEERS = ["transformers", "trl", "llama.cpp"] as const;
@@ -64,7 +64,7 @@ export function readOptions(args: readonly string[], defaults: Defaults): Option
   if (batch % group !== 0) throw new UsageError(`--group ${group} with --batch ${batch}: it has to divide it`);
   return {
     model: values.model ?? null,
-    shape: one("shape", Object.keys(shapes), "tiny"),
+    shape: one("shape", shapeNames, "tiny"),
     dtype: one("dtype", ["fp32", "bf16"], "fp32"),
     device: one("device", ["cpu", "cuda"], "cpu"),
     batch,

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import type { ModelConfig } from "../src/policy/model.ts";
 import { root } from "../src/root.ts";
 import { writeGguf } from "./gguf.ts";
 import type { Dtype, Options, PeerName } from "./options.ts";
@@ -67,15 +68,20 @@ export interface Installed {
 const python = () => process.env.TARL_PEER_PYTHON ?? PYTHON;
 const llama = () => process.env.TARL_PEER_LLAMA ?? LLAMA;
 
-/** Which of the wanted sides are installed. */
-export function findPeers(wanted: readonly PeerName[]): Installed {
+/** Which of the wanted sides are installed and can open such a model. */
+export function findPeers(wanted: readonly PeerName[], { modelType }: Pick<ModelConfig, "modelType">): Installed {
   const modules = existsSync(python()) ? pythonModules(["transformers", "trl"]) : [];
   if (existsSync(join(llama(), "node_modules", "node-llama-cpp"))) modules.push("llama.cpp");
-  const names = wanted.filter((name) => modules.includes(name));
-  const without = wanted.filter((name) => !modules.includes(name));
+  const whyNot = (name: PeerName): string | null => {
+    if (!modules.includes(name)) return `not installed; to have it: ${HOW[name]}`;
+    return name === "llama.cpp" && modelType !== "qwen3"
+      ? `a GGUF is written of qwen3 alone, not of ${modelType}`
+      : null;
+  };
+  const reasons = wanted.map((name) => [name, whyNot(name)] as const);
   return {
-    names,
-    missing: Object.fromEntries(without.map((name) => [name, `not installed; to have it: ${HOW[name]}`])),
+    names: reasons.filter(([, reason]) => reason === null).map(([name]) => name),
+    missing: Object.fromEntries(reasons.filter(([, reason]) => reason !== null)),
   };
 }
 

@@ -6,11 +6,11 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { CheckpointError, UsageError } from "../src/errors.ts";
 import { type ModelConfig, readConfig } from "../src/policy/checkpoint.ts";
+import { countParameters } from "../src/policy/model.ts";
 import { native } from "../src/policy/native.ts";
 import { type EnginePolicy, openPolicy } from "../src/policy/policy.ts";
 import { root } from "../src/root.ts";
 import { alternate, close, line, machine, type Spread, say, short, spread } from "./common.ts";
-import { parameterCount } from "./flops.ts";
 import {
   arithmetic,
   type Ceilings,
@@ -22,7 +22,7 @@ import {
 } from "./machine.ts";
 import { type Defaults, type Options, type PeerName, readOptions } from "./options.ts";
 import { findPeers, openSide, type Side, torchCeilings } from "./peers.ts";
-import { randomWeights } from "./shapes.ts";
+import { randomWeights } from "./weights.ts";
 
 export interface Bench {
   readonly options: Options;
@@ -84,11 +84,14 @@ async function measure(name: string, options: Options, plan: (bench: Bench) => P
   const sides: Side[] = [];
   try {
     const work = plan({ options, policy, config });
-    const { names, missing } = findPeers(options.peers.filter((peer) => work.theirs[peer]));
-    const size = `${(parameterCount(config) / 1e6).toPrecision(3)}M parameters`;
+    const { names, missing } = findPeers(
+      options.peers.filter((peer) => work.theirs[peer]),
+      config,
+    );
+    const size = `${(countParameters(config) / 1e6).toPrecision(3)}M parameters`;
     say(`${name}: ${label} (${size}), ${dtype}, ${device}: ${work.what}`);
     say(`${describeMachine(threads)}, kernels ${kernels === "on" ? native.isa() : "off"}`);
-    for (const [peer, why] of Object.entries(missing)) say(`skipped: ${peer} is ${why}`);
+    for (const [peer, why] of Object.entries(missing)) say(`skipped: ${peer}: ${why}`);
     for (const peer of names)
       for (const theirs of options.peerDtype === "best" && peer !== "llama.cpp" ? (["fp32", "bf16"] as const) : [dtype])
         sides.push(await openSide(peer, theirs, dir, options));
@@ -114,7 +117,7 @@ async function measure(name: string, options: Options, plan: (bench: Bench) => P
     print(tarl, others, shares, ceilings, options);
 
     const figures = {
-      parameters: parameterCount(config),
+      parameters: countParameters(config),
       ...describe(options),
       tokens: work.tokens,
       tarl,

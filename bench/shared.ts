@@ -9,7 +9,7 @@ import { alternate, line, say, seconds, spread } from "./common.ts";
 import { adamw, lesson, randomRows, speak, withTalks } from "./inputs.ts";
 import { describeMachine, forgetPeak, peakMiB } from "./machine.ts";
 import { describe, finish, labelOf, start } from "./run.ts";
-import { randomWeights } from "./shapes.ts";
+import { randomWeights } from "./weights.ts";
 
 const defaults = { batch: 16, prompt: 2048, new: 128, group: 16, repeats: 3 };
 
