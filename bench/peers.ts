@@ -62,7 +62,7 @@ export interface Installed {
   /** What can take part. */
   readonly names: readonly PeerName[];
   /** Why another one cannot, in one line. */
-  readonly missing: { readonly [name in PeerName]?: string };
+  readonly missing: { [name in PeerName]?: string };
 }
 
 const python = () => process.env.TARL_PEER_PYTHON ?? PYTHON;
@@ -98,6 +98,9 @@ export async function torchCeilings({ threads, device }: Options) {
   const peer = new Peer(python(), join(root, "bench", "peer.py"));
   try {
     return await peer.ask<{ fp32: number; bf16: number; memory: number | null }>("ceilings", { threads, device });
+  } catch (error) {
+    process.stdout.write(`not measured, torch.mm: ${(error as Error).message}\n`);
+    return null;
   } finally {
     peer.close();
   }

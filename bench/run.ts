@@ -84,17 +84,20 @@ async function measure(name: string, options: Options, plan: (bench: Bench) => P
   const sides: Side[] = [];
   try {
     const work = plan({ options, policy, config });
-    const { names, missing } = findPeers(
-      options.peers.filter((peer) => work.theirs[peer]),
-      config,
-    );
+    const wanted = options.peers.filter((peer) => work.theirs[peer]);
+    const { names, missing } = findPeers(wanted, config);
     const size = `${(countParameters(config) / 1e6).toPrecision(3)}M parameters`;
     say(`${name}: ${label} (${size}), ${dtype}, ${device}: ${work.what}`);
     say(`${describeMachine(threads)}, kernels ${kernels === "on" ? native.isa() : "off"}`);
-    for (const [peer, why] of Object.entries(missing)) say(`skipped: ${peer}: ${why}`);
+    const both = options.peerDtype === "best";
     for (const peer of names)
-      for (const theirs of options.peerDtype === "best" && peer !== "llama.cpp" ? (["fp32", "bf16"] as const) : [dtype])
-        sides.push(await openSide(peer, theirs, dir, options));
+      for (const theirs of both && peer !== "llama.cpp" ? (["fp32", "bf16"] as const) : [dtype])
+        try {
+          sides.push(await openSide(peer, theirs, dir, options));
+        } catch (error) {
+          missing[peer] = `it did not open in ${theirs}: ${(error as Error).message}`;
+        }
+    for (const [peer, why] of Object.entries(missing)) say(`skipped: ${peer}: ${why}`);
 
     forgetPeak();
     for (const { peer } of sides) await peer.ask("forget");
@@ -102,7 +105,10 @@ async function measure(name: string, options: Options, plan: (bench: Bench) => P
       [work.ours, ...sides.map((side) => (repeat: number) => work.theirs[side.name]!(side, repeat))],
       repeats,
     );
-    const rates = (times: readonly number[]) => spread(times.map((time) => work.tokens / time));
+    const rates = (times: readonly number[]) => ({
+      ...spread(times.map((time) => work.tokens / time)),
+      seconds: spread(times).median,
+    });
     const tarl = { ...rates(ours), peakMiB: peakMiB(), ...work.more?.() };
     const others: Other[] = [];
     for (const [i, { name: peer, dtype: own, versions, peer: process }] of sides.entries()) {
@@ -134,11 +140,16 @@ async function measure(name: string, options: Options, plan: (bench: Bench) => P
   }
 }
 
-interface Other extends Spread {
+/** What was found of one side: its rate, the median seconds of a repeat, its memory. */
+interface Found extends Spread {
+  readonly seconds: number;
+  readonly peakMiB: number;
+}
+
+interface Other extends Found {
   readonly name: PeerName;
   readonly dtype: string;
   readonly ratio: number;
-  readonly peakMiB: number;
   readonly versions: object;
 }
 
@@ -161,21 +172,19 @@ async function findCeilings({ device, threads, ...rest }: Options): Promise<Ceil
 }
 
 function print(
-  tarl: Spread & { readonly peakMiB: number },
+  { seconds, peakMiB: peak, median, low, high, ...more }: Found,
   others: readonly Other[],
   shares: { readonly memory: number | null; readonly arithmetic: number | null },
   ceilings: Ceilings,
   { dtype }: Options,
 ): void {
-  const peak = (mib: number) => `, peak ${Math.round(mib).toLocaleString("en")} MiB`;
-  line(`tarl ${dtype}`, tarl, "tokens/s", peak(tarl.peakMiB));
-  for (const other of others)
-    line(
-      `${other.name} ${other.dtype}`,
-      other,
-      "tokens/s",
-      `${peak(other.peakMiB)}; tarl is ${other.ratio.toFixed(2)}x, median against median`,
-    );
+  const figures = (time: number, mib: number) => `, ${time.toPrecision(3)} s each, peak ${Math.round(mib)} MiB`;
+  line(`tarl ${dtype}`, { median, low, high }, "tokens/s", figures(seconds, peak));
+  for (const [name, value] of Object.entries(more)) say(`  ${name} ${Number(value).toPrecision(3)}`);
+  for (const other of others) {
+    const ratio = `; tarl is ${other.ratio.toFixed(2)}x, median against median`;
+    line(`${other.name} ${other.dtype}`, other, "tokens/s", figures(other.seconds, other.peakMiB) + ratio);
+  }
   const percent = (value: number | null) => (value === null ? "?" : `${(100 * value).toFixed(0)}%`);
   const { best, registers, mm, own } = ceilings[dtype];
   const rate = (value: number | null) => value?.toFixed(0) ?? "?";

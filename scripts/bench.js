@@ -1,5 +1,5 @@
-// `npm run bench -- NAME... [options]`: runs bench/NAME.ts, one after the other; without a name all that need no other
-// checkout. Options go to each of them. One JSON object ends each output. What they take: docs/bench.md.
+// `npm run bench -- NAME... [options]`: runs bench/NAME.ts, one after the other; without a name all of them.
+// Options go to each. One JSON object ends each output. What they take: docs/bench.md.
 
 import { run } from "./run.js";
 import { root, setup } from "./setup.js";
