@@ -18,18 +18,18 @@ const config: ModelConfig = {
   kvHeads: 2,
   headDim: 12,
   ropeTheta: 1e4,
-  ropeScaling: null,
   rmsEps: 1e-6,
   tied: true,
   qkNorm: true,
   qkvBias: false,
   oBias: false,
   mlpBias: false,
+  ropeScaling: null,
+  bosId: null,
+  padId: null,
   maxPositions: 200,
   initializerRange: 0.2,
   eosIds: [],
-  bosId: null,
-  padId: null,
 };
 
 const loss: LossOptions = {
