@@ -88,7 +88,7 @@ export interface Bench {
 export async function openBench(): Promise<Bench> {
   const embedded = modelPath("embedded");
   const dir = existsSync(embedded) ? embedded : await randomPolicy();
-  const table = await Table.open(resolveConfig("embedded", { values: { model: dir }, label: String }), null);
+  const table = await Table.open(resolveConfig("embedded", { values: { model: dir }, label: String }));
   return { table, dir, config: readConfig(dir) };
 }
 
