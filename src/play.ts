@@ -11,6 +11,7 @@ import type { Agent } from "./eval/evaluate.ts";
 import { metered } from "./llm/budget.ts";
 import { type ChatOptions, type OpenChat, openChat } from "./llm/client.ts";
 import { type ModelConfig, readConfig } from "./policy/checkpoint.ts";
+import { type Hub, isHubName } from "./policy/hub.ts";
 import { availableMemory, type MemoryPlan, memoryLine, planMemory, refusal } from "./policy/memory.ts";
 import { native } from "./policy/native.ts";
 import { openPolicy, type PolicyOptions } from "./policy/policy.ts";
@@ -34,25 +35,35 @@ export type Conversing = Pick<
   "turns" | "turnTokens" | "promptTokens" | "contextTokens" | "invalidInRow" | "concurrent" | "checkOutputs"
 >;
 
-/** The folder of a model that an option names. */
+/** The folder of a model that an option names, one that is on the disk. */
 export function modelPath(model: string): string {
   return model === "embedded" ? join(root, "assets", "policy") : model;
 }
 
-/** A folder that cannot be a model is named as the option that it came from. */
-function checkModel(model: string): void {
+/** The folder of any model that an option names; files of one on the hub that are not in its cache are fetched. */
+export async function findModel(model: string, hub?: Hub): Promise<string> {
   const dir = modelPath(model);
+  if (existsSync(dir)) return dir;
+  if (hub && isHubName(model)) return hub.fetch(model);
+  throw new UsageError(
+    `--model ${model}: no such folder; expected one, or a model of the Hugging Face hub as ORG/NAME or ORG/NAME@REVISION`,
+  );
+}
+
+/** A folder that cannot be a model is named as the option that it came from. */
+function checkModel(model: string, dir: string): void {
   if (existsSync(join(dir, "tokenizer.json"))) return;
   const run = existsSync(join(dir, "checkpoints"))
     ? `; it is a run: expected one of ${join(model, "checkpoints")}`
     : "";
-  throw new UsageError(`--model ${model}: ${join(dir, "tokenizer.json")} does not exist${run}`);
+  const use = !run && existsSync(join(dir, "config.json")) ? "; without it a model only scores and generates ids" : "";
+  throw new UsageError(`--model ${model}: ${join(dir, "tokenizer.json")} does not exist${run}${use}`);
 }
 
-/** How a config opens an engine; a GPU that is not there is a UsageError. */
-export function engineOf({ model, device, dtype, threads }: Pick<Config, "model" | "device" | "dtype" | "threads">) {
+/** How a config opens an engine with the model in a folder; a GPU that is not there is a UsageError. */
+export function engineOf({ device, dtype, threads }: Pick<Config, "device" | "dtype" | "threads">, model: string) {
   if (device === "cuda" && !native.cuda()) throw new UsageError("--device cuda: no GPU is found; expected cpu or auto");
-  return { model: modelPath(model), device, dtype, threads };
+  return { model, device, dtype, threads };
 }
 
 /** What a config's policy takes of the memory that there is. */
@@ -69,10 +80,11 @@ export function memoryOf(config: Config, model: ModelConfig, role: PolicyOptions
   });
 }
 
-/** What reaches models behind an API: key and server, as the environment has them. */
+/** What reaches models elsewhere, as the environment has it: key and server of an API, and the hub. */
 export interface Access {
   readonly apiKey?: string;
   readonly baseURL?: string;
+  readonly hub?: Hub;
 }
 
 /** What a config plays: the domain, where its tasks come from, and who its customers are. */
@@ -202,6 +214,7 @@ export class Table implements Played {
     readonly tokenizer: Tokenizer,
     readonly format: Format,
     readonly limits: Conversing,
+    readonly hub?: Hub,
   ) {
     ({ domain: this.domain, tasks: this.tasks, origin: this.origin, users: this.users } = played);
   }
@@ -211,9 +224,9 @@ export class Table implements Played {
     const { checkpoint = null, access, role = "policy", note } = opening;
     const played = await openTasks(config, access);
     const adapter = loraOptions(config);
-    if (!checkpoint || adapter) checkModel(config.model);
     // An adapter goes on from a checkpoint on the weights that it began with, which nothing has changed.
-    const model = checkpoint && !adapter ? checkpoint : modelPath(config.model);
+    const model = checkpoint && !adapter ? checkpoint : await findModel(config.model, access?.hub);
+    if (!checkpoint || adapter) checkModel(config.model, model);
     const tokenizer = loadTokenizer(model);
     const format = blame(model, () => chatFormat(tokenizer));
     const shape = readConfig(model);
@@ -230,12 +243,12 @@ export class Table implements Played {
     const { microTokens, seed } = config;
     const { recompute, kvTokens } = memory;
     const policy = await openPolicy({
-      ...engineOf(config),
-      ...{ model, vocabLimit, kvTokens, microTokens, recompute, role, fresh: checkpoint === null },
+      ...engineOf(config, model),
+      ...{ vocabLimit, kvTokens, microTokens, recompute, role, fresh: checkpoint === null },
       state: stateOptions(config),
       ...(adapter && { lora: { ...adapter, from: checkpoint ?? { seed } } }),
     });
-    return new Table(played, policy, tokenizer, format, config);
+    return new Table(played, policy, tokenizer, format, config, access?.hub);
   }
 
   /** One conversation of the policy. */
@@ -271,10 +284,10 @@ function onePrompt({ domain, tasks }: Played, format: Format, { evalTasks, seed 
 }
 
 /** The policy that a run started from, for the KL to it: where an adapter is learned, the policy without it. */
-export async function openReference(config: Config, policy: Policy): Promise<Scorer> {
+export async function openReference(config: Config, { policy, hub }: Table): Promise<Scorer> {
   if (policy.base) return policy.base;
-  const engine = engineOf(config);
-  return openPolicy({ ...engine, vocabLimit: loadTokenizer(engine.model).size, role: "reference" });
+  const model = await findModel(config.model, hub);
+  return openPolicy({ ...engineOf(config, model), vocabLimit: loadTokenizer(model).size, role: "reference" });
 }
 
 /** One conversation of a domain's scripted expert, as tokens of any format. Rejects where it was spoiled. */

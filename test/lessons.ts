@@ -27,6 +27,10 @@ export const small: ModelConfig = {
   maxPositions: 200,
   initializerRange: 0.2,
   eosIds: [],
+  mlpBias: false,
+  ropeScaling: null,
+  bosId: null,
+  padId: null,
 };
 
 export const loss: LossOptions = {

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "error.h"
+#include "start.h"
 
 namespace tarl {
 
@@ -159,16 +160,11 @@ void Model::initialise_adapter(uint64_t seed) {
 
 void Model::initialise(uint64_t seed) {
   const at::NoGradGuard guard;
-  at::Generator random = at::detail::createCPUGenerator(seed);
-  for (Parameter& p : parameters_) {
-    const bool closes = p.name.ends_with("o_proj.weight") || p.name.ends_with("down_proj.weight");
-    const double scale = closes ? 1 / std::sqrt(2.0 * static_cast<double>(config_.layers)) : 1;
-    if (p.value.dim() == 2)
-      p.value.copy_(
-          at::empty(p.value.sizes(), at::kFloat).normal_(0, config_.initializer_range * scale, random));
-    else
-      p.value.fill_(p.name.ends_with(".bias") ? 0 : 1);
-  }
+  StartValues start(config_.initializer_range, config_.layers, seed);
+  for (Parameter& p : parameters_)
+    start.next(p.name, p.value.sizes(), [&](int64_t from, const Tensor& values) {
+      p.value.view(-1).narrow(0, from, values.size(0)).copy_(values);
+    });
   changed();
 }
 
@@ -220,8 +216,8 @@ struct Model::LayerFunction : torch::autograd::Function<LayerFunction> {
 
 Tensor Model::forward(const Context& c, const Tensor& ids, const Tensor& positions, const Attend& attend,
                       bool recompute, std::vector<Tensor>* residuals) {
-  const auto pass =
-      c10::make_intrusive<Pass>(*this, c, rotation(positions, config_.channels, config_.theta), attend);
+  const auto pass = c10::make_intrusive<Pass>(
+      *this, c, rotation(positions, config_.channels, config_.theta, config_.rope_scaling), attend);
   Residual r{embed(c, *embedding_, ids), {}};
   const bool records = at::GradMode::is_enabled();
   // An adapter's gradients go through layers whose own input nobody learns.

@@ -1,5 +1,5 @@
-// A dense decoder (Qwen3; Qwen2 by its flags): parameters under their HF names, its adapter, and the forward
-// pass. Not here: files (checkpoint.cpp), conversations (engine.cpp), learning (trainer.cpp).
+// A dense decoder (Qwen3; Qwen2 and Llama by its flags): parameters under their HF names, its adapter, and
+// the forward pass. Not here: files (checkpoint.cpp), conversations (engine.cpp), learning (trainer.cpp).
 
 #pragma once
 #include <torch/torch.h>
@@ -20,6 +20,7 @@ struct ModelConfig {
   double theta, eps;
   bool tied;
   double initializer_range;
+  RopeScaling rope_scaling = {};
 };
 
 struct Shape {
@@ -46,8 +47,7 @@ class Model {
   Model(const ModelConfig&, const std::vector<Shape>& shapes, at::Device, at::ScalarType, int64_t vocab_limit,
         bool trained, const LoraOptions& = {});
 
-  /// Matrices normal(0, initializer_range), those that end a residual branch divided by sqrt(2 layers)
-  /// (GPT-2); norms 1, biases 0.
+  /// Random starting weights (start.h).
   void initialise(uint64_t seed);
   /// A uniform within 1 / sqrt(K) (Kaiming, as PEFT has it), B 0: nothing is added yet.
   void initialise_adapter(uint64_t seed);

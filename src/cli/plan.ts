@@ -2,7 +2,7 @@
 // The figures are ../policy/memory.ts's.
 
 import type { Argv, CommandModule } from "yargs";
-import { addOptions, addSources, configOf, jsonOption, type Sources } from "./options.ts";
+import { access, addOptions, addSources, configOf, jsonOption, type Sources } from "./options.ts";
 
 type Options = Sources & { readonly json: boolean | undefined };
 
@@ -21,9 +21,9 @@ export default {
 async function handler(argv: Options): Promise<void> {
   const { readConfig } = await import("../policy/checkpoint.ts");
   const { bytesText, refusal } = await import("../policy/memory.ts");
-  const { memoryOf, modelPath } = await import("../play.ts");
+  const { findModel, memoryOf } = await import("../play.ts");
   const config = configOf(argv, KEYS);
-  const plan = memoryOf(config, readConfig(modelPath(config.model)));
+  const plan = memoryOf(config, readConfig(await findModel(config.model, access().hub)));
   if (argv.json) {
     process.stdout.write(`${JSON.stringify(plan)}\n`);
     return;

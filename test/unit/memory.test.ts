@@ -4,7 +4,14 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { readTargets } from "../../src/policy/lora.ts";
-import { availableMemory, bytesText, type MemoryOptions, memoryLine, planMemory, refusal } from "../../src/policy/memory.ts";
+import {
+  availableMemory,
+  bytesText,
+  type MemoryOptions,
+  memoryLine,
+  planMemory,
+  refusal,
+} from "../../src/policy/memory.ts";
 import type { ModelConfig } from "../../src/policy/model.ts";
 
 const qwen3_8b: ModelConfig = {
@@ -25,6 +32,10 @@ const qwen3_8b: ModelConfig = {
   maxPositions: 40_960,
   initializerRange: 0.02,
   eosIds: [],
+  mlpBias: false,
+  ropeScaling: null,
+  bosId: null,
+  padId: null,
 };
 
 const options: MemoryOptions = {
@@ -44,7 +55,10 @@ const options: MemoryOptions = {
 /** Gigabytes by part. */
 const parts = (changes: Partial<MemoryOptions>) =>
   Object.fromEntries(
-    planMemory(qwen3_8b, { ...options, ...changes }).parts.map(({ name, bytes }) => [name, Math.round(bytes / 1e8) / 10]),
+    planMemory(qwen3_8b, { ...options, ...changes }).parts.map(({ name, bytes }) => [
+      name,
+      Math.round(bytes / 1e8) / 10,
+    ]),
   );
 
 test("weights, gradients, masters and moments of 8.19 billion parameters", () => {
