@@ -278,9 +278,9 @@ export class Table implements Played {
 }
 
 /** A prompt to look at: where one is too long, every conversation breaks off. */
-function onePrompt({ domain, tasks }: Played, format: Format, { evalTasks, seed }: Config): number[] {
+function onePrompt({ domain, tasks }: Played, format: Format, { evalTasks, seed }: Config): readonly number[] {
   const [task] = evalTasks > 0 ? tasks.heldOut(1, "prompt") : tasks.train(1, seed, 0);
-  return format.prompt(domain.policy, domain.toolsInPrompt ? domain.tools : [], task.scenario.opening);
+  return format.open(domain.policy, domain.toolsInPrompt ? domain.tools : [], task.scenario.opening).prompt;
 }
 
 /** The policy that a run started from, for the KL to it: where an adapter is learned, the policy without it. */
