@@ -17,7 +17,7 @@
 #include <optional>
 #include <thread>
 
-#include "kv.h"
+#include "attention.h"
 #include "model.h"
 #include "sampler.h"
 #include "trainer.h"
@@ -30,17 +30,21 @@ struct EngineOptions {
   std::string device = "cpu";
   at::ScalarType dtype = at::kFloat;
   int threads = 1;
-  bool kernels = true;
+  bool kernels = true;  // of ours, where there are any for the device and dtype
   bool trained = false;
   int64_t vocab_limit = 0;
   int64_t context_length = 0;  // most tokens of one conversation
   int64_t kv_tokens = 0;       // most tokens in the KV pool
-  int64_t round_tokens = 0;    // most tokens of one round, and of a training micro-batch
+  int64_t round_tokens = 0;    // most tokens of one round
+  LoraOptions lora;
+  TrainerOptions learning;
 };
 
 /// True when libtorch has its CUDA part and finds a GPU. Opens that part at the first call, which must come
 /// before any tensor is made: libtorch asks for it once.
 bool cuda_available();
+/// Free bytes of the current GPU; 0 where there is none.
+int64_t cuda_memory();
 
 struct Generation {
   std::vector<int32_t> ids;
@@ -135,7 +139,7 @@ class Engine {
   Conversation& idle(int64_t id);
 
   const EngineOptions options_;
-  Pool pool_;
+  std::unique_ptr<Backend> backend_;
   Context context_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<KvPool> kv_;

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "core/gemm.h"
+#include "cpu/gemm.h"
 #include "core/sampler.h"
 #include "test.h"
 

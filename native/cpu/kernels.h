@@ -11,10 +11,9 @@
 #pragma once
 #include <cstdint>
 
-namespace tarl {
+#include "core/page.h"
 
-/// Keys per KV page, and the lanes of every reduction.
-constexpr int64_t kPage = 16;
+namespace tarl {
 
 inline constexpr int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 

@@ -1,0 +1,18 @@
+// Attention on the CPU's kernels: which work is one piece, and keys and values in the pages that kernels
+// read.
+
+#pragma once
+#include "core/backend.h"
+#include "pool.h"
+
+namespace tarl {
+
+std::unique_ptr<RowsPlan> cpu_plan(const Rows&);
+AttentionRows cpu_attend(Pool&, const Heads&, const RowsPlan&);
+Heads cpu_attend_backward(Pool&, const Heads&, const AttentionRows&, const at::Tensor& d_out,
+                          const RowsPlan&);
+
+std::unique_ptr<CachedPlan> cpu_plan(const std::vector<Segment>&);
+at::Tensor cpu_attend_cached(Pool&, const Heads&, const CachedPlan&, const KvLayer&);
+
+}  // namespace tarl
