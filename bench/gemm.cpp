@@ -2,7 +2,7 @@
 // bench/engine.ts builds it against the core library of the set-up.  Run: gemm THREADS M N K [M N K ...]
 // Prints GFLOP/s, one number a line: the peak (fused multiply-adds in registers), then each product.
 
-#include "core/gemm.h"
+#include "cpu/gemm.h"
 
 #include <algorithm>
 #include <chrono>

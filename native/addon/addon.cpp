@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include "convert.h"
+#include "cpu/kernels.h"
 #include "core/error.h"
 #include "replies.h"
 
@@ -111,11 +112,12 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   static at::Tensor find(Engine& e, const std::string& name) {
     at::Tensor t;
     if (name.starts_with("grad/")) {
-      const at::Tensor p = e.model().parameter(name.substr(5));
-      if (p.defined()) t = p.grad().defined() ? p.grad() : at::zeros_like(p);
+      if (const Parameter* p = e.model().parameter(name.substr(5)))
+        t = p->gradient().defined() ? p->gradient() : at::zeros_like(p->value, at::kFloat);
+    } else if (const Parameter* p = e.model().parameter(name)) {
+      t = p->value;
     } else {
-      t = e.model().parameter(name);
-      if (!t.defined()) t = e.trainer().optimizer().state(name);
+      t = e.trainer().optimizer().state(name);
     }
     if (!t.defined()) throw Error("INVALID_ARGUMENT", "there is no tensor named " + name);
     return t;
@@ -431,7 +433,7 @@ Napi::Value distribution_of(const Napi::CallbackInfo& info) {
 }
 
 // isa(): the instruction set of the kernels in use
-Napi::Value isa(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), kernels().isa); }
+Napi::Value isa(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), kernels<float>().isa); }
 
 // cuda(): true when there is a GPU that libtorch can use
 Napi::Value cuda(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cuda_available()); }

@@ -1,6 +1,5 @@
-// Causal attention: inside the rows of a packed training batch, and of new tokens over a conversation's
-// cached keys. Both give a query the same bits on the kernels: the same keys in the same pages in the same
-// order.
+// Causal attention: inside the rows of a packed batch, and of new tokens over a conversation's cached keys.
+// Each has its two twins (ops.h); with kernels both give a query the same bits.
 
 #pragma once
 #include "kv.h"
@@ -8,19 +7,32 @@
 
 namespace tarl {
 
-/// Some new tokens of one conversation, at [start, start + length) of the packed batch; `past` tokens are
-/// cached. `pages` holds the conversation's pages, those for the new tokens included.
-struct Segment {
-  int64_t start, length, past;
-  const std::vector<int64_t>* pages;
+/// Attention inside the rows of one batch, for every layer. Must outlive what autograd keeps of it.
+class RowAttention {
+ public:
+  RowAttention(const Context&, Rows);
+  /// -> [T, H C]
+  at::Tensor operator()(const Heads&) const;
+
+ private:
+  friend struct RowsFunction;
+  const Context& context_;
+  Rows rows_;
+  std::unique_ptr<RowsPlan> plan_;
 };
 
-/// rows [B+1]: row b is [rows[b], rows[b+1]) of the packed batch. -> [T, H C]
-at::Tensor attend_rows(const Context&, const Heads&, const std::vector<int64_t>& rows);
+/// Attention of the segments' new tokens over past and new ones, for every layer. No gradient.
+class CachedAttention {
+ public:
+  CachedAttention(const Context&, std::vector<Segment>, const KvPool&);
+  /// Writes the keys and values of the new tokens into the pool first. -> [T, H C]
+  at::Tensor operator()(int64_t layer, const Heads&) const;
 
-/// Writes the segments' keys and values into the pool, then attends over past and new ones. No gradient. ->
-/// [T, H C]
-at::Tensor attend_cached(const Context&, const Heads&, const std::vector<Segment>&, const KvPool&,
-                         int64_t layer);
+ private:
+  const Context& context_;
+  std::vector<Segment> segments_;
+  const KvPool& pool_;
+  std::unique_ptr<CachedPlan> plan_;
+};
 
 }  // namespace tarl

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "cpu/backend.h"
 #include "error.h"
 
 namespace tarl {
@@ -37,20 +38,23 @@ bool cuda_available() {
   return cuda_part().library && at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
 }
 
-Engine::Engine(const EngineOptions& options)
-    : options_(options), pool_(options.threads), context_{pool_, options.kernels} {
+Engine::Engine(const EngineOptions& options) : options_(options), context_{nullptr} {
   const bool cuda = cuda_available();
   const at::Device device(options.device);
   const std::string& why = cuda_part().why;
   require(device.is_cpu() || (device.is_cuda() && cuda),
           "device: " + options.device + ", but libtorch finds no such GPU" +
               (why.empty() ? "" : " (" + why + ")") + "; expected cpu");
-  const bool ours = options.kernels && device.is_cpu() && options.dtype == at::kFloat;
-  at::set_num_threads(ours ? 1 : options.threads);  // two pools of threads would fight over the cores
+  if (options.kernels && device.is_cpu()) backend_ = cpu_backend(options.dtype, options.threads);
+  context_.backend = backend_.get();
+  at::set_num_threads(backend_ ? 1 : options.threads);  // two pools of threads would fight over the cores
   const ModelConfig& c = options.config;
   model_ =
       std::make_unique<Model>(c, options.shapes, device, options.dtype, options.vocab_limit, options.trained);
-  kv_ = std::make_unique<KvPool>(c.layers, c.kv_heads, c.channels, model_->options(), options.kv_tokens);
+  const std::vector<int64_t> page{kPage, c.kv_heads, c.channels};
+  kv_ = std::make_unique<KvPool>(c.layers, backend_ ? backend_->key_page(c.kv_heads, c.channels) : page,
+                                 backend_ ? backend_->value_page(c.kv_heads, c.channels) : page,
+                                 model_->options(), options.kv_tokens);
   trainer_ = std::make_unique<Trainer>(*model_, context_, options.round_tokens, stopping_);
   stats_.pages_limit = kv_->capacity();
   thread_ = std::thread([this] { loop(); });
@@ -323,11 +327,9 @@ at::Tensor Engine::forward(const std::vector<Slice>& slices) {
       positions.push_back(static_cast<int32_t>(t));
     }
   }
-  const at::Tensor hidden =
-      model_->forward(context_, at::tensor(ids, at::kInt).to(device),
-                      at::tensor(positions, at::kInt).to(device), [&](int64_t layer, const Heads& heads) {
-                        return attend_cached(context_, heads, segments, *kv_, layer);
-                      });
+  const CachedAttention attend(context_, std::move(segments), *kv_);
+  const at::Tensor hidden = model_->forward(context_, at::tensor(ids, at::kInt).to(device),
+                                            at::tensor(positions, at::kInt).to(device), attend);
   for (const Slice& s : slices) s.conversation->computed += s.length;
   stats_.rounds++;
   stats_.computed += static_cast<int64_t>(ids.size());
@@ -349,15 +351,13 @@ void Engine::compute(const std::vector<Slice>& slices) {
   if (sampling.empty()) return;
 
   const at::Tensor rows = hidden.index_select(0, at::tensor(last).to(hidden.device()));
-  const at::Tensor logits = model_->head()(context_, rows).to(at::kCPU, at::kFloat).contiguous();
-  const int64_t vocab = logits.size(1);
-  const float* z = logits.const_data_ptr<float>();
-  std::vector<Draw> draws(sampling.size());
-  pool_.run(static_cast<int64_t>(sampling.size()), [&](int64_t i) {
-    const Conversation& c = *sampling[static_cast<size_t>(i)];
-    draws[static_cast<size_t>(i)] =
-        draw({z + i * vocab, static_cast<size_t>(vocab)}, c.active->sampling, uniform(c.seed, c.ids.size()));
-  });
+  std::vector<const Sampling*> how;
+  std::vector<double> random;
+  for (const Conversation* c : sampling) {
+    how.push_back(&c->active->sampling);
+    random.push_back(uniform(c->seed, c->ids.size()));
+  }
+  const std::vector<Draw> draws = sample(context_, model_->head()(context_, rows, true), how, random);
   for (size_t i = 0; i < sampling.size(); i++) {
     Conversation& c = *sampling[i];
     if (draws[i].id < 0) {
@@ -399,7 +399,7 @@ Trace Engine::trace_cached(const std::vector<int32_t>& ids, const std::vector<in
   drop_pages(c);
   Trace trace;
   trace.hidden = at::cat(hidden);
-  trace.logits = model_->head()(context_, trace.hidden);
+  trace.logits = model_->head()(context_, trace.hidden, true);
   return trace;
 }
 

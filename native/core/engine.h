@@ -17,7 +17,7 @@
 #include <optional>
 #include <thread>
 
-#include "kv.h"
+#include "attention.h"
 #include "model.h"
 #include "sampler.h"
 #include "trainer.h"
@@ -30,7 +30,7 @@ struct EngineOptions {
   std::string device = "cpu";
   at::ScalarType dtype = at::kFloat;
   int threads = 1;
-  bool kernels = true;
+  bool kernels = true;  // of ours, where there are any for the device and dtype
   bool trained = false;
   int64_t vocab_limit = 0;
   int64_t context_length = 0;  // most tokens of one conversation
@@ -135,7 +135,7 @@ class Engine {
   Conversation& idle(int64_t id);
 
   const EngineOptions options_;
-  Pool pool_;
+  std::unique_ptr<Backend> backend_;
   Context context_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<KvPool> kv_;

@@ -2,31 +2,30 @@
 
 namespace tarl {
 
-KvPool::KvPool(int64_t layers, int64_t kv_heads, int64_t channels, at::TensorOptions options,
-               int64_t max_tokens)
-    : kv_heads_(kv_heads),
-      channels_(channels),
-      limit_(max_tokens / kPage),
+KvPool::KvPool(int64_t layers, std::vector<int64_t> key_page, std::vector<int64_t> value_page,
+               at::TensorOptions options, int64_t max_tokens)
+    : key_page_(std::move(key_page)),
+      value_page_(std::move(value_page)),
       options_(options),
-      keys_(static_cast<size_t>(layers)),
-      values_(static_cast<size_t>(layers)) {}
+      limit_(max_tokens / kPage),
+      layers_(static_cast<size_t>(layers)) {}
 
 bool KvPool::grow() try {
   const int64_t have = static_cast<int64_t>(pages_.size());
   const int64_t want = std::min(limit_, std::max<int64_t>(64, 2 * have));
   // Zeros, because lanes beyond a sequence's end are multiplied by zero weights.
-  const auto wider = [&](const at::Tensor& t, int64_t rows, int64_t columns) {
-    at::Tensor wide = at::zeros({want, kv_heads_, rows, columns}, options_);
+  const auto wider = [&](const at::Tensor& t, std::vector<int64_t> page) {
+    page.insert(page.begin(), want);
+    at::Tensor wide = at::zeros(page, options_);
     if (t.defined()) wide.narrow(0, 0, have).copy_(t);
     return wide;
   };
-  std::vector<at::Tensor> keys, values;
-  for (const at::Tensor& k : keys_) keys.push_back(wider(k, channels_, kPage));
-  for (const at::Tensor& v : values_) values.push_back(wider(v, kPage, round_up(channels_, kPage)));
+  std::vector<KvLayer> layers;
+  for (const KvLayer& layer : layers_)
+    layers.push_back({wider(layer.keys, key_page_), wider(layer.values, value_page_)});
   free_.reserve(static_cast<size_t>(want));
   pages_.resize(static_cast<size_t>(want));
-  keys_.swap(keys);
-  values_.swap(values);
+  layers_.swap(layers);
   for (int64_t i = want; i-- > have;) free_.push_back(i);
   return true;
 } catch (const c10::Error&) {  // no memory left: as a full pool

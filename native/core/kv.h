@@ -1,8 +1,7 @@
 // The keys and values of all conversations, in pages of kPage tokens that conversations can share.
 // Not here: which conversation computes what and when (engine.cpp).
 //
-// Layout per layer: keys [P, G, C, 16], values [P, G, 16, Cp] (Cp = round_up(C, 16)), as kernels.h reads
-// them.
+// A layer's keys and values are [P, ...]; how a page looks is the backend's choice, [16, G, C] without one.
 
 #pragma once
 #include <torch/torch.h>
@@ -12,7 +11,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "cpu/kernels.h"
+#include "backend.h"
+#include "page.h"
 
 namespace tarl {
 
@@ -20,7 +20,8 @@ using PageIds = std::array<int32_t, kPage>;
 
 class KvPool {
  public:
-  KvPool(int64_t layers, int64_t kv_heads, int64_t channels, at::TensorOptions, int64_t max_tokens);
+  KvPool(int64_t layers, std::vector<int64_t> key_page, std::vector<int64_t> value_page, at::TensorOptions,
+         int64_t max_tokens);
 
   /// A page of one owner, or -1 when the pool is full or cannot grow for want of memory.
   int64_t take();
@@ -32,8 +33,7 @@ class KvPool {
   /// Lets others find a full page. The first page with this content stays the known one.
   void publish(int64_t page, int64_t parent, const PageIds& ids);
 
-  const at::Tensor& keys(int64_t layer) const { return keys_[static_cast<size_t>(layer)]; }
-  const at::Tensor& values(int64_t layer) const { return values_[static_cast<size_t>(layer)]; }
+  const KvLayer& layer(int64_t i) const { return layers_[static_cast<size_t>(i)]; }
 
   int64_t used() const { return used_; }
   int64_t capacity() const { return limit_; }
@@ -54,9 +54,10 @@ class KvPool {
   };
   bool grow();
 
-  int64_t kv_heads_, channels_, limit_, used_ = 0;
+  std::vector<int64_t> key_page_, value_page_;
   at::TensorOptions options_;
-  std::vector<at::Tensor> keys_, values_;
+  int64_t limit_, used_ = 0;
+  std::vector<KvLayer> layers_;
   std::vector<Page> pages_;
   std::vector<int64_t> free_;
   std::unordered_map<Key, int64_t, Hash> known_;

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "attention.h"
 #include "ops.h"
 
 namespace tarl {
@@ -26,6 +25,17 @@ struct Shape {
   std::vector<int64_t> sizes;
 };
 
+/// A learned tensor by its HF name: some rows of a weight, or all of it.
+struct Parameter {
+  std::string name;
+  at::Tensor value;  // a view
+  Weight* weight;
+  int64_t row;
+
+  /// A view of the gradient; undefined where there is none.
+  at::Tensor gradient() const;
+};
+
 class Model {
  public:
   /// `shapes`: every parameter, in the order of src/policy/model.ts; a norm or bias that is not there is not
@@ -39,8 +49,10 @@ class Model {
 
   const ModelConfig& config() const { return config_; }
   at::TensorOptions options() const { return options_; }
-  std::vector<Parameter>& parameters() { return parameters_; }
-  at::Tensor parameter(const std::string& name) const;
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  /// Null where there is none of that name.
+  const Parameter* parameter(const std::string& name) const;
+  std::vector<std::unique_ptr<Weight>>& weights() { return weights_; }
   /// To be called after weights were written: packed copies are stale.
   void changed();
 
@@ -53,14 +65,15 @@ class Model {
 
  private:
   struct Layer {
-    at::Tensor input_norm, q_norm, k_norm, post_norm;
+    Weight *input_norm, *q_norm, *k_norm, *post_norm;  // q_norm and k_norm may be null
     std::unique_ptr<Linear> qkv, o, gate_up, down;
   };
 
   ModelConfig config_;
   at::TensorOptions options_;
+  std::vector<std::unique_ptr<Weight>> weights_;
   std::vector<Parameter> parameters_;
-  at::Tensor embedding_, final_norm_;
+  Weight *embedding_, *final_norm_;
   std::vector<Layer> layers_;
   std::unique_ptr<Linear> head_;
 };
@@ -69,19 +82,20 @@ template <class Attend>
 at::Tensor Model::forward(const Context& c, const at::Tensor& ids, const at::Tensor& positions,
                           const Attend& attend, std::vector<at::Tensor>* residuals) {
   const Rotation turn = rotation(positions, config_.channels, config_.theta);
-  at::Tensor stream = at::embedding(embedding_, ids), delta;
+  const HeadShape shape{config_.heads, config_.kv_heads, config_.channels};
+  at::Tensor stream = embed(c, *embedding_, ids), delta;
   for (size_t i = 0; i < layers_.size(); i++) {
     Layer& layer = layers_[i];
-    const Normed before = add_rms_norm(c, stream, delta, layer.input_norm, config_.eps);
+    const Normed before = add_rms_norm(c, stream, delta, *layer.input_norm, config_.eps);
     if (residuals) residuals->push_back(before.sum);
-    const Heads heads = split_heads(c, (*layer.qkv)(c, before.normed), config_.heads, config_.kv_heads,
-                                    layer.q_norm, layer.k_norm, config_.eps, turn);
+    const Heads heads =
+        split_heads(c, (*layer.qkv)(c, before.normed), shape, layer.q_norm, layer.k_norm, config_.eps, turn);
     const at::Tensor mixed = (*layer.o)(c, attend(static_cast<int64_t>(i), heads));
-    const Normed between = add_rms_norm(c, before.sum, mixed, layer.post_norm, config_.eps);
+    const Normed between = add_rms_norm(c, before.sum, mixed, *layer.post_norm, config_.eps);
     stream = between.sum;
     delta = (*layer.down)(c, swiglu(c, (*layer.gate_up)(c, between.normed)));
   }
-  const Normed last = add_rms_norm(c, stream, delta, final_norm_, config_.eps);
+  const Normed last = add_rms_norm(c, stream, delta, *final_norm_, config_.eps);
   if (residuals) residuals->push_back(last.sum);
   return last.normed;
 }

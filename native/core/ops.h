@@ -1,6 +1,6 @@
 // The operations that a decoder is made of, each with its gradient. Two twins of every one: plain ATen, on
-// any device and dtype, and (fp32 on the CPU) the row-wise kernels of kernels.h. `Context` chooses; the plain
-// one is the reference. Not here: the order in which a model calls them (model.h).
+// any device and dtype, and the kernels of a Backend. `Context` chooses; the plain one is the reference.
+// Attention is in attention.h. Not here: the order in which a model calls them (model.h).
 //
 // T tokens, D width, H query heads, G key-value heads, C channels per head, F feed-forward, V vocabulary.
 
@@ -10,90 +10,88 @@
 #include <memory>
 #include <vector>
 
-#include "cpu/gemm.h"
+#include "backend.h"
 
 namespace tarl {
 
-/// Where and how operations run. One per engine; not shared between threads.
+/// How operations run. One per engine; not shared between threads.
 struct Context {
-  Pool& pool;
-  /// Our kernels, where tensors are fp32 on the CPU.
-  bool kernels;
+  /// Kernels of ours for the model's device and dtype; null: plain ATen.
+  Backend* backend;
 };
 
-/// A learned tensor: `value` requires grad when the model is trained. Its gradient adds up in value.grad().
-struct Parameter {
-  std::string name;
-  at::Tensor value;
+/// A tensor that the model computes with, and perhaps learns: one parameter, or several whose rows are
+/// stacked (q, k and v), so that they are one product.
+struct Weight {
+  at::Tensor value;  // requires grad when it is learned
+  at::Tensor grad;   // fp32 whatever the value is; undefined until there is one
+
+  /// `grad`, made when first needed; undefined where the weight is not learned.
+  const at::Tensor& gradient();
+  /// Moves what autograd has left at `value` to `grad`. For plain twins, after each backward.
+  void collect();
 };
 
-/// y = x W^T + b for the rows of several weights stacked: q, k and v, or gate and up, are one product.
-/// The packed copies for the kernels are made at first use, again after `changed`.
+/// y = x W^T + b for weights [N, K].
 class Linear {
  public:
-  /// weights: [N_i, K] each; biases: empty, or [N_i] each (undefined: none). `limit`: outputs that are
-  /// computed, the first ones of a single weight; 0: all.
-  explicit Linear(std::vector<at::Tensor> weights, std::vector<at::Tensor> biases = {}, int64_t limit = 0);
-  /// x [T, K] -> [T, sum N_i]
-  at::Tensor operator()(const Context&, const at::Tensor& x);
-  /// Adds dy^T x to the weights' gradients and returns dy W. fp32 on the CPU.
+  /// bias may be null. `limit`: only the first outputs are computed; 0: all.
+  Linear(Weight& weight, Weight* bias, int64_t limit = 0);
+  /// x [T, K] -> [T, N]; `wide`: in fp32 whatever the dtype.
+  at::Tensor operator()(const Context&, const at::Tensor& x, bool wide = false);
+  /// Adds the gradients of weight and bias and returns that of x. With kernels only.
   at::Tensor backward(const Context&, const at::Tensor& x, const at::Tensor& dy);
   /// Columns of the result.
   int64_t outputs() const { return out_; }
-  void changed() { forward_fresh_ = backward_fresh_ = false; }
+  void changed();
 
  private:
   friend struct LinearFunction;
-  const Packed& packed(const Context&);
-  const Packed& packed_backward(const Context&);
-  at::Tensor multiply(const Context&, const at::Tensor& x);
+  LinearKernel& kernel(const Context&);
+  at::Tensor used(const at::Tensor& rows) const;
 
-  at::Tensor used(size_t i) const {
-    return out_ < weights_[i].size(0) ? weights_[i].narrow(0, 0, out_) : weights_[i];
-  }
-  int64_t rows(size_t i) const { return std::min(out_, weights_[i].size(0)); }
-
-  std::vector<at::Tensor> weights_, biases_;
-  int64_t in_, out_;
-  Packed forward_, backward_, scratch_;
-  bool forward_fresh_ = false, backward_fresh_ = false;
+  Weight& weight_;
+  Weight* bias_;
+  int64_t out_;
+  std::unique_ptr<LinearKernel> kernel_;
 };
+
+/// Rows of the weight [V, D] for ids [T] int32.
+at::Tensor embed(const Context&, Weight&, const at::Tensor& ids);
 
 /// sum = x + add (x where add is undefined); normed = w * sum / rms(sum). [T, D] each.
 struct Normed {
   at::Tensor sum, normed;
 };
-Normed add_rms_norm(const Context&, const at::Tensor& x, const at::Tensor& add, const at::Tensor& w,
-                    double eps);
+Normed add_rms_norm(const Context&, const at::Tensor& x, const at::Tensor& add, Weight& w, double eps);
 
-/// cos and sin of positions, [T, C/2], fp32. Angles as transformers makes them: fp32, theta^(-2i/C).
-struct Rotation {
-  at::Tensor cos, sin;
-};
+/// Angles as transformers makes them: fp32, theta^(-2i/C).
 Rotation rotation(const at::Tensor& positions, int64_t channels, double theta);
 
-struct Heads {
-  at::Tensor q, k, v;  // [T, H, C], [T, G, C], [T, G, C]
-};
-/// Splits qkv [T, (H + 2G) C], norms q and k per head (weights [C]; undefined: no norm), rotates them.
-Heads split_heads(const Context&, const at::Tensor& qkv, int64_t heads, int64_t kv_heads,
-                  const at::Tensor& q_norm, const at::Tensor& k_norm, double eps, const Rotation&);
+/// Splits qkv [T, (H + 2G) C], norms q and k per head (weights [C]; null: no norm), rotates them.
+Heads split_heads(const Context&, const at::Tensor& qkv, HeadShape, Weight* q_norm, Weight* k_norm,
+                  double eps, const Rotation&);
 
 /// silu(gate) * up; gate_up [T, 2F] -> [T, F]
 at::Tensor swiglu(const Context&, const at::Tensor& gate_up);
+
+/// Rows of h [T, D], some perhaps several times; their gradients are summed in fp32.
+at::Tensor take_rows(const at::Tensor& h, const std::vector<int64_t>& rows);
 
 /// What is known of the token that follows each position.
 struct TokenLogp {
   at::Tensor logp, entropy;  // [N] fp32, nats
 };
-/// log softmax(h W^T / temperature)[ids] and its entropy, on the kernels in chunks of rows: [N, V] is never
-/// whole. h [N, D], ids [N] on the host; INVALID_ARGUMENT for an id that has no logit.
+/// log softmax(h W^T / temperature)[ids] and its entropy; with kernels in chunks of rows, so that [N, V] is
+/// never whole. h [N, D], ids [N] on the host; INVALID_ARGUMENT for an id that has no logit.
 TokenLogp token_logp(const Context&, const at::Tensor& h, Linear& head, const std::vector<int32_t>& ids,
                      double temperature);
 
+/// A token for each row of logits [B, V] fp32 from a uniform number in [0, 1) each.
+std::vector<Draw> sample(const Context&, const at::Tensor& logits, std::span<const Sampling* const>,
+                         std::span<const double> uniform);
+
 /// The likeliest id after each row of h, in chunks of rows.
 std::vector<int32_t> top_ids(const Context&, const at::Tensor& h, Linear& head);
-
-bool on_kernels(const Context&, const at::Tensor&);
 
 }  // namespace tarl

@@ -10,16 +10,9 @@ using at::Tensor;
 
 namespace {
 
-/// Product of small fp32 matrices, on our kernels where they run.
+/// Product of fp32 matrices.
 Tensor product(const Context& c, const Tensor& a, const Tensor& b) {
-  if (!on_kernels(c, a)) return at::mm(a, b);
-  Packed packed;
-  packed.pack(c.pool, b.size(0), b.size(1), b.const_data_ptr<float>(), b.stride(0), b.stride(1), 0,
-              b.size(1));
-  Tensor y = at::empty({a.size(0), b.size(1)}, a.options());
-  gemm(c.pool, a.size(0), {a.const_data_ptr<float>(), a.stride(0), a.stride(1)}, packed,
-       y.mutable_data_ptr<float>(), b.size(1), false);
-  return y;
+  return c.backend ? c.backend->product(a, b) : at::mm(a, b);
 }
 
 /// Nearly orthogonal matrix with the row and column spaces of g: five quintic Newton-Schulz iterations
@@ -43,14 +36,14 @@ bool for_muon(const Parameter& p) { return p.value.dim() == 2 && p.name.starts_w
 
 }  // namespace
 
-Optimizer::Optimizer(std::vector<Parameter>& parameters) : parameters_(parameters) {}
+Optimizer::Optimizer(Model& model) : model_(model) {}
 
 void Optimizer::prepare() {
   if (!slots_.empty()) return;
   const at::NoGradGuard guard;
   std::vector<Slot> slots;
-  for (Parameter& p : parameters_) {
-    const Tensor weights = p.value.detach(), master = weights.to(at::kFloat);
+  for (const Parameter& p : model_.parameters()) {
+    const Tensor master = p.value.to(at::kFloat);
     slots.push_back({&p, master, at::zeros_like(master), for_muon(p) ? Tensor() : at::zeros_like(master)});
   }
   steps_ = at::zeros({1}, at::kFloat);
@@ -84,58 +77,69 @@ Tensor Optimizer::state(const std::string& name) {
   return {};
 }
 
-double Optimizer::gradient_norm() const {
+double Optimizer::gradient_norm(const Context& c) const {
+  std::vector<Tensor> grads;
+  for (const auto& weight : model_.weights())
+    if (weight->grad.defined()) grads.push_back(weight->grad);
+  if (c.backend) return std::sqrt(c.backend->sum_squares(grads));
   Tensor sum;  // stays on the device, so that it is waited for once
-  for (const Parameter& p : parameters_) {
-    if (!p.value.grad().defined()) continue;
-    const Tensor square = p.value.grad().to(at::kDouble).square().sum();
+  for (const Tensor& grad : grads) {
+    const Tensor square = grad.to(at::kDouble).square().sum();
     sum = sum.defined() ? sum + square : square;
   }
   return sum.defined() ? std::sqrt(sum.item<double>()) : 0;
 }
 
 void Optimizer::clear_gradients() {
-  for (Parameter& p : parameters_)
-    if (p.value.grad().defined()) p.value.mutable_grad().zero_();
+  for (const auto& weight : model_.weights()) {
+    weight->value.mutable_grad().reset();
+    if (weight->grad.defined()) weight->grad.zero_();
+  }
 }
 
 double Optimizer::step(const Context& c, const OptimizerOptions& o) {
   prepare();
   const at::NoGradGuard guard;
-  const double norm = gradient_norm();
+  const double norm = gradient_norm(c);
   if (std::isfinite(norm)) {
     const double scale = o.max_grad_norm > 0 ? std::min(1.0, o.max_grad_norm / (norm + 1e-6)) : 1.0;
     steps_.add_(1);
-    const Tensor steps = steps_.to(parameters_.front().value.device()).squeeze();
     for (Slot& slot : slots_) {
-      if (!slot.parameter->value.grad().defined()) continue;
-      if (scale < 1) slot.parameter->value.mutable_grad().mul_(scale);
+      if (!slot.parameter->gradient().defined()) continue;
       if (o.muon && for_muon(*slot.parameter))
-        muon(c, slot, o);
+        muon(c, slot, scale, o);
       else
-        adamw(slot, steps, o);
-      if (has_master(*slot.parameter)) slot.parameter->value.detach().copy_(slot.master);
+        adamw(c, slot, scale, o);
     }
   }
   clear_gradients();
   return norm;
 }
 
-void Optimizer::adamw(Slot& s, const Tensor& steps, const OptimizerOptions& o) {
-  const Tensor g = s.parameter->value.grad().to(at::kFloat);
-  at::_fused_adamw_({s.master}, {g}, {s.m}, {second_moment(s)}, {}, {steps}, o.lr, o.beta1, o.beta2,
-                    o.decay_vectors || s.parameter->value.dim() == 2 ? o.weight_decay : 0.0, o.eps, false,
-                    false);
+void Optimizer::adamw(const Context& c, Slot& s, double scale, const OptimizerOptions& o) {
+  const Tensor g = s.parameter->gradient(), &v = second_moment(s);
+  const double decay = o.decay_vectors || s.parameter->value.dim() == 2 ? o.weight_decay : 0;
+  if (c.backend) {
+    const AdamwStep step{o.lr, o.beta1, o.beta2, o.eps, decay, static_cast<int64_t>(steps_.item<float>()),
+                         scale};
+    c.backend->adamw(s.parameter->value, g, s.master, s.m, v, step);
+    return;
+  }
+  const Tensor steps = steps_.to(g.device()).squeeze();
+  at::_fused_adamw_({s.master}, {scale < 1 ? g * scale : g}, {s.m}, {v}, {}, {steps}, o.lr, o.beta1, o.beta2,
+                    decay, o.eps, false, false);
+  if (has_master(*s.parameter)) s.parameter->value.copy_(s.master);
 }
 
-void Optimizer::muon(const Context& c, Slot& s, const OptimizerOptions& o) {
+void Optimizer::muon(const Context& c, Slot& s, double scale, const OptimizerOptions& o) {
   constexpr double kMomentum = 0.95;
-  const Tensor g = s.parameter->value.grad().to(at::kFloat);
+  const Tensor g = s.parameter->gradient() * scale;
   s.m.mul_(kMomentum).add_(g);
   const Tensor update = orthogonalise(c, g + s.m * kMomentum);
   // Scaled to AdamW's usual size of update, so that one learning rate serves both (arXiv:2502.16982, eq. 4).
   const double size = o.muon_scale * 0.2 * std::sqrt(static_cast<double>(std::max(g.size(0), g.size(1))));
   s.master.mul_(1 - o.lr * o.muon_scale * o.weight_decay).add_(update, -o.lr * size);
+  if (has_master(*s.parameter)) s.parameter->value.copy_(s.master);
 }
 
 }  // namespace tarl

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "ops.h"
+#include "model.h"
 
 namespace tarl {
 
@@ -22,12 +22,12 @@ struct OptimizerOptions {
 
 class Optimizer {
  public:
-  explicit Optimizer(std::vector<Parameter>& parameters);
+  explicit Optimizer(Model& model);
 
   /// Updates the weights and clears the gradients. Returns the gradient's L2 norm before clipping; where that
   /// is not finite nothing is updated.
   double step(const Context&, const OptimizerOptions&);
-  double gradient_norm() const;
+  double gradient_norm(const Context&) const;
   void clear_gradients();
 
   /// Names of the state tensors that there are: "steps", "m/NAME", with bf16 weights "master/NAME", and
@@ -38,15 +38,15 @@ class Optimizer {
 
  private:
   struct Slot {
-    Parameter* parameter;
-    at::Tensor master, m, v;
+    const Parameter* parameter;
+    at::Tensor master, m, v;  // master is the parameter itself where that is fp32
   };
   void prepare();
   at::Tensor& second_moment(Slot&);
-  void adamw(Slot&, const at::Tensor& steps, const OptimizerOptions&);
-  void muon(const Context&, Slot&, const OptimizerOptions&);
+  void adamw(const Context&, Slot&, double scale, const OptimizerOptions&);
+  void muon(const Context&, Slot&, double scale, const OptimizerOptions&);
 
-  std::vector<Parameter>& parameters_;
+  Model& model_;
   std::vector<Slot> slots_;
   at::Tensor steps_;
 };

@@ -5,8 +5,6 @@
 #include <limits>
 #include <numeric>
 
-#include "cpu/kernels.h"
-
 namespace tarl {
 
 namespace {
@@ -75,26 +73,31 @@ std::vector<double> distribution(std::span<const float> logits, const Sampling& 
   return p;
 }
 
-Draw draw(std::span<const float> logits, const Sampling& s, double u) {
-  // As token_logp computes it, so that sampler and trainer agree to the bit.
-  const float inverse = static_cast<float>(1.0 / (s.temperature == 0 ? 1.0 : s.temperature));
-  const SoftmaxStats stats =
-      kernels().softmax_stats(static_cast<int64_t>(logits.size()), logits.data(), inverse);
-  if (!std::isfinite(stats.sum)) return {-1, std::numeric_limits<float>::quiet_NaN()};
-  size_t id = 0;
-  if (s.temperature == 0) {
-    id = static_cast<size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-  } else {
-    const std::vector<double> p = distribution(logits, s);
-    double below = 0;
-    for (size_t i = 0; i < p.size(); i++) {
-      if (p[i] == 0) continue;
-      id = i;  // the last possible one where rounding leaves u above the sum
-      below += p[i];
-      if (u < below) break;
-    }
+int32_t pick(std::span<const float> logits, const Sampling& s, double u) {
+  for (const float z : logits)
+    if (!std::isfinite(z)) return -1;
+  if (s.temperature == 0)
+    return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+  const std::vector<double> p = distribution(logits, s);
+  int32_t id = 0;
+  double below = 0;
+  for (size_t i = 0; i < p.size(); i++) {
+    if (p[i] == 0) continue;
+    id = static_cast<int32_t>(i);  // the last possible one where rounding leaves u above the sum
+    below += p[i];
+    if (u < below) break;
   }
-  return {static_cast<int32_t>(id), logits[id] * inverse - stats.max - std::log(stats.sum)};
+  return id;
+}
+
+Draw draw(std::span<const float> logits, const Sampling& s, double u) {
+  const int32_t id = pick(logits, s, u);
+  if (id < 0) return {-1, std::numeric_limits<float>::quiet_NaN()};
+  const double temperature = s.temperature == 0 ? 1 : s.temperature;
+  const double max = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const float z : logits) sum += std::exp((z - max) / temperature);
+  return {id, static_cast<float>((logits[static_cast<size_t>(id)] - max) / temperature - std::log(sum))};
 }
 
 }  // namespace tarl

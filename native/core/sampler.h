@@ -30,6 +30,10 @@ double uniform(uint64_t seed, uint64_t counter);
 /// below p) and min-p (relative to the likeliest), in this order, each over what the one before has left. [V]
 std::vector<double> distribution(std::span<const float> logits, const Sampling&);
 
+/// The id that `uniform` falls on in the distribution, and -1 where logits are not finite numbers.
+int32_t pick(std::span<const float> logits, const Sampling&, double uniform);
+
+/// The plain twin of Backend::sample.
 Draw draw(std::span<const float> logits, const Sampling&, double uniform);
 
 }  // namespace tarl

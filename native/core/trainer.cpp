@@ -1,5 +1,7 @@
 #include "trainer.h"
 
+#include <algorithm>
+
 #include "error.h"
 
 namespace tarl {
@@ -10,13 +12,6 @@ namespace {
 
 Tensor on_device(std::span<const int32_t> values, const at::Device& device) {
   return at::tensor(at::ArrayRef<int32_t>(values.data(), values.size()), at::kInt).to(device);
-}
-
-/// Offsets of rows [first, last] counted from row `first`.
-std::vector<int64_t> offsets(std::span<const int32_t> rows, int64_t first, int64_t last) {
-  std::vector<int64_t> list;
-  for (int64_t r = first; r <= last; r++) list.push_back(rows[r] - rows[first]);
-  return list;
 }
 
 void check(std::span<const int32_t> ids, std::span<const int32_t> rows, int64_t vocab) {
@@ -37,33 +32,38 @@ void check_ids(std::span<const int32_t> ids, int64_t vocab) {
 }
 
 Trainer::Trainer(Model& model, const Context& context, int64_t tokens, const std::atomic<bool>& stopping)
-    : model_(model),
-      context_(context),
-      tokens_(tokens),
-      stopping_(stopping),
-      optimizer_(model.parameters()) {}
+    : model_(model), context_(context), tokens_(tokens), stopping_(stopping), optimizer_(model) {}
+
+std::vector<Trainer::MicroBatch> Trainer::split(std::span<const int32_t> ids,
+                                                std::span<const int32_t> rows) const {
+  std::vector<MicroBatch> list;
+  for (int64_t r = 0; r + 1 < static_cast<int64_t>(rows.size()); r++) {
+    const auto row = ids.subspan(rows[r], rows[r + 1] - rows[r]);
+    if (list.empty() || !list.back().packing.add(row, tokens_))
+      list.push_back({r, r, {}}), list.back().packing.add(row, tokens_);
+    list.back().last = r + 1;
+  }
+  std::stable_sort(list.begin(), list.end(),
+                   [](const auto& a, const auto& b) { return a.packing.tokens() > b.packing.tokens(); });
+  return list;
+}
 
 template <class F>
-void Trainer::over_rows(std::span<const int32_t> rows, const F& f) const {
-  const int64_t count = static_cast<int64_t>(rows.size()) - 1;
-  for (int64_t first = 0, last; first < count; first = last) {
+void Trainer::over(const std::vector<MicroBatch>& list, const F& f) const {
+  for (const MicroBatch& part : list) {
     if (stopping_) throw Error("DISPOSED", "the engine is disposed");
-    last = first + 1;
-    while (last < count && rows[last + 1] - rows[first] <= tokens_) last++;
-    f(first, last);
+    f(part, RowAttention(context_, part.packing.rows()));
   }
 }
 
-Tensor Trainer::hidden(std::span<const int32_t> ids, std::span<const int32_t> rows, int64_t first,
-                       int64_t last) {
-  const std::vector<int64_t> local = offsets(rows, first, last);
-  std::vector<int32_t> positions;
-  for (size_t r = 0; r + 1 < local.size(); r++)
-    for (int64_t t = 0; t < local[r + 1] - local[r]; t++) positions.push_back(static_cast<int32_t>(t));
+/// Hidden states of some packed tokens; a token may be wanted several times.
+Tensor Trainer::hidden(const Packing& packing, const RowAttention& attend,
+                       const std::vector<int64_t>& wanted) {
   const at::Device device = model_.options().device();
-  const auto packed = ids.subspan(rows[first], rows[last] - rows[first]);
-  return model_.forward(context_, on_device(packed, device), on_device(positions, device),
-                        [&](int64_t, const Heads& heads) { return attend_rows(context_, heads, local); });
+  const Tensor all =
+      model_.forward(context_, on_device(packing.ids(), device), on_device(packing.positions(), device),
+                     [&](int64_t, const Heads& heads) { return attend(heads); });
+  return take_rows(all, wanted);
 }
 
 Scores Trainer::score(std::span<const int32_t> ids, std::span<const int32_t> rows, double temperature) {
@@ -71,25 +71,25 @@ Scores Trainer::score(std::span<const int32_t> ids, std::span<const int32_t> row
   const at::NoGradGuard guard;
   Scores scores{std::vector<float>(ids.size()), std::vector<float>(ids.size()),
                 std::vector<int32_t>(ids.size(), -1)};
-  over_rows(rows, [&](int64_t first, int64_t last) {
-    std::vector<int64_t> before;  // position whose output predicts the token, within the micro-batch
-    std::vector<int32_t> target, place;
-    for (int64_t r = first; r < last; r++)
+  over(split(ids, rows), [&](const MicroBatch& part, const RowAttention& attend) {
+    const Rows& packed = part.packing.rows();
+    std::vector<int64_t> before;  // packed token whose output predicts the token
+    std::vector<int32_t> target, tokens;
+    for (int64_t r = part.first; r < part.last; r++)
       for (int32_t t = rows[r] + 1; t < rows[r + 1]; t++) {
-        before.push_back(t - 1 - rows[first]);
+        before.push_back(packed.place[packed.start[r - part.first] + t - 1 - rows[r]]);
         target.push_back(ids[t]);
-        place.push_back(t);
+        tokens.push_back(t);
       }
-    if (place.empty()) return;
-    const Tensor h =
-        hidden(ids, rows, first, last).index_select(0, at::tensor(before).to(model_.options().device()));
+    if (tokens.empty()) return;
+    const Tensor h = hidden(part.packing, attend, before);
     const TokenLogp known = token_logp(context_, h, model_.head(), target, temperature);
     const Tensor logp = known.logp.to(at::kCPU), entropy = known.entropy.to(at::kCPU);
     const std::vector<int32_t> top = top_ids(context_, h, model_.head());
-    for (size_t i = 0; i < place.size(); i++) {
-      scores.logp[place[i]] = logp.const_data_ptr<float>()[i];
-      scores.entropy[place[i]] = entropy.const_data_ptr<float>()[i];
-      scores.top1[place[i]] = top[i];
+    for (size_t i = 0; i < tokens.size(); i++) {
+      scores.logp[tokens[i]] = logp.const_data_ptr<float>()[i];
+      scores.entropy[tokens[i]] = entropy.const_data_ptr<float>()[i];
+      scores.top1[tokens[i]] = top[i];
     }
   });
   return scores;
@@ -98,20 +98,22 @@ Scores Trainer::score(std::span<const int32_t> ids, std::span<const int32_t> row
 Trace Trainer::trace(std::span<const int32_t> ids, std::span<const int32_t> rows,
                      std::span<const int32_t> positions) {
   check(ids, rows, model_.config().vocab);
+  require(positions.empty() || positions.size() == ids.size(), "positions: expected one for each id");
   const at::NoGradGuard guard;
-  const int64_t count = static_cast<int64_t>(rows.size()) - 1;
-  const std::vector<int64_t> local = offsets(rows, 0, count);
+  Rows apart{{rows.begin(), rows.end()}, {}, std::vector<int64_t>(rows.size() - 1, 0)};
   std::vector<int32_t> own(positions.begin(), positions.end());
-  if (own.empty())
-    for (size_t r = 0; r + 1 < local.size(); r++)
-      for (int64_t t = 0; t < local[r + 1] - local[r]; t++) own.push_back(static_cast<int32_t>(t));
-  require(own.size() == ids.size(), "positions: expected one for each id");
-  Trace trace;
+  for (int64_t r = 0; r < apart.count(); r++)
+    for (int32_t t = rows[r]; t < rows[r + 1]; t++) {
+      apart.place.push_back(t);
+      if (positions.empty()) own.push_back(t - rows[r]);
+    }
+  const RowAttention attend(context_, std::move(apart));
   const at::Device device = model_.options().device();
+  Trace trace;
   trace.hidden = model_.forward(
       context_, on_device(ids, device), on_device(own, device),
-      [&](int64_t, const Heads& heads) { return attend_rows(context_, heads, local); }, &trace.residuals);
-  trace.logits = model_.head()(context_, trace.hidden);
+      [&](int64_t, const Heads& heads) { return attend(heads); }, &trace.residuals);
+  trace.logits = model_.head()(context_, trace.hidden, true);
   return trace;
 }
 
@@ -125,15 +127,16 @@ LossStats Trainer::backward(const Batch& b, const LossOptions& options, double t
     require(b.weight[b.rows[r]] == 0,
             "weight of the first token of row " + std::to_string(r) + " is not 0: nothing predicts it");
   LossSums total;
-  over_rows(b.rows, [&](int64_t first, int64_t last) {
+  over(split(b.ids, b.rows), [&](const MicroBatch& part, const RowAttention& attend) {
     // Tokens in the loss, gathered: rows of the loss are rows of the micro-batch with only those tokens.
+    const Rows& packed = part.packing.rows();
     std::vector<int64_t> before;
     std::vector<int32_t> target, loss_rows{0};
     std::vector<double> weight, advantage, old_logp, ref_logp;
-    for (int64_t r = first; r < last; r++) {
+    for (int64_t r = part.first; r < part.last; r++) {
       for (int32_t t = b.rows[r]; t < b.rows[r + 1]; t++) {
         if (b.weight[t] == 0) continue;
-        before.push_back(t - 1 - b.rows[first]);
+        before.push_back(packed.place[packed.start[r - part.first] + t - 1 - b.rows[r]]);
         target.push_back(b.ids[t]);
         weight.push_back(b.weight[t]);
         advantage.push_back(b.advantage[t]);
@@ -142,25 +145,25 @@ LossStats Trainer::backward(const Batch& b, const LossOptions& options, double t
       }
       loss_rows.push_back(static_cast<int32_t>(target.size()));
     }
-    total.sum.tokens += b.rows[last] - b.rows[first];
+    total.sum.tokens += b.rows[part.last] - b.rows[part.first];
     if (target.empty()) return;
-    const Tensor h =
-        hidden(b.ids, b.rows, first, last).index_select(0, at::tensor(before).to(model_.options().device()));
+    const Tensor h = hidden(part.packing, attend, before);
     const TokenLogp known = token_logp(context_, h, model_.head(), target, temperature);
     const Tensor logp = known.logp.detach().to(at::kCPU, at::kDouble);
     const Tensor entropy = known.entropy.detach().to(at::kCPU, at::kDouble);
     Tensor dlogp = at::zeros_like(logp), dentropy = at::zeros_like(entropy);
     const auto span = [&](const Tensor& t) { return std::span(t.const_data_ptr<double>(), target.size()); };
-    LossSums part = policy_loss({span(logp), span(entropy), old_logp, ref_logp, advantage, weight, loss_rows},
+    LossSums sums = policy_loss({span(logp), span(entropy), old_logp, ref_logp, advantage, weight, loss_rows},
                                 options, std::span(dlogp.mutable_data_ptr<double>(), target.size()),
                                 std::span(dentropy.mutable_data_ptr<double>(), target.size()));
-    part.sum.tokens = 0;  // counted above, all tokens of the rows
-    total.add(part);
+    sums.sum.tokens = 0;  // counted above, all tokens of the rows
+    total.add(sums);
     const auto like = [&](const Tensor& grad) { return grad.to(h.device(), at::kFloat); };
     if (options.entropy_coef == 0)
       torch::autograd::backward({known.logp}, {like(dlogp)});
     else
       torch::autograd::backward({known.logp, known.entropy}, {like(dlogp), like(dentropy)});
+    for (const auto& weights : model_.weights()) weights->collect();
   });
   return total.finish();
 }

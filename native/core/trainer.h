@@ -6,9 +6,11 @@
 #include <span>
 #include <vector>
 
+#include "attention.h"
 #include "loss.h"
 #include "model.h"
 #include "optimizer.h"
+#include "packing.h"
 
 namespace tarl {
 
@@ -39,8 +41,9 @@ void check_ids(std::span<const int32_t> ids, int64_t vocab);
 
 class Trainer {
  public:
-  /// `tokens`: most tokens of a micro-batch, unless a single row is longer. `stopping`: when it turns true,
-  /// scores and gradients under way end as DISPOSED at the next micro-batch.
+  /// `tokens`: most tokens of a micro-batch, those that rows have in common counted once, unless a single row
+  /// is longer. `stopping`: when it turns true, scores and gradients under way end as DISPOSED at the next
+  /// micro-batch.
   Trainer(Model& model, const Context& context, int64_t tokens, const std::atomic<bool>& stopping);
 
   Scores score(std::span<const int32_t> ids, std::span<const int32_t> rows, double temperature);
@@ -55,10 +58,16 @@ class Trainer {
   Optimizer& optimizer() { return optimizer_; }
 
  private:
-  /// Calls f(first row, last row) for each micro-batch.
+  /// Some rows of a batch, next to each other, that go through the model together.
+  struct MicroBatch {
+    int64_t first, last;
+    Packing packing;
+  };
+  /// The largest comes first, so that what does not fit into memory fails at once.
+  std::vector<MicroBatch> split(std::span<const int32_t> ids, std::span<const int32_t> rows) const;
   template <class F>
-  void over_rows(std::span<const int32_t> rows, const F& f) const;
-  at::Tensor hidden(std::span<const int32_t> ids, std::span<const int32_t> rows, int64_t first, int64_t last);
+  void over(const std::vector<MicroBatch>&, const F& f) const;
+  at::Tensor hidden(const Packing&, const RowAttention&, const std::vector<int64_t>& wanted);
 
   Model& model_;
   const Context& context_;

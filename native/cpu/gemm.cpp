@@ -1,41 +1,13 @@
 #include "gemm.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <new>
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 namespace tarl {
 
 namespace {
 
-constexpr int64_t kTileBlock = 8;       // tiles that use a panel while it is in a cache
-constexpr int64_t kDepthBlock = 1024;   // of a product in fp32, whose sums can wait in memory
-constexpr int64_t kHugePage = 2 << 20;  // bytes
-
-/// Operands of whole layers are read from end to end: large pages spare look-ups of addresses.
-void* allocate(int64_t bytes) {
-  const int64_t align = bytes >= 2 * kHugePage ? kHugePage : 64;
-  void* p = std::aligned_alloc(static_cast<size_t>(align), static_cast<size_t>(round_up(bytes, align)));
-  if (!p) throw std::bad_alloc();
-#if defined(__linux__)
-  if (align == kHugePage) madvise(p, static_cast<size_t>(round_up(bytes, align)), MADV_HUGEPAGE);
-#endif
-  return p;
-}
-
-/// Memory of a thread that grows and is used again.
-char* scratch(int64_t bytes) {
-  thread_local std::unique_ptr<char, void (*)(char*)> data{nullptr, [](char*) {}};
-  thread_local int64_t capacity = 0;
-  if (bytes > capacity) {
-    data = {static_cast<char*>(allocate(bytes)), [](char* p) { std::free(p); }};
-    capacity = bytes;
-  }
-  return data.get();
-}
+constexpr int64_t kTileBlock = 8;      // tiles that use a panel while it is in a cache
+constexpr int64_t kDepthBlock = 1024;  // of a product in fp32, whose sums can wait in memory
 
 }  // namespace
 
@@ -46,7 +18,8 @@ void Packed<E>::pack(Pool& pool, int64_t k, int64_t n, const E* b, int64_t k_str
   const int64_t width = kernel.panel;
   const int64_t size = round_up(k, kSide<E>) * round_up(n_total, width) * static_cast<int64_t>(sizeof(E));
   if (size > capacity_) {
-    data_ = {static_cast<E*>(allocate(size)), [](E* p) { std::free(p); }};
+    data_.reset();
+    data_ = allocate(size);
     capacity_ = size;
   }
   depth_ = k;
@@ -57,7 +30,7 @@ void Packed<E>::pack(Pool& pool, int64_t k, int64_t n, const E* b, int64_t k_str
     const int64_t begin = (first + i) * width;
     const int64_t from = std::max(begin, n_offset), to = std::min(begin + width, n_offset + n);
     kernel.lay_right(k, from - begin, to - from, b + (from - n_offset) * n_stride, k_stride, n_stride,
-                     data_.get() + (first + i) * stride());
+                     data() + (first + i) * stride());
   });
 }
 
@@ -76,7 +49,7 @@ void gemm(Pool& pool, int64_t m, Strided<E> a, const Packed<E>& b, Into<E> c) {
     const int64_t row0 = block * kTileBlock * tile, row1 = std::min(m, row0 + kTileBlock * tile);
     const int64_t panel0 = panels * group / groups, panel1 = panels * (group + 1) / groups;
     const int64_t at_once = row1 - row0 <= tile ? panel1 - panel0 : 1;  // panels
-    char* const left = scratch((row1 - row0) * line);
+    char* const left = static_cast<char*>(thread_scratch((row1 - row0) * line));
     for (int64_t k = 0; k < depth; k += deepest) {
       const int64_t deep = std::min(deepest, depth - k), stride = kernel.left_stride(deep);
       kernel.lay_left(row1 - row0, deep, a.data + row0 * a.row + k * a.column, a.row, a.column, left);

@@ -3,15 +3,14 @@
 // whole depth in order, in fp32, and are rounded once.
 
 #pragma once
-#include <memory>
-
 #include "kernels.h"
+#include "memory.h"
 #include "pool.h"
 
 namespace tarl {
 
-/// The right operand of a product, K deep and N wide, in panels of kernels().panel columns, padded with
-/// zeros.
+/// The right operand of a product, K deep and N wide, in panels of kernels().panel columns, padded
+/// with zeros.
 template <class E>
 class Packed {
  public:
@@ -22,11 +21,13 @@ class Packed {
   int64_t columns() const { return columns_; }
   /// Elements from a panel to the next.
   int64_t stride() const { return round_up(depth_, kSide<E>) * kernels<E>().panel; }
-  const E* panel(int64_t i) const { return data_.get() + i * stride(); }
+  const E* panel(int64_t i) const { return data() + i * stride(); }
 
  private:
+  E* data() const { return static_cast<E*>(data_.get()); }
+
   int64_t depth_ = 0, columns_ = 0, capacity_ = 0;
-  std::unique_ptr<E[], void (*)(E*)> data_{nullptr, [](E*) {}};
+  Memory data_;
 };
 
 /// A strided left operand: element (m, k) at data[m * row + k * column].

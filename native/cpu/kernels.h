@@ -15,6 +15,8 @@
 #pragma once
 #include <cstdint>
 
+#include "core/page.h"
+
 namespace tarl {
 
 struct bf16 {
@@ -27,8 +29,6 @@ struct bf16 {
 template <class E>
 constexpr int64_t kSide = sizeof(E) == 2 ? 2 : 1;
 
-/// Keys per KV page, and the lanes of every reduction.
-constexpr int64_t kPage = 16;
 /// Keys between two corrections of the running softmax; counted from a conversation's first key.
 constexpr int64_t kKeyBlock = 256;
 /// Logits whose exponentials are added up in fp32, before they join a sum in double.
@@ -50,37 +50,42 @@ struct Product {
   int64_t stride;
 };
 
-/// Where some queries of one key-value head look. Page p of a list lies at k + pages[p] * k_stride.
+/// The queries that some tokens have for one key-value head: `group` each, side by side.
+struct Queries {
+  int64_t tokens, group, channels;
+  const int64_t* at;    // [tokens]: token i is row at[i] of q, out, ...
+  const int64_t* keys;  // [tokens]: it sees the first keys[i] keys
+  int64_t stride;       // elements from row to row of q, out, ...
+  int64_t lse_stride;
+};
+
+/// Attention of them. Page p of a list lies at k + pages[p] * k_stride.
 ///   lanes of keys   [C / side, 16, side]   (side = kSide<E>; C even)
 ///   rows of values  [16 / side, Cp, side]  with Cp = round_up(C, 16), zero beyond C
 /// What follows a conversation's last key in its last page must be finite.
 template <class E>
 struct Attend {
-  int64_t queries, channels;
-  const int64_t* at;            // [queries]: query i lies at q + at[i] and is answered at out + at[i]
-  const int64_t* keys;          // [queries]: it sees the first keys[i] keys
-  const int64_t* const* pages;  // [queries] -> page list; queries with the same list stand side by side
+  Queries queries;
+  const int64_t* const* pages;  // [tokens] -> page list; tokens with the same list stand side by side
   int64_t shared;               // so many first pages are the same in all lists: they are read once
   const E *q, *k, *v;
   int64_t k_stride, v_stride;
   E* out;
-  float* lse;  // [.] of query i at at[i] / C, or null
+  float* lse;  // or null
   float scale;
   void* scratch;  // Kernels::attend_scratch(C) bytes, aligned to 64
 };
 
-/// Backward of Attend for queries with one page list.
+/// Backward of Attend for tokens with one page list. Rows of keys lie as rows of values.
 template <class E>
 struct AttendBackward {
-  int64_t queries, channels;
-  const int64_t* at;
-  const int64_t* keys;
+  Queries queries;
   const int64_t* pages;
   const E *q, *out, *dout;
-  E* dq;
   const float* lse;
-  const E *k_lanes, *k_rows, *v_lanes;  // as above; rows of keys lie as rows of values
+  const E *k_lanes, *k_rows, *v_lanes;
   int64_t lanes_stride, rows_stride;
+  E* dq;
   float *dk, *dv;  // pages [16, Cp], added to
   int64_t grad_stride;
   float scale;
@@ -130,6 +135,11 @@ struct Kernels {
   void (*swiglu)(int64_t f, const E* gu, E* out);
   void (*swiglu_backward)(int64_t f, const E* gu, const E* dout, E* dgu);
 
+  /// A page of keys or values, in lanes or in rows as Attend wants them: key i is at from + at[i] * stride;
+  /// zeros after the last.
+  void (*lay_lanes)(int64_t keys, int64_t channels, const E* from, const int64_t* at, int64_t stride,
+                    E* page);
+  void (*lay_rows)(int64_t keys, int64_t channels, const E* from, const int64_t* at, int64_t stride, E* page);
   int64_t (*attend_scratch)(int64_t channels);
   void (*attend)(const Attend<E>&);
   int64_t (*attend_backward_scratch)(int64_t channels);
@@ -144,6 +154,8 @@ struct Kernels {
   void (*logp_backward)(int64_t v, const float* logits, float inv_temperature, SoftmaxStats, int64_t id,
                         float dlogp, float dentropy, E* out);
 
+  void (*widen)(int64_t n, const E*, float*);
+  void (*round)(int64_t n, const float*, E*);
   /// `value` may be `master`.
   void (*adamw)(int64_t n, E* value, const float* grad, float* master, float* m, float* v, AdamwRow);
   /// Sum of squares, in double.

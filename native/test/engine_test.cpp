@@ -119,7 +119,7 @@ TEST(conversations_learning_and_files) {
 
       const std::string file = std::tmpnam(nullptr);
       std::fclose(std::fopen(file.c_str(), "w"));
-      const at::Tensor norm = engine.model().parameter("model.norm.weight");
+      const at::Tensor norm = engine.model().parameter("model.norm.weight")->value;
       const TensorPlace place{"model.norm.weight", file, "BF16", 8, 48};
       write_tensor(place, norm);
       const at::Tensor back = at::empty({24});
@@ -226,6 +226,6 @@ TEST(a_failed_round_leaves_nothing_behind) {
 
 TEST(a_pool_that_cannot_grow_is_full) {
   const int64_t heads = int64_t{1} << 58;  // more bytes than a tensor can have
-  KvPool pool(2, heads, 8, at::kFloat, 4096);
+  KvPool pool(2, {heads, 8, kPage}, {heads, kPage, 8}, at::kFloat, 4096);
   EXPECT(pool.take() == -1 && pool.take() == -1 && pool.used() == 0);
 }

@@ -129,50 +129,55 @@ struct Pages {
 };
 
 template <class E>
-void check_attention(const Kernels<E>& kernel, int64_t c, const std::vector<int64_t>& keys) {
-  const int64_t n = static_cast<int64_t>(keys.size()), s = *std::max_element(keys.begin(), keys.end());
-  const int64_t pages = (s + 15) / 16, cp = round_up(c, 16);
+void check_layout(const Kernels<E>& kernel, const std::vector<std::vector<E>>& x, const Pages<E>& want,
+                  int64_t c) {
+  std::vector<E> flat, lanes(want.lanes_stride), rows(want.rows_stride);
+  std::vector<int64_t> at;
+  const int64_t n = static_cast<int64_t>(x.size());
+  for (int64_t i = n; i-- > 0;) flat.insert(flat.end(), x[i].begin(), x[i].end());
+  for (int64_t i = 0; i < n; i++) at.push_back(n - 1 - i);
+  for (int64_t i = 0; i < n; i += 16) {
+    kernel.lay_lanes(std::min<int64_t>(16, n - i), c, flat.data(), at.data() + i, c, lanes.data());
+    kernel.lay_rows(std::min<int64_t>(16, n - i), c, flat.data(), at.data() + i, c, rows.data());
+    EXPECT(std::equal(lanes.begin(), lanes.end(), want.lanes.begin() + i / 16 * want.lanes_stride));
+    EXPECT(std::equal(rows.begin(), rows.end(), want.rows.begin() + i / 16 * want.rows_stride));
+  }
+}
+
+template <class E>
+void check_attention(const Kernels<E>& kernel, int64_t c, int64_t group, const std::vector<int64_t>& keys) {
+  const int64_t n = group * static_cast<int64_t>(keys.size()),
+                s = *std::max_element(keys.begin(), keys.end());
+  const int64_t pages = (s + 15) / 16;
   std::vector<std::vector<E>> k, v;
   for (int64_t j = 0; j < s; j++) k.push_back(elements<E>(c, 100 + j)), v.push_back(elements<E>(c, 9000 + j));
   const auto q = elements<E>(n * c, 1), dout = elements<E>(n * c, 2);
   const Pages<E> kp(k, c, pages), vp(v, c, pages);
-  std::vector<int64_t> at(n), ids(pages);
-  for (int64_t i = 0; i < n; i++) at[i] = i * c;
+  check_layout(kernel, k, kp, c);
+  // `group` queries to a token, which see as far.
+  const int64_t tokens = n / group, cp = round_up(c, 16);
+  std::vector<int64_t> at(tokens), ids(pages);
+  for (int64_t i = 0; i < tokens; i++) at[i] = i;
   for (int64_t i = 0; i < pages; i++) ids[i] = i;
-  const std::vector<const int64_t*> lists(n, ids.data());
+  const std::vector<const int64_t*> lists(tokens, ids.data());
   const float scale = 1.f / std::sqrt(static_cast<float>(c));
   const Memory scratch(std::max(kernel.attend_scratch(c), kernel.attend_backward_scratch(c)));
   std::vector<E> out(n * c), dq(n * c);
   std::vector<float> lse(n), dk(pages * 16 * cp), dv(pages * 16 * cp);
-  const auto attend = [&](int64_t first, int64_t count, const int64_t* const* list, int64_t shared, E* to) {
-    kernel.attend({count, c, at.data() + first, keys.data() + first, list, shared, q.data(), kp.lanes.data(),
-                   vp.rows.data(), kp.lanes_stride, vp.rows_stride, to, lse.data(), scale,
-                   scratch.data.get()});
+  const auto some = [&](int64_t first, int64_t count) {
+    return Queries{count, group, c, at.data() + first, keys.data() + first, group * c, group};
   };
-  attend(0, n, lists.data(), pages, out.data());
-  kernel.attend_backward({n,
-                          c,
-                          at.data(),
-                          keys.data(),
-                          ids.data(),
-                          q.data(),
-                          out.data(),
-                          dout.data(),
-                          dq.data(),
-                          lse.data(),
-                          kp.lanes.data(),
-                          kp.rows.data(),
-                          vp.lanes.data(),
-                          kp.lanes_stride,
-                          kp.rows_stride,
-                          dk.data(),
-                          dv.data(),
-                          16 * cp,
-                          scale,
-                          scratch.data.get()});
+  const auto attend = [&](int64_t first, int64_t count, const int64_t* const* list, int64_t shared, E* to) {
+    kernel.attend({some(first, count), list, shared, q.data(), kp.lanes.data(), vp.rows.data(),
+                   kp.lanes_stride, vp.rows_stride, to, lse.data(), scale, scratch.data.get()});
+  };
+  attend(0, tokens, lists.data(), pages, out.data());
+  kernel.attend_backward({some(0, tokens), ids.data(), q.data(), out.data(), dout.data(), lse.data(),
+                          kp.lanes.data(), kp.rows.data(), vp.lanes.data(), kp.lanes_stride, kp.rows_stride,
+                          dq.data(), dk.data(), dv.data(), 16 * cp, scale, scratch.data.get()});
   std::vector<std::vector<double>> sum_dk(s, std::vector<double>(c)), sum_dv = sum_dk;
   for (int64_t i = 0; i < n; i++) {
-    const Plain plain(q.data() + i * c, k, v, keys[i], dout.data() + i * c, scale);
+    const Plain plain(q.data() + i * c, k, v, keys[i / group], dout.data() + i * c, scale);
     for (int64_t x = 0; x < c; x++) {
       EXPECT_NEAR(wide(out[i * c + x]), plain.out[x], near<E>(2e-6, 1));
       EXPECT_NEAR(wide(dq[i * c + x]), plain.dq[x], near<E>(5e-6, 1));
@@ -186,14 +191,14 @@ void check_attention(const Kernels<E>& kernel, int64_t c, const std::vector<int6
     }
   // A query's bits depend neither on the queries beside it nor on what they share.
   std::vector<E> alone(n * c);
-  for (int64_t i = 0; i < n; i++) attend(i, 1, lists.data(), 0, alone.data());
+  for (int64_t i = 0; i < tokens; i++) attend(i, 1, lists.data(), 0, alone.data());
   EXPECT(alone == out);
   const auto copy = ids;
   auto mixed = lists;
-  for (int64_t i = 1; i < n; i += 3) mixed[i] = copy.data();
+  for (int64_t i = 1; i < tokens; i += 3) mixed[i] = copy.data();
   for (int64_t shared = 0; shared <= pages; shared += 7) {
     std::vector<E> again(n * c);
-    attend(0, n, mixed.data(), shared, again.data());
+    attend(0, tokens, mixed.data(), shared, again.data());
     EXPECT(again == out);
   }
 }
@@ -402,8 +407,8 @@ void check_all() {
     check_vocabulary(*kernel, 2500);
     check_product(*kernel);
     for (const int64_t c : {8, 16, 24, 64, 136})
-      check_attention(*kernel, c, {1, 5, 16, 17, 36, 37, 2, 37, 37, 12, 13, 33, 4, 21, 30, 31, 32, 6, 7});
-    check_attention(*kernel, 32, {1, 255, 256, 257, 600, 599, 512, 513, 300, 2, 600, 511, 258});
+      check_attention(*kernel, c, 1, {1, 5, 16, 17, 36, 37, 2, 37, 37, 12, 13, 33, 4, 21, 30, 31, 32, 6, 7});
+    check_attention(*kernel, 32, 3, {1, 255, 256, 257, 600, 599, 512, 513, 300, 2, 600, 511, 258});
   }
 }
 
