@@ -527,10 +527,14 @@ export interface StepStats {
   readonly mismatch: number;
   /** L2 norm before clipping. */
   readonly gradNorm: number;
-  /** Tokens in the batch, and those with a weight. */
+  /** Tokens in the batch, those of them that were computed (what rows have in common once), and those with a weight. */
   readonly tokens: number;
+  readonly computedTokens: number;
   readonly lossTokens: number;
 }
+
+/** What tells log-probs of given tokens. */
+export type Scorer = Pick<Policy, "score" | "dispose">;
 
 export interface Policy {
   /** Ids that the model has a row for. */
@@ -546,6 +550,8 @@ export interface Policy {
   ): Promise<{ logp: Float32Array; entropy: Float32Array; top1: Int32Array }>;
   /** Loss, gradients and one optimizer step over the whole batch. */
   step(batch: Batch, loss: LossOptions, optimizer: OptimizerOptions): Promise<StepStats>;
+  /** With an adapter: the same weights without it. */
+  readonly base?: Scorer | null;
   /** Writes a checkpoint that transformers loads; with `optimizer`, what resuming needs as well. */
   save(dir: string, options?: { optimizer?: boolean }): Promise<void>;
   dispose(): Promise<void>;

@@ -90,8 +90,7 @@ struct AttentionRows {
 };
 struct LogpRows {
   at::Tensor logp, entropy;  // [T] fp32, nats
-  at::Tensor
-      stats;  // [T, 3] fp32: max z, sum exp(z - max), sum exp(z - max) (z - max); z = logit / temperature
+  at::Tensor stats;          // [T, 3] fp32, as backward wants it
 };
 
 /// One AdamW update (Loshchilov and Hutter 2019): decoupled decay, bias-corrected moments.

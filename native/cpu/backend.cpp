@@ -1,10 +1,10 @@
 #include "backend.h"
 
 #include <cmath>
-#include <limits>
 
 #include "attention.h"
 #include "gemm.h"
+#include "sampling.h"
 #include "tensors.h"
 
 namespace tarl {
@@ -278,15 +278,8 @@ class CpuBackend : public Backend {
     const float* z = in<float>(logits);
     std::vector<Draw> draws(how.size());
     pool_.run(static_cast<int64_t>(how.size()), [&](int64_t i) {
-      const Sampling& s = *how[static_cast<size_t>(i)];
-      Draw& draw = draws[static_cast<size_t>(i)];
-      const float inverse = static_cast<float>(1.0 / (s.temperature == 0 ? 1.0 : s.temperature));
-      const SoftmaxStats stats = kernel_.softmax_stats(v, z + i * v, inverse, nullptr);
-      draw.id = std::isfinite(stats.sum)
-                    ? pick({z + i * v, static_cast<size_t>(v)}, s, uniform[static_cast<size_t>(i)])
-                    : -1;
-      draw.logp = draw.id < 0 ? std::numeric_limits<float>::quiet_NaN()
-                              : log_prob(z[i * v + draw.id], inverse, stats);
+      const size_t row = static_cast<size_t>(i);
+      draws[row] = sample_row({z + i * v, static_cast<size_t>(v)}, *how[row], uniform[row]);
     });
     return draws;
   }
@@ -331,11 +324,6 @@ class CpuBackend : public Backend {
   }
 
  private:
-  /// One expression for sampler and trainer, so that they agree to the bit.
-  static float log_prob(float logit, float inverse, const SoftmaxStats& s) {
-    return logit * inverse - s.max - std::log(s.sum);
-  }
-
   /// Runs f(first, count) over blocks of a long line.
   template <class F>
   void over_line(int64_t n, const F& f) {

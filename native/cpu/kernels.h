@@ -92,7 +92,7 @@ struct AttendBackward {
   void* scratch;  // Kernels::attend_backward_scratch(C) bytes, aligned to 64
 };
 
-/// max_j z_j, sum_j exp(z_j - max), sum_j exp(z_j - max) (z_j - max), with z = logits * inv_temperature.
+/// max_j logit_j, sum_j exp(z_j), sum_j exp(z_j) z_j, with z = (logit - max) * inv_temperature.
 struct SoftmaxStats {
   float max, sum, weighted;
 };
@@ -147,7 +147,7 @@ struct Kernels {
 
   /// `blocks`, where not null: the sum of each kLogitBlock logits' exponentials.
   SoftmaxStats (*softmax_stats)(int64_t v, const float* logits, float inv_temperature, double* blocks);
-  /// exp(logits * inv_temperature - max), as softmax_stats adds them up.
+  /// exp(z), as softmax_stats adds them up.
   void (*exponentials)(int64_t v, const float* logits, float inv_temperature, float max, float* out);
   /// d loss / d logits for loss gradients with respect to log-prob of `id` and to the entropy; `out` may be
   /// the logits' own memory.

@@ -284,7 +284,7 @@ void check_vocabulary(const Kernels<E>& kernel, int64_t d) {
     entropy -= p > 0 ? p * std::log(p) : 0;
   }
   for (const double sum : blocks) of_blocks += sum;
-  EXPECT_NEAR(s.max + std::log(s.sum), top + std::log(total), 1e-5);
+  EXPECT_NEAR(s.max * inverse + std::log(s.sum), top + std::log(total), 1e-5);
   EXPECT_NEAR(std::log(s.sum) - s.weighted / s.sum, entropy, 1e-5);
   EXPECT_NEAR(of_blocks / total, 1, 1e-6);
   std::vector<float> e(d);
