@@ -54,8 +54,7 @@ Engine::Engine(const EngineOptions& options) : options_(options), context_{nullp
   require(device.is_cpu() || (device.is_cuda() && cuda),
           "device: " + options.device + ", but libtorch finds no such GPU" +
               (why.empty() ? "" : " (" + why + ")") + "; expected cpu");
-  if (options.kernels && device.is_cpu() && options.dtype == at::kFloat)
-    backend_ = cpu_backend(options.threads);
+  if (options.kernels && device.is_cpu()) backend_ = cpu_backend(options.dtype, options.threads);
   context_.backend = backend_.get();
   at::set_num_threads(backend_ ? 1 : options.threads);  // two pools of threads would fight over the cores
   const ModelConfig& c = options.config;
