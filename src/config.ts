@@ -91,6 +91,13 @@ export const optionGroups = {
       "bf16",
     ),
     threads: option(whole(0, 1024), 0, "threads", "CPU threads; 0 takes every core", "ours"),
+    batchInvariant: option(
+      choice("auto", "on", "off"),
+      "auto",
+      "",
+      "bits of a conversation do not depend on its company; our CPU kernels always are so, on refuses what is not",
+      "ours",
+    ),
   },
   Tasks: {
     tasks: option(

@@ -49,9 +49,10 @@ function checkModel(model: string): void {
 }
 
 /** How a config opens an engine; a GPU that is not there is a UsageError. */
-export function engineOf({ model, device, dtype, threads }: Pick<Config, "model" | "device" | "dtype" | "threads">) {
+export function engineOf(config: Pick<Config, "model" | "device" | "dtype" | "threads" | "batchInvariant">) {
+  const { model, device, dtype, threads, batchInvariant } = config;
   if (device === "cuda" && !native.cuda()) throw new UsageError("--device cuda: no GPU is found; expected cpu or auto");
-  return { model: modelPath(model), device, dtype, threads };
+  return { model: modelPath(model), device, dtype, threads, batchInvariant };
 }
 
 /** What reaches models behind an API: key and server, as the environment has them. */

@@ -4,8 +4,8 @@
 #include <napi.h>
 
 #include "convert.h"
-#include "cpu/kernels.h"
 #include "core/error.h"
+#include "cpu/kernels.h"
 #include "replies.h"
 
 namespace tarl {
@@ -24,6 +24,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
          InstanceMethod<&EngineObject::trace_cached>("traceCached"),
          InstanceMethod<&EngineObject::backward>("backward"), InstanceMethod<&EngineObject::step>("step"),
          InstanceMethod<&EngineObject::state>("state"), InstanceMethod<&EngineObject::stats>("stats"),
+         InstanceMethod<&EngineObject::batch_invariant>("batchInvariant"),
          InstanceMethod<&EngineObject::dispose>("dispose")});
   }
 
@@ -368,14 +369,20 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
         return [s](Napi::Env env) -> Napi::Value {
           Napi::Object o = Napi::Object::New(env);
           const std::pair<const char*, int64_t> numbers[] = {
-              {"rounds", s.rounds}, {"computed", s.computed}, {"sampled", s.sampled},
-              {"shared", s.shared}, {"pages", s.pages},       {"pagesLimit", s.pages_limit}};
+              {"rounds", s.rounds},   {"computed", s.computed},     {"recomputed", s.recomputed},
+              {"sampled", s.sampled}, {"shared", s.shared},         {"waiting", s.waiting},
+              {"pages", s.pages},     {"pagesLimit", s.pages_limit}};
           for (const auto& [name, value] : numbers)
             o.Set(name, Napi::Number::New(env, static_cast<double>(value)));
           return o;
         };
       });
     });
+  }
+
+  // batchInvariant(): whether a conversation's bits do not depend on its company
+  Napi::Value batch_invariant(const Napi::CallbackInfo&) {
+    return guarded(env_, [&] { return Napi::Boolean::New(env_, engine().batch_invariant()); });
   }
 
   // dispose(): resolves when the thread has ended; generations under way end as aborted, other work as

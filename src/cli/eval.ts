@@ -27,7 +27,7 @@ interface Options extends Sources {
 
 /** What the result is a function of; the rest of the table has no place here. */
 const DECIDES = [
-  ...(["model", "device", "dtype", "tasks", "domain", "profile", "families", "refuseShare"] as const),
+  ...(["model", "device", "dtype", "batchInvariant", "tasks", "domain", "profile", "families", "refuseShare"] as const),
   ...(["turns", "turnTokens", "promptTokens", "contextTokens", "invalidInRow", "checkOutputs"] as const),
   ...(["user", "disturbances", "userModel", "userTemperature"] as const),
   ...(["evalTasks", "evalSplit", "trials", "evalSeed", "evalTemperature"] as const),
@@ -37,7 +37,7 @@ const KEYS = [
   ...(["threads", "concurrent", "userUrl", "userPrices", "budget", "cache", "apiTimeout", "apiRetries"] as const),
 ];
 /** Options of the engine, and of what an agent says. */
-const ENGINE = ["model", "device", "dtype", "threads"];
+const ENGINE = ["model", "device", "dtype", "threads", "batchInvariant"];
 const SAMPLING = ["evalTemperature"];
 
 export default {

@@ -23,6 +23,7 @@ export default {
       "device",
       "dtype",
       "threads",
+      "batchInvariant",
       "seed",
       "temperature",
       "topP",

@@ -26,7 +26,7 @@ interface SftConfig {
 
 /** What it takes of the table; the rest is the recipe's. */
 const KEYS = [
-  ...(["model", "device", "dtype", "threads"] as const),
+  ...(["model", "device", "dtype", "threads", "batchInvariant"] as const),
   ...(["turns", "turnTokens", "promptTokens", "contextTokens", "invalidInRow", "concurrent", "keep"] as const),
 ];
 
