@@ -1,7 +1,7 @@
 // Hours of an engine's life in minutes: random opening, appending, generating, forking, parking, aborting,
 // closing, scoring, learning and failing of small conversations in a pool that is too small for them.
 //
-//   soak [operations] [seed] [on|off: kernels]
+//   soak [operations] [seed] [on|off: kernels] [threads]
 //
 // Fails when a generation is not answered exactly once, when nothing is answered for a minute, when memory
 // grows, when pages are left over, or, on kernels, when a sampled generation differs in a bit from what an
@@ -56,12 +56,12 @@ struct Slot {
 
 class Soak {
  public:
-  Soak(int64_t operations, uint64_t seed, bool kernels)
+  Soak(int64_t operations, uint64_t seed, bool kernels, int threads)
       : operations_(operations),
         seed_(seed),
         kernels_(kernels),
-        engine_(options(kernels)),
-        quiet_(options(kernels)) {
+        engine_(options(kernels, threads)),
+        quiet_(options(kernels, threads)) {
     for (Engine* engine : {&engine_, &quiet_})
       on(*engine, [&] { engine->change([&] { engine->model().initialise(7); }); });
   }
@@ -69,10 +69,10 @@ class Soak {
   void run() {
     const auto start = std::chrono::steady_clock::now();
     std::thread dog([&] { watch(); });
-    for (int64_t i = 0; i < operations_; i++) {
-      hear(false);
-      operate();
-      if ((i + 1) % kPhase == 0) check();
+    for (int64_t i = 0; i < operations_;) {
+      hear(kSlots / 2);
+      if (!operate()) continue;
+      if (++i % kPhase == 0) check();
       if (i % std::max<int64_t>(1, operations_ / 200) == 0) memory_.push_back(resident());
     }
     check();
@@ -103,8 +103,9 @@ class Soak {
  private:
   static long long ll(int64_t x) { return x; }
 
-  static EngineOptions options(bool kernels) {
+  static EngineOptions options(bool kernels, int threads) {
     EngineOptions o = tiny(kernels, 1);
+    o.threads = threads;
     o.kv_tokens = 40 * kPage;  // a third of what the conversations want
     return o;
   }
@@ -150,13 +151,13 @@ class Soak {
     }
   }
 
-  /// Takes in answers; `all`: waits for every generation.
-  void hear(bool all) {
+  /// Takes in answers, and waits for them while more than `most` generations are under way.
+  void hear(int64_t most) {
     std::unique_lock<std::mutex> lock(mutex_);
     while (true) {
       for (Answer& answer : answers_) take(answer);
       answers_.clear();
-      if (!all || answered_ == generations_) return;
+      if (generations_ - answered_ <= most) return;
       told_all_.wait(lock);
     }
   }
@@ -180,29 +181,41 @@ class Soak {
     slot.ids.insert(slot.ids.end(), answer.said.ids.begin(), answer.said.ids.end());
   }
 
-  void operate() {
+  /// False where there was nothing to do.
+  bool operate() {
     const size_t index = random(kSlots);
     Slot& slot = slots_[index];
     const uint64_t what = random(100);
-    if (slot.state == Slot::closed) return open(index);
-    if (slot.state == Slot::generating) {
-      if (what < 12) post([this, id = slot.id] { engine_.abort(id); });
-      if (what == 12)
-        post([this, id = slot.id] { engine_.abort(id, std::make_exception_ptr(Error("DEADLINE", "late"))); });
-      if (what == 13) close(slot);
-      return;
-    }
-    if (slot.ids.size() >= 110 || what < 4) return close(slot);
-    if (what < 12) return fork(slot);
-    if (what < 30) {
-      std::vector<int32_t> more;
-      for (uint64_t n = random(20); n > 0; n--) more.push_back(static_cast<int32_t>(random(61)));
-      slot.ids.insert(slot.ids.end(), more.begin(), more.end());
-      return post([this, id = slot.id, more] { engine_.append(id, more); });
-    }
-    if (what == 30 && random(50) == 0) return learn(0);
-    if (what == 31 && random(10) == 0) return score(slot);
-    generate(index);
+    if (slot.state == Slot::closed)
+      open(index);
+    else if (slot.state == Slot::generating && what < 4)
+      post([this, id = slot.id] { engine_.abort(id); });
+    else if (slot.state == Slot::generating && what == 4)
+      post([this, id = slot.id] { engine_.abort(id, std::make_exception_ptr(Error("DEADLINE", "late"))); });
+    else if (slot.state == Slot::generating && what == 5)
+      close(slot);
+    else if (slot.state == Slot::generating)
+      return false;
+    else if (slot.ids.size() >= 110 || what < 4)
+      close(slot);
+    else if (what < 12)
+      fork(slot);
+    else if (what < 30)
+      append(slot);
+    else if (what == 30 && random(50) == 0)
+      learn(0);
+    else if (what == 31 && random(10) == 0)
+      score(slot);
+    else
+      generate(index);
+    return true;
+  }
+
+  void append(Slot& slot) {
+    std::vector<int32_t> more;
+    for (uint64_t n = random(20); n > 0; n--) more.push_back(static_cast<int32_t>(random(61)));
+    slot.ids.insert(slot.ids.end(), more.begin(), more.end());
+    post([this, id = slot.id, more] { engine_.append(id, more); });
   }
 
   /// Few beginnings, so that conversations share pages; one in some thousands makes its rounds fail.
@@ -300,7 +313,7 @@ class Soak {
 
   /// When all is answered: samples once more, alone and through the trainer; then other weights.
   void check() {
-    hear(true);
+    hear(0);
     for (const Sample& sample : samples_) {
       std::promise<Generation> promise;
       on(quiet_, [&] {
@@ -357,5 +370,6 @@ int main(int argc, char** argv) {
   const int64_t operations = argc > 1 ? std::stoll(argv[1]) : 20000;
   const uint64_t seed = argc > 2 ? std::stoull(argv[2]) : 1;
   const bool kernels = argc < 4 || std::strcmp(argv[3], "off") != 0;
-  Soak(operations, seed, kernels).run();
+  const int threads = argc > 4 ? std::stoi(argv[4]) : 1;
+  Soak(operations, seed, kernels, threads).run();
 }

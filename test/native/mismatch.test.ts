@@ -23,7 +23,7 @@ async function crowd(policy: EnginePolicy, name: string, temperature: number): P
       talk.ids.push(...spoken, ...heard);
       talk.logp.push(...logp, ...heard.map(() => null));
       conversation.append(heard);
-      if (talks.length < 60 && random.int(4) === 0) {
+      if (talks.length < 40 && random.int(4) === 0) {
         const twin = conversation.fork(talks.length);
         await speak(twin, { ids: [...talk.ids], logp: talk.logp.map(() => null) }, random);
       }
@@ -65,12 +65,10 @@ for (const dtype of ["fp32", "bf16"] as const)
       const values: number[] = [];
       let invariant = false;
       const random = new Random("company", 1);
-      for (const [n, kvTokens] of [4096, 40 * 16, 30 * 16].entries()) {
+      for (const [n, kvTokens] of [4096, 80 * 16, 50 * 16].entries()) {
         const roundTokens = [4096, 100, 17][n];
         const temperature = [1, 0.6, 1.3][n];
-        // libtorch's threads wait for each other a thousand times a round.
-        const threads = kernels === "on" ? 2 : 1;
-        const options: Partial<PolicyOptions> = { model, dtype, kernels, kvTokens, roundTokens, threads };
+        const options: Partial<PolicyOptions> = { model, dtype, kernels, kvTokens, roundTokens, threads: 1 };
         await using(options, async (policy) => {
           invariant = policy.batchInvariant;
           const talks = await crowd(policy, `${random.int(1000)}`, temperature);
@@ -78,7 +76,7 @@ for (const dtype of ["fp32", "bf16"] as const)
           values.push(...differences(talks, (await policy.score(ids, rows, temperature)).logp));
         });
       }
-      assert.ok(values.length > 1500);
+      assert.ok(values.length > 1000);
       const { max, mean } = describe(`${dtype}, kernels ${kernels}, batch-invariant ${invariant}`, values);
       if (dtype === "fp32") assert.is(invariant, kernels === "on");
       if (invariant) assert.is(max, 0);
@@ -87,7 +85,7 @@ for (const dtype of ["fp32", "bf16"] as const)
     });
 
 test("cached, batched, shared, parked, forked and resumed has the log-probs of one plain pass", async () => {
-  const talks = await using({ kvTokens: 30 * 16, roundTokens: 40 }, async (policy) => {
+  const talks = await using({ kvTokens: 50 * 16, roundTokens: 40 }, async (policy) => {
     const talks = await crowd(policy, "plain", 0.9);
     assert.ok((await policy.stats()).recomputed > 0);
     return talks;
