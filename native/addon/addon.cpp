@@ -5,6 +5,7 @@
 
 #include "convert.h"
 #include "core/error.h"
+#include "core/start.h"
 #include "cpu/kernels.h"
 #include "replies.h"
 
@@ -13,19 +14,27 @@ namespace tarl {
 class EngineObject : public Napi::ObjectWrap<EngineObject> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(
-        env, "Engine",
-        {InstanceMethod<&EngineObject::initialise>("initialise"), InstanceMethod<&EngineObject::read>("read"),
-         InstanceMethod<&EngineObject::write>("write"), InstanceMethod<&EngineObject::tensor>("tensor"),
-         InstanceMethod<&EngineObject::open>("open"), InstanceMethod<&EngineObject::append>("append"),
-         InstanceMethod<&EngineObject::generate>("generate"), InstanceMethod<&EngineObject::abort>("abort"),
-         InstanceMethod<&EngineObject::fork>("fork"), InstanceMethod<&EngineObject::close>("close"),
-         InstanceMethod<&EngineObject::score>("score"), InstanceMethod<&EngineObject::trace>("trace"),
-         InstanceMethod<&EngineObject::trace_cached>("traceCached"),
-         InstanceMethod<&EngineObject::backward>("backward"), InstanceMethod<&EngineObject::step>("step"),
-         InstanceMethod<&EngineObject::state>("state"), InstanceMethod<&EngineObject::stats>("stats"),
-         InstanceMethod<&EngineObject::batch_invariant>("batchInvariant"),
-         InstanceMethod<&EngineObject::dispose>("dispose")});
+    return DefineClass(env, "Engine",
+                       {InstanceMethod<&EngineObject::initialise>("initialise"),
+                        InstanceMethod<&EngineObject::initialise_adapter>("initialiseAdapter"),
+                        InstanceMethod<&EngineObject::read>("read"),
+                        InstanceMethod<&EngineObject::write>("write"),
+                        InstanceMethod<&EngineObject::tensor>("tensor"),
+                        InstanceMethod<&EngineObject::open>("open"),
+                        InstanceMethod<&EngineObject::append>("append"),
+                        InstanceMethod<&EngineObject::generate>("generate"),
+                        InstanceMethod<&EngineObject::abort>("abort"),
+                        InstanceMethod<&EngineObject::fork>("fork"),
+                        InstanceMethod<&EngineObject::close>("close"),
+                        InstanceMethod<&EngineObject::score>("score"),
+                        InstanceMethod<&EngineObject::trace>("trace"),
+                        InstanceMethod<&EngineObject::trace_cached>("traceCached"),
+                        InstanceMethod<&EngineObject::backward>("backward"),
+                        InstanceMethod<&EngineObject::step>("step"),
+                        InstanceMethod<&EngineObject::state>("state"),
+                        InstanceMethod<&EngineObject::stats>("stats"),
+                        InstanceMethod<&EngineObject::batch_invariant>("batchInvariant"),
+                        InstanceMethod<&EngineObject::dispose>("dispose")});
   }
 
   explicit EngineObject(const Napi::CallbackInfo& info)
@@ -109,12 +118,25 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     });
   }
 
-  /// A parameter, "grad/NAME", or a tensor of the optimizer's state.
+  // initialiseAdapter(seed): one that adds nothing yet
+  Napi::Value initialise_adapter(const Napi::CallbackInfo& info) {
+    return guarded(env_, [&] {
+      const uint64_t seed = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
+      return promise([seed](Engine& e) {
+        e.change([&] { e.model().initialise_adapter(seed); });
+        return nothing();
+      });
+    });
+  }
+
+  /// A parameter, "grad/NAME", "merged/NAME" (with the adapter's part), or a tensor of the optimizer's state.
   static at::Tensor find(Engine& e, const std::string& name) {
     at::Tensor t;
     if (name.starts_with("grad/")) {
       if (const Parameter* p = e.model().parameter(name.substr(5)))
         t = p->gradient().defined() ? p->gradient() : at::zeros_like(p->value, at::kFloat);
+    } else if (name.starts_with("merged/")) {
+      if (const Parameter* p = e.model().parameter(name.substr(7))) t = e.model().merged(*p);
     } else if (const Parameter* p = e.model().parameter(name)) {
       t = p->value;
     } else {
@@ -129,7 +151,8 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     return guarded(env_, [&] {
       return promise([places = to_places(info[0])](Engine& e) {
         e.change([&] {
-          for (const TensorPlace& place : places) read_tensor(place, find(e, place.name).detach());
+          MappedFiles files;
+          for (const TensorPlace& place : places) files.read(place, find(e, place.name).detach());
         });
         return nothing();
       });
@@ -245,22 +268,22 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     e.post([&e, conversation = id(info[0])] { e.close(conversation); });
   }
 
-  // score(ids, rows, temperature): { logp, entropy, top1 }
+  // score(ids, rows, temperature, adapter): { logp, entropy, top1 }
   Napi::Value score(const Napi::CallbackInfo& info) {
     return guarded(env_, [&] {
       const double temperature = info[2].As<Napi::Number>();
       require(temperature > 0, "temperature: expected more than 0");
-      return promise(
-          [ids = to_ids(info[0], "ids"), rows = to_ids(info[1], "rows"), temperature](Engine& e) -> Answer {
-            const auto scores = std::make_shared<Scores>(e.trainer().score(ids, rows, temperature));
-            return [scores](Napi::Env env) -> Napi::Value {
-              Napi::Object o = Napi::Object::New(env);
-              o.Set("logp", from_floats(env, scores->logp));
-              o.Set("entropy", from_floats(env, scores->entropy));
-              o.Set("top1", from_ids(env, scores->top1));
-              return o;
-            };
-          });
+      return promise([ids = to_ids(info[0], "ids"), rows = to_ids(info[1], "rows"), temperature,
+                      adapter = info[3].As<Napi::Boolean>().Value()](Engine& e) -> Answer {
+        const auto scores = std::make_shared<Scores>(e.trainer().score(ids, rows, temperature, adapter));
+        return [scores](Napi::Env env) -> Napi::Value {
+          Napi::Object o = Napi::Object::New(env);
+          o.Set("logp", from_floats(env, scores->logp));
+          o.Set("entropy", from_floats(env, scores->entropy));
+          o.Set("top1", from_ids(env, scores->top1));
+          return o;
+        };
+      });
     });
   }
 
@@ -439,18 +462,41 @@ Napi::Value distribution_of(const Napi::CallbackInfo& info) {
   });
 }
 
+// writeStart(places, shapes, initializerRange, layers, seed): random starting weights into files, on this
+// thread
+Napi::Value write_start(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const std::vector<TensorPlace> places = to_places(info[0]);
+    const std::vector<Shape> shapes = to_shapes(info[1]);
+    require(places.size() == shapes.size(), "shapes: expected one for each place");
+    StartValues start(info[2].As<Napi::Number>(), info[3].As<Napi::Number>(),
+                      static_cast<uint64_t>(info[4].As<Napi::Number>().Int64Value()));
+    for (size_t i = 0; i < places.size(); i++)
+      start.next(shapes[i].name, shapes[i].sizes,
+                 [&](int64_t from, const at::Tensor& values) { write_part(places[i], from, values); });
+    return info.Env().Undefined();
+  });
+}
+
 // isa(): the instruction set of the kernels in use
 Napi::Value isa(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), kernels().isa); }
 
 // cuda(): true when there is a GPU that libtorch can use
 Napi::Value cuda(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cuda_available()); }
 
+// cudaMemory(): free bytes of the first GPU; 0 without one
+Napi::Value cuda_memory_of(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(cuda_memory()));
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", EngineObject::define(env));
   exports.Set("policyLoss", Napi::Function::New<policy_loss_of>(env, "policyLoss"));
   exports.Set("distribution", Napi::Function::New<distribution_of>(env, "distribution"));
+  exports.Set("writeStart", Napi::Function::New<write_start>(env, "writeStart"));
   exports.Set("isa", Napi::Function::New<isa>(env, "isa"));
   exports.Set("cuda", Napi::Function::New<cuda>(env, "cuda"));
+  exports.Set("cudaMemory", Napi::Function::New<cuda_memory_of>(env, "cudaMemory"));
   return exports;
 }
 

@@ -1,8 +1,10 @@
 #include "ops.h"
 
 #include <cmath>
+#include <numbers>
 
 #include "error.h"
+#include "lora.h"
 
 namespace tarl {
 
@@ -62,11 +64,14 @@ LinearKernel& Linear::kernel(const Context& c) {
 }
 
 void Linear::changed() {
-  if (kernel_) kernel_->changed();
+  const uint32_t version = weight_.value._version();
+  if (kernel_ && (weight_.value.requires_grad() || version != copied_)) kernel_->changed();
+  copied_ = version;
 }
 
 Tensor Linear::backward(const Context& c, const Tensor& x, const Tensor& dy) {
-  kernel(c).gradient(x, dy, used(weight_.gradient()), used(gradient_of(bias_)));
+  const Tensor grad = used(weight_.gradient()), bias_grad = used(gradient_of(bias_));
+  if (grad.defined() || bias_grad.defined()) kernel(c).gradient(x, dy, grad, bias_grad);
   return kernel(c).backward(dy);
 }
 
@@ -86,6 +91,10 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 };
 
 Tensor Linear::operator()(const Context& c, const Tensor& x, bool wide) {
+  return lora_ ? lora_->add(c, x, own(c, x, wide)) : own(c, x, wide);
+}
+
+Tensor Linear::own(const Context& c, const Tensor& x, bool wide) {
   if (c.backend) return records(x) ? LinearFunction::apply(x, this, &c) : kernel(c).forward(x, wide);
   const Tensor y = at::linear(x, used(weight_.value), bias_ ? used(bias_->value) : Tensor());
   return wide ? y.to(at::kFloat) : y;
@@ -166,10 +175,26 @@ Normed add_rms_norm(const Context& c, const Tensor& x, const Tensor& add, Weight
 // Heads: split, norm, rotate
 // ---------------------------------------------------------------------------------------------------------------------
 
-Rotation rotation(const Tensor& positions, int64_t channels, double theta) {
+namespace {
+
+/// The order of operations is transformers', so that the bits are.
+Tensor stretch(const Tensor& frequency, const RopeScaling& s) {
+  const double original = static_cast<double>(s.original);
+  const Tensor wavelength = 2 * std::numbers::pi / frequency;
+  const Tensor slow = wavelength > original / s.low, fast = wavelength < original / s.high;
+  const Tensor ends = at::where(slow, frequency / s.factor, frequency);
+  const Tensor smooth = (original / wavelength - s.low) / (s.high - s.low);
+  const Tensor mixed = (1 - smooth) * ends / s.factor + smooth * ends;
+  return at::where(slow.logical_or(fast), ends, mixed);
+}
+
+}  // namespace
+
+Rotation rotation(const Tensor& positions, int64_t channels, double theta, const RopeScaling& scaling) {
   const Tensor exponent = at::arange(0, channels, 2, positions.options().dtype(at::kLong)).to(at::kFloat) /
                           static_cast<double>(channels);
-  const Tensor inverse = 1.0 / at::pow(theta, exponent);
+  Tensor inverse = 1.0 / at::pow(theta, exponent);
+  if (scaling.original > 0) inverse = stretch(inverse, scaling);
   const Tensor angle = positions.to(at::kFloat).unsqueeze(1) * inverse.unsqueeze(0);
   return {angle.cos().contiguous(), angle.sin().contiguous()};
 }

@@ -32,28 +32,36 @@ struct Weight {
   void collect();
 };
 
+class Lora;
+
 /// y = x W^T + b for weights [N, K].
 class Linear {
  public:
   /// bias may be null. `limit`: only the first outputs are computed; 0: all.
   Linear(Weight& weight, Weight* bias, int64_t limit = 0);
+  /// Adds what an adapter adds (lora.h) from now on; null: nothing any more.
+  void adapt(Lora* lora) { lora_ = lora; }
   /// x [T, K] -> [T, N]; `wide`: in fp32 whatever the dtype.
   at::Tensor operator()(const Context&, const at::Tensor& x, bool wide = false);
   /// Adds the gradients of weight and bias and returns that of x. With kernels only.
   at::Tensor backward(const Context&, const at::Tensor& x, const at::Tensor& dy);
   /// Columns of the result.
   int64_t outputs() const { return out_; }
+  /// To be called after weights were written. Where nobody has, the copies of frozen ones stay.
   void changed();
 
  private:
   friend struct LinearFunction;
   LinearKernel& kernel(const Context&);
+  at::Tensor own(const Context&, const at::Tensor& x, bool wide);
   at::Tensor used(const at::Tensor& rows) const;
 
   Weight& weight_;
   Weight* bias_;
   int64_t out_;
   std::unique_ptr<LinearKernel> kernel_;
+  uint32_t copied_ = 0;  // version of the weight that the kernel's copies were made of
+  Lora* lora_ = nullptr;
 };
 
 /// Rows of the weight [V, D] for ids [T] int32.
@@ -65,8 +73,15 @@ struct Normed {
 };
 Normed add_rms_norm(const Context&, const at::Tensor& x, const at::Tensor& add, Weight& w, double eps);
 
+/// Llama 3's stretch of the slow rotations (transformers' rope type "llama3"): a frequency that turns less
+/// than `low` times in `original` positions is divided by `factor`, one that turns more than `high` times is
+/// kept, and in between the two are mixed.
+struct RopeScaling {
+  double factor = 1, low = 1, high = 1;
+  int64_t original = 0;  // 0: none
+};
 /// Angles as transformers makes them: fp32, theta^(-2i/C).
-Rotation rotation(const at::Tensor& positions, int64_t channels, double theta);
+Rotation rotation(const at::Tensor& positions, int64_t channels, double theta, const RopeScaling&);
 
 /// Splits qkv [T, (H + 2G) C], norms q and k per head (weights [C]; null: no norm), rotates them.
 Heads split_heads(const Context&, const at::Tensor& qkv, HeadShape, Weight* q_norm, Weight* k_norm,

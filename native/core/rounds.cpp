@@ -141,7 +141,8 @@ at::Tensor Engine::forward(const std::vector<Slice>& slices) {
     return at::from_blob(values.data(), static_cast<int64_t>(values.size()), at::kInt).to(device);
   };
   const CachedAttention attend(context_, std::move(segments), *kv_);
-  const at::Tensor hidden = model_->forward(context_, on_device(ids_), on_device(positions_), attend);
+  const at::Tensor hidden =
+      model_->forward(context_, on_device(ids_), on_device(positions_), std::ref(attend));
   for (const auto& [conversation, length] : slices) {
     Conversation& c = *conversation;
     stats_.recomputed += std::max<int64_t>(0, std::min(c.known, c.computed + length) - c.computed);

@@ -40,6 +40,7 @@ inline EngineOptions tiny(bool kernels, int64_t layers = 2) {
   o.context_length = 120;
   o.kv_tokens = 4096;
   o.round_tokens = 50;
+  o.learning.micro_tokens = 50;
   return o;
 }
 

@@ -13,6 +13,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -33,8 +34,8 @@ export interface Checkpoint {
   readonly warnings: readonly string[];
 }
 
-const WEIGHTS = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
+export const WEIGHTS = "model.safetensors";
+export const INDEX = "model.safetensors.index.json";
 const HEAD = "lm_head.weight";
 const EMBEDDING = "model.embed_tokens.weight";
 const STORED: readonly string[] = ["F32", "BF16", "F16", "F64"] satisfies StoredType[];
@@ -81,21 +82,28 @@ export function readConfig(dir: string): ModelConfig {
 /** All tensors of model.safetensors, or of the shards that the index names. */
 function listTensors(dir: string): TensorEntry[] {
   if (existsSync(join(dir, WEIGHTS))) return readHeader(join(dir, WEIGHTS));
-  const index = join(dir, INDEX);
-  if (!existsSync(index)) throw new CheckpointError(`neither ${WEIGHTS} nor ${INDEX} in ${dir}`);
-  const map: unknown = Object(readJson(index)).weight_map;
-  if (typeof map !== "object" || map === null) throw new CheckpointError(`${index}: weight_map is missing`);
-  const shardOf = new Map(Object.entries(map));
+  if (!existsSync(join(dir, INDEX))) throw new CheckpointError(`neither ${WEIGHTS} nor ${INDEX} in ${dir}`);
+  const shardOf = readIndex(dir);
   const shards = new Set(shardOf.values());
-  for (const shard of shards) {
-    if (typeof shard !== "string" || shard !== basename(shard) || !shard.endsWith(".safetensors"))
-      throw new CheckpointError(`${index}: ${JSON.stringify(shard)} is not a .safetensors file of the same folder`);
-    if (!existsSync(join(dir, shard))) throw new CheckpointError(`${index} names ${shard}, which does not exist`);
-  }
+  for (const shard of shards)
+    if (!existsSync(join(dir, shard)))
+      throw new CheckpointError(`${join(dir, INDEX)} names ${shard}, which does not exist`);
   // A tensor that the index does not list is taken from the shard that has it, as transformers does.
   return [...shards].flatMap((shard) =>
     readHeader(join(dir, shard)).filter(({ name }) => (shardOf.get(name) ?? shard) === shard),
   );
+}
+
+/** Of each tensor the file that the index of a folder has it in. */
+export function readIndex(dir: string): Map<string, string> {
+  const index = join(dir, INDEX);
+  const map: unknown = Object(readJson(index)).weight_map;
+  if (typeof map !== "object" || map === null) throw new CheckpointError(`${index}: weight_map is missing`);
+  const shardOf = new Map<string, string>(Object.entries(map));
+  for (const shard of new Set<unknown>(shardOf.values()))
+    if (typeof shard !== "string" || shard !== basename(shard) || !shard.endsWith(".safetensors"))
+      throw new CheckpointError(`${index}: ${JSON.stringify(shard)} is not a .safetensors file of the same folder`);
+  return shardOf;
 }
 
 /** The output matrix is the embedding when it is absent, or when config.json ties them and both are equal. */
@@ -133,7 +141,7 @@ const MAX_SHARD_BYTES = 5e9;
 /** Tokenizer and generation files that travel with the weights: name -> bytes. */
 export type Companions = ReadonlyMap<string, Uint8Array>;
 
-const COMPANIONS = [
+export const COMPANIONS: readonly string[] = [
   "tokenizer.json",
   "tokenizer_config.json",
   "chat_template.jinja",
@@ -158,11 +166,34 @@ export function readCompanions(dir: string): Companions {
 export async function saveCheckpoint(
   dir: string,
   config: ModelConfig,
-  options: { readonly dtype: StoredType; readonly companions: Companions; readonly maxShardBytes?: number },
+  options: SaveOptions,
   write: (tensors: readonly TensorEntry[]) => Promise<void> | void,
 ): Promise<void> {
   const partial = `${dir}.partial`;
   rmSync(partial, { recursive: true, force: true });
+  try {
+    await fill(partial, config, options, write);
+  } catch (error) {
+    rmSync(partial, { recursive: true, force: true });
+    throw error;
+  }
+  rmSync(dir, { recursive: true, force: true });
+  renameSync(partial, dir);
+}
+
+interface SaveOptions {
+  readonly dtype: StoredType;
+  readonly companions: Companions;
+  readonly maxShardBytes?: number;
+}
+
+/** Writes all files of a checkpoint, and waits until they are on the disk. */
+async function fill(
+  partial: string,
+  config: ModelConfig,
+  options: SaveOptions,
+  write: (tensors: readonly TensorEntry[]) => Promise<void> | void,
+): Promise<void> {
   mkdirSync(partial, { recursive: true });
   writeJson(join(partial, "config.json"), toJson(config, options.dtype));
   for (const [name, bytes] of options.companions) writeFileSync(join(partial, name), bytes);
@@ -180,76 +211,28 @@ export async function saveCheckpoint(
     });
 
   await write(tensors);
-  for (const name of readdirSync(partial)) {
+  for (const name of readdirSync(partial, { recursive: true, encoding: "utf8" })) {
+    if (statSync(join(partial, name)).isDirectory()) continue;
     const handle = openSync(join(partial, name), "r+");
     fsyncSync(handle);
     closeSync(handle);
   }
-  rmSync(dir, { recursive: true, force: true });
-  renameSync(partial, dir);
 }
 
-type Stored = Omit<TensorEntry, "file" | "offset">;
+export type Stored = Omit<TensorEntry, "file" | "offset">;
 
-function stored(name: string, dtype: StoredType, shape: readonly number[]): Stored {
+export function stored(name: string, dtype: string, shape: readonly number[]): Stored {
   return { name, dtype, shape, bytes: shape.reduce((product, n) => product * n, ITEM_BYTES[dtype]) };
 }
 
 /** Makes a file of full length with its header; returns where each tensor goes. */
-function layOut(file: string, tensors: readonly Stored[]): TensorEntry[] {
+export function layOut(file: string, tensors: readonly Stored[]): TensorEntry[] {
   const { header, offsets, fileBytes } = makeHeader(tensors);
   const handle = openSync(file, "w");
   writeSync(handle, header);
   ftruncateSync(handle, fileBytes);
   closeSync(handle);
   return tensors.map((tensor, i) => ({ ...tensor, file, offset: offsets[i] }));
-}
-
-const OPTIMIZER = "optimizer.safetensors";
-
-/** All tensors that an optimizer can have, in the order in which they are stored. */
-function optimizerTensors(config: ModelConfig, masters: boolean): Stored[] {
-  const of = (kind: string) => parameterShapes(config).map(([name, shape]) => stored(`${kind}/${name}`, "F32", shape));
-  return [stored("steps", "F32", [1]), ...of("m"), ...of("v"), ...(masters ? of("master") : [])];
-}
-
-/** Not there as long as only Muon, which has no second moment, has moved the matrices inside the layers. */
-const matrixMoment = ({ name, shape }: Stored): boolean => name.startsWith("v/model.layers.") && shape.length === 2;
-
-/** Lays out the optimizer's state, those tensors that are in `names`, in a folder that is being saved. */
-export function layOutOptimizer(
-  dir: string,
-  config: ModelConfig,
-  { masters, names }: { readonly masters: boolean; readonly names: readonly string[] },
-): TensorEntry[] {
-  const present = new Set(names);
-  return layOut(
-    join(dir, OPTIMIZER),
-    optimizerTensors(config, masters).filter(({ name }) => present.has(name)),
-  );
-}
-
-/** Checks the optimizer's state in a checkpoint folder; null where there is none. */
-export function readOptimizer(dir: string, config: ModelConfig, masters: boolean): TensorEntry[] | null {
-  const file = join(dir, OPTIMIZER);
-  if (!existsSync(file)) return null;
-  const entries = readHeader(file);
-  const found = new Map(entries.map((entry) => [entry.name, entry]));
-  const all = optimizerTensors(config, masters);
-  const muon = all.filter(matrixMoment).every(({ name }) => !found.has(name));
-  for (const tensor of all) {
-    const entry = found.get(tensor.name);
-    found.delete(tensor.name);
-    if (!entry && muon && matrixMoment(tensor)) continue;
-    if (!entry) throw new CheckpointError(`${tensor.name} is missing in ${file}`);
-    if (entry.dtype !== tensor.dtype || `${entry.shape}` !== `${tensor.shape}`)
-      throw new CheckpointError(
-        `${tensor.name} is ${entry.dtype} [${entry.shape}], expected F32 [${tensor.shape}] (${file})`,
-      );
-  }
-  for (const name of found.keys())
-    throw new CheckpointError(`${name} is not part of this policy's optimizer state (${file})`);
-  return entries;
 }
 
 function splitShards(config: ModelConfig, dtype: StoredType, maxBytes: number): Stored[][] {
@@ -268,7 +251,7 @@ function splitShards(config: ModelConfig, dtype: StoredType, maxBytes: number): 
   return shards;
 }
 
-function readJson(file: string): unknown {
+export function readJson(file: string): unknown {
   if (!existsSync(file)) throw new CheckpointError(`${file} does not exist`);
   try {
     return JSON.parse(readFileSync(file, "utf8"));
@@ -277,6 +260,6 @@ function readJson(file: string): unknown {
   }
 }
 
-function writeJson(file: string, value: unknown): void {
+export function writeJson(file: string, value: unknown): void {
   writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`);
 }

@@ -11,7 +11,7 @@ import { Random } from "../../src/random.ts";
 import { adamw, batchOf, config, ids, inFolder, loss, open, refuses, sampling, using } from "./tiny.ts";
 
 test("dispose ends work under way and queued by name, and does not hold up the process", async () => {
-  const policy = await open({ roundTokens: 64 });
+  const policy = await open({ roundTokens: 64, microTokens: 64 });
   const random = new Random("dispose");
   const rows = Int32Array.from({ length: 201 }, (_, r) => r * 60);
   const row = Int32Array.from(ids(random, 12000));

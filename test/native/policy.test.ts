@@ -11,7 +11,7 @@ import { adamw, all, batchOf, flat, ids, loss, sampling, type Talk, talk, using 
 
 test("a conversation does not depend on its company, on threads, or on how rounds are cut", async () => {
   const together = await using({}, (policy) => all(policy, 24));
-  const alone = await using({ threads: 1, roundTokens: 16 }, async (policy) => {
+  const alone = await using({ threads: 1, roundTokens: 16, microTokens: 16 }, async (policy) => {
     const talks: Talk[] = [];
     for (let n = 0; n < 24; n++) talks.push(await talk(policy, n));
     return talks;

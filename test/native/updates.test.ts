@@ -134,7 +134,7 @@ test("a step that fails leaves no gradients, and steps at once are steps one aft
     { ids: ids(random, 40).map((id) => id % 200), logp: Array.from({ length: 40 }, (_, i) => (i ? -5 : null)) },
     { ids: [1, 210], logp: [null, -5] },
   ]);
-  const options = { roundTokens: 40, vocabLimit: 205 };
+  const options = { microTokens: 40, vocabLimit: 205 };
   const small = { ...good, ids: good.ids.map((id) => id % 205) };
   const weights = async (policy: EnginePolicy) => (await policy.engine.tensor("model.embed_tokens.weight")).data;
   const plain = await using(options, async (policy) => {
