@@ -104,6 +104,13 @@ export const optionGroups = {
       "bf16",
     ),
     threads: option(whole(0, 1024), 0, "threads", "CPU threads; 0 takes every core", "ours"),
+    batchInvariant: option(
+      choice("auto", "on", "off"),
+      "auto",
+      "",
+      "bits of a conversation do not depend on its company; our CPU kernels always are so, on refuses what is not",
+      "ours",
+    ),
     loraRank: option(whole(0, 65_536), 0, "rank", "learn an adapter of this rank alone (LoRA); 0 learns all", "ours"),
     loraAlpha: option(above(0), 32, "number", "what it adds is multiplied by this over its rank", "ours"),
     loraTargets: option(

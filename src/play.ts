@@ -64,9 +64,10 @@ function checkModel(model: string, dir: string): void {
 }
 
 /** How a config opens an engine with the model in a folder; a GPU that is not there is a UsageError. */
-export function engineOf({ device, dtype, threads }: Pick<Config, "device" | "dtype" | "threads">, model: string) {
+export function engineOf(config: Pick<Config, "device" | "dtype" | "threads" | "batchInvariant">, model: string) {
+  const { device, dtype, threads, batchInvariant } = config;
   if (device === "cuda" && !native.cuda()) throw new UsageError("--device cuda: no GPU is found; expected cpu or auto");
-  return { model, device, dtype, threads };
+  return { model, device, dtype, threads, batchInvariant };
 }
 
 /**

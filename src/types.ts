@@ -564,6 +564,8 @@ export interface Policy {
   readonly vocabSize: number;
   /** Most tokens of one conversation. */
   readonly contextLength: number;
+  /** The bits of a conversation do not depend on its company, and the trainer's log-probs are the sampler's. */
+  readonly batchInvariant: boolean;
   open(ids: ArrayLike<number>, seed: number): Conversation;
   /** Log-prob and entropy of each token given those before it in its row, and the likeliest id, [N]; 0 on each row's first. */
   score(
