@@ -78,6 +78,7 @@ export class Observer {
         kl: klCoef > 0 ? line.kl : line.approxKl,
         rolloutSpeed: made / (timing.rollout || 1),
         trainSpeed: line.tokens / (timing.train || 1),
+        shared: 1 - line.computedTokens / (line.tokens || 1),
         secondsLeft: perUpdate * (steps - line.step) + this.#evaluation,
       }),
     );

@@ -50,6 +50,8 @@ export interface Shown {
   /** Tokens per second. */
   readonly rolloutSpeed: number;
   readonly trainSpeed: number;
+  /** Of the tokens that were learned from, those that rows had in common and that were not computed again. */
+  readonly shared: number;
   readonly secondsLeft: number;
 }
 
@@ -66,7 +68,7 @@ export function stepText(s: Shown): string {
     `kl ${small(s.kl)}`,
     `mismatch ${small(s.mismatch)}`,
     `rollout ${thousands(s.rolloutSpeed)} tok/s`,
-    `train ${thousands(s.trainSpeed)} tok/s`,
+    `train ${thousands(s.trainSpeed)} tok/s${s.shared > 0 ? ` (${Math.round(100 * s.shared)}% shared)` : ""}`,
     `left ${duration(s.secondsLeft)}`,
   ].join("  ");
 }
