@@ -45,6 +45,8 @@ export interface MemoryPlan {
 const LOGIT_ROWS = 256;
 /** What is left to the rest of the machine. */
 const MARGIN = 0.05;
+/** What malloc holds on to between tensors, as a share of the rest, where layers are kept (measured; native/core/engine.cpp). */
+const HEAP = 0.2;
 const LORA_RANK = 32;
 
 /** What fits into the memory, or what would. */
@@ -82,6 +84,7 @@ function laidOut(config: ModelConfig, options: MemoryOptions, recompute: boolean
     { name: "logits", bytes: LOGIT_ROWS * config.vocabSize * (4 + (options.device === "cpu" ? 0 : bytes)) },
     { name: "reference", bytes: options.reference && !lora ? weights * (options.device === "cpu" ? 2 : 1) : 0 },
   ];
+  if (options.device === "cpu" && learns && !recompute) fixed.push({ name: "heap", bytes: HEAP * sum(fixed) });
   const perToken = 2 * config.layers * config.kvHeads * config.headDim * bytes;
   const left = available * (1 - MARGIN) - sum(fixed);
   const kvTokens = Math.max(contextTokens, Math.min(wanted(options), Math.floor(left / perToken)));
