@@ -90,8 +90,7 @@ struct AttentionRows {
 };
 struct LogpRows {
   at::Tensor logp, entropy;  // [T] fp32, nats
-  at::Tensor
-      stats;  // [T, 3] fp32: max z, sum exp(z - max), sum exp(z - max) (z - max); z = logit / temperature
+  at::Tensor stats;          // [T, 3] fp32, as backward wants it
 };
 
 /// One AdamW update (Loshchilov and Hutter 2019): decoupled decay, bias-corrected moments.
@@ -159,6 +158,8 @@ class Backend {
   /// itself.
   virtual void adamw(const at::Tensor& value, const at::Tensor& grad, const at::Tensor& master,
                      const at::Tensor& m, const at::Tensor& v, const AdamwStep&) = 0;
+  /// Of all elements, fp32; in double, in a fixed order.
+  virtual double sum_squares(std::span<const at::Tensor>) = 0;
   /// a [M, K] b [K, N] -> [M, N], fp32; any strides.
   virtual at::Tensor product(const at::Tensor& a, const at::Tensor& b) = 0;
 };

@@ -80,7 +80,8 @@ export async function withRun<C>(
     const run = opened;
     run.rewind(step);
     const display = new Display(argv.json ? process.stderr : process.stdout, (line) => run.log(line));
-    display.line(`${resumed ? "going on with" : "run"} ${run.dir}: ${kind.describe(config)}`);
+    const bits = table.policy.batchInvariant ? "batch-invariant" : "not batch-invariant";
+    display.line(`${resumed ? "going on with" : "run"} ${run.dir}: ${kind.describe(config)}, ${bits}`);
     const stopping =
       "stopping: the step under way is finished and saved, a measurement is not; Ctrl-C again stops at once";
     await work({ config, run, step, table, display, stop: onInterrupt(display, stopping) });

@@ -155,6 +155,15 @@ export function gradientAlarm({ step, gradNorm }: { readonly step: number; reado
   return Number.isFinite(gradNorm) ? null : `ALARM: step ${step}: the gradient is not finite: nothing was updated`;
 }
 
+/** The same where the trainer's log-probs are not the sampler's although arithmetic is batch-invariant: a bug of ours. */
+export function mismatchAlarm(
+  { step, mismatch }: { readonly step: number; readonly mismatch: number },
+  batchInvariant: boolean,
+): string | null {
+  if (!batchInvariant || mismatch === 0) return null;
+  return `ALARM: step ${step}: trainer and sampler differ by ${small(mismatch)}, in batch-invariant arithmetic: please report it`;
+}
+
 function alarmText(where: string, tarl: number, pass: number): string {
   return `ALARM: ${where} the TARL reward rose by ${fixed(tarl, 2)} while success fell by ${fixed(-pass, 3)}: the judge pays for the wrong thing`;
 }

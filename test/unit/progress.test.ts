@@ -12,6 +12,7 @@ import {
   duration,
   evaluationLine,
   gradientAlarm,
+  mismatchAlarm,
   stepText,
   thousands,
 } from "../../src/run/progress.ts";
@@ -170,6 +171,12 @@ test("an update that was left out is told, as are conversations that broke off",
   assert.is(gradientAlarm({ step: 3, gradNorm: 2 }), null);
   for (const gradNorm of [Number.NaN, Infinity])
     assert.is(gradientAlarm({ step: 3, gradNorm }), "ALARM: step 3: the gradient is not finite: nothing was updated");
+  assert.is(mismatchAlarm({ step: 3, mismatch: 0 }, true), null);
+  assert.is(mismatchAlarm({ step: 3, mismatch: 0.1 }, false), null);
+  assert.match(
+    mismatchAlarm({ step: 3, mismatch: 1e-7 }, true)!,
+    /^ALARM: step 3: trainer and sampler differ by 1.0e-7/,
+  );
   const broken = { ...evaluation(0, 1), pass: [], interval: [], faults: 8, error: "out of memory" };
   assert.match(
     evaluationLine("before", broken),
