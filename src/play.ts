@@ -218,6 +218,8 @@ export interface Opening {
   readonly checkpoint?: string | null;
   readonly access?: Access;
   readonly role?: PolicyOptions["role"];
+  /** Rejects where what is played does not suit; before anything is loaded. */
+  readonly check?: (played: Played) => Promise<void>;
   /** Told the memory plan before anything is loaded. */
   readonly note?: (line: string) => void;
 }
@@ -241,7 +243,7 @@ export class Table implements Played {
 
   /** Opens domain, tokenizer and policy. */
   static async open(config: Config, opening: Opening = {}): Promise<Table> {
-    const { checkpoint = null, access, role = "policy", note } = opening;
+    const { checkpoint = null, access, role = "policy", check, note } = opening;
     const played = await openTasks(config, access);
     const adapter = loraOptions(config);
     // An adapter goes on from a checkpoint on the weights that it began with, which nothing has changed.
@@ -259,6 +261,7 @@ export class Table implements Played {
       throw new UsageError(`--context-tokens ${config.contextTokens}: ${model} reads at most ${maxPositions}`);
     checkPrompt(onePrompt(played, format, config), config);
     const vocabLimit = tokenizer.size; // rows of the embedding beyond the tokenizer are padding
+    await check?.(played);
     const memory = memoryOf(config, shape, role);
     if (memory.remedy !== null) throw new UsageError(refusal(memory));
     note?.(memoryLine(memory));
