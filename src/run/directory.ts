@@ -14,7 +14,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-} from "node:fs";
+, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { UsageError } from "../errors.ts";
 import { Folder, taken } from "./folder.ts";
@@ -38,6 +38,12 @@ export class RunDirectory extends Folder {
       throw new UsageError(`--run ${name}: expected letters, digits, "-", "_" and "." without a slash`);
     const dir = resolve(base, name);
     if (taken(dir)) throw new UsageError(`--run ${name}: it exists; --resume ${dir} goes on with it`);
+  }
+
+  /** Refuses what no folder of runs can be, before anything is made. */
+  static checkBase(base: string): void {
+    if (existsSync(base) && !statSync(base).isDirectory())
+      throw new UsageError(`--runs ${base}: not a folder; expected a folder that can be written to`);
   }
 
   /** Makes `<base>/<name>` and writes its config.json. A name that is taken is a UsageError. */
