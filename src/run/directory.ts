@@ -14,7 +14,8 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-, statSync } from "node:fs";
+  statSync,
+} from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { UsageError } from "../errors.ts";
 import { Folder, taken } from "./folder.ts";
