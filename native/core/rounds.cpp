@@ -168,7 +168,9 @@ void Engine::compute(const std::vector<Slice>& slices) {
   }
   if (sampling.empty()) return;
 
-  const at::Tensor rows = hidden.index_select(0, at::tensor(last).to(hidden.device()));
+  const at::Tensor rows = static_cast<int64_t>(last.size()) == end
+                              ? hidden
+                              : hidden.index_select(0, at::tensor(last).to(hidden.device()));
   std::vector<const Sampling*> how;
   std::vector<double> random;
   for (const Conversation* c : sampling) {

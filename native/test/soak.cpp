@@ -176,7 +176,7 @@ class Soak {
     EXPECT(!slot.poisoned || answer.said.ids.empty());
     const bool aborted = std::strcmp(answer.said.ended, "aborted") == 0;
     aborted_ += aborted;
-    if (kernels_ && answer.generation % kSampleEvery == 0)
+    if (kernels_ && !slot.poisoned && answer.generation % kSampleEvery == 0)
       samples_.push_back({slot.ids, slot.seed, slot.sampling, answer.said});
     slot.ids.insert(slot.ids.end(), answer.said.ids.begin(), answer.said.ids.end());
   }

@@ -4,8 +4,10 @@
 // Test: test/unit/directory.test.ts
 
 import {
+  accessSync,
   appendFileSync,
   closeSync,
+  constants,
   existsSync,
   fsyncSync,
   mkdirSync,
@@ -16,7 +18,7 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { UsageError } from "../errors.ts";
 import { Folder, taken } from "./folder.ts";
 
@@ -41,10 +43,16 @@ export class RunDirectory extends Folder {
     if (taken(dir)) throw new UsageError(`--run ${name}: it exists; --resume ${dir} goes on with it`);
   }
 
-  /** Refuses what no folder of runs can be, before anything is made. */
+  /** Whether `base` is, or can become, a folder that can be written to. Makes nothing. */
   static checkBase(base: string): void {
-    if (existsSync(base) && !statSync(base).isDirectory())
-      throw new UsageError(`--runs ${base}: not a folder; expected a folder that can be written to`);
+    let dir = resolve(base);
+    while (!existsSync(dir)) dir = dirname(dir);
+    try {
+      if (!statSync(dir).isDirectory()) throw new Error(`${dir} is no folder`);
+      accessSync(dir, constants.W_OK);
+    } catch (error) {
+      throw new UsageError(`--runs ${base}: ${(error as Error).message}; expected a folder that can be written to`);
+    }
   }
 
   /** Makes `<base>/<name>` and writes its config.json. A name that is taken is a UsageError. */
