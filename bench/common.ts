@@ -1,10 +1,18 @@
 // What the benchmarks share: the clock, repeats in alternation, and how figures are written down. Not a benchmark itself.
 // Every benchmark's output ends in one line of JSON. Test: test/unit/bench.test.ts
 
-import { availableParallelism, cpus } from "node:os";
+import { availableParallelism, cpus, loadavg } from "node:os";
 
-/** What the figures were taken on. */
-export const machine = { cpu: cpus()[0].model.trim(), threads: availableParallelism(), node: process.versions.node };
+/** What the figures were taken on; `load`: programs that wanted a core in the minute before. */
+export const machine = {
+  cpu: cpus()[0].model.trim(),
+  threads: availableParallelism(),
+  node: process.versions.node,
+  load: loadavg()[0],
+};
+
+/** Load above which others take part of the cores. */
+export const BUSY = 1;
 
 /** Of repeated measurements of a rate. */
 export interface Spread {

@@ -10,7 +10,7 @@ import { countParameters } from "../src/policy/model.ts";
 import { native } from "../src/policy/native.ts";
 import { type EnginePolicy, openPolicy } from "../src/policy/policy.ts";
 import { root } from "../src/root.ts";
-import { alternate, close, line, machine, type Spread, say, short, spread } from "./common.ts";
+import { alternate, BUSY, close, line, machine, type Spread, say, short, spread } from "./common.ts";
 import {
   arithmetic,
   type Ceilings,
@@ -61,6 +61,7 @@ export async function start(
       close(name, { skipped: "no GPU" });
       return;
     }
+    if (machine.load > BUSY) say(`the machine is busy (load ${machine.load.toFixed(1)}): these figures mean little`);
     await work(options);
   } catch (error) {
     if (!(error instanceof UsageError || error instanceof CheckpointError)) throw error;
@@ -206,10 +207,11 @@ export function describe(options: Options): object {
   return { ...asked, model: labelOf(options), peers: peers.join(" "), features: processor.features, isa: native.isa() };
 }
 
-/** "decode-tiny-fp32-b32-g8-amd-epyc-25-17-2t.json" */
+/** "decode-tiny-fp32-b32-g8-p64-n128-amd-epyc-25-17-2t.json" */
 export function resultName(bench: string, options: Options): string {
-  const { dtype, device, batch, group, threads, kernels } = options;
-  const parts = [bench, labelOf(options), dtype, `b${batch}`, ...(group > 1 ? [`g${group}`] : [])];
+  const { dtype, device, batch, group, prompt, threads, kernels } = options;
+  const sizes = [`b${batch}`, ...(group > 1 ? [`g${group}`] : []), `p${prompt}`, `n${options.new}`];
+  const parts = [bench, labelOf(options), dtype, ...sizes];
   if (kernels === "off") parts.push("plain");
   return `${[...parts, device === "cuda" ? "cuda" : processor.slug, `${threads}t`].join("-")}.json`;
 }

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { root } from "../src/root.ts";
-import type { Spread } from "./common.ts";
+import { BUSY, type Spread } from "./common.ts";
 
 const BEGIN = "<!-- figures: npm run bench -- table -->";
 const END = "<!-- end of figures -->";
@@ -15,6 +15,7 @@ interface Result {
   readonly cpu: string;
   readonly features: string;
   readonly threads: number;
+  readonly load: number;
   readonly model: string;
   readonly dtype: string;
   readonly device: string;
@@ -54,9 +55,9 @@ const whole = (value: number) => value.toLocaleString("en", { maximumFractionDig
 const percent = (value: number | null | undefined) => (value == null ? "" : `${(100 * value).toFixed(0)}%`);
 
 /** "decode tiny fp32, 32 x 64 + 128 in groups of 8" */
-function what({ bench, model, dtype, batch, prompt, group, new: own }: Result): string {
+function what({ bench, model, dtype, batch, prompt, group, new: own, load }: Result): string {
   const groups = group > 1 ? ` in groups of ${group}` : "";
-  return `${bench} ${model} ${dtype}, ${batch} x ${prompt} + ${own}${groups}`;
+  return `${bench} ${model} ${dtype}, ${batch} x ${prompt} + ${own}${groups}${load > BUSY ? " (busy machine)" : ""}`;
 }
 
 function rateRow(result: Result): string {

@@ -121,6 +121,8 @@ export interface Domain<Args = any> {
   readonly profile: string;
   /** Does success ask for a task's outputs as well? */
   readonly checkOutputs: boolean;
+  /** Does every call of a turn run, one after the other (tau2-bench), or only the first (tau-bench; default)? */
+  readonly everyCall?: boolean;
   /** The system text: the rules that the agent has to follow. */
   readonly policy: string;
   /** False when the prompt holds no tool schemas (a policy trained on this domain alone knows them). */
@@ -201,7 +203,10 @@ export interface Speech {
 // Session
 // ---------------------------------------------------------------------------------------------------
 
-/** One line of a conversation, in order. `turn` counts the agent's turns from 0. */
+/**
+ * One line of a conversation, in order. `turn` counts the agent's turns from 0; a turn has one entry, or one for each of its
+ * calls where all of them run.
+ */
 export type Entry =
   | { readonly role: "user"; readonly text: string }
   | { readonly role: "agent"; readonly turn: number; readonly text: string }
@@ -275,15 +280,28 @@ export interface Dialogue {
 export interface Format {
   /** The end-of-turn token first. */
   readonly stopIds: readonly number[];
-  /** System text, tools and the first user message, up to where the agent starts. */
-  prompt(system: string, tools: readonly ToolSchema[], user: string): number[];
-  /** What comes between two turns of the agent. `closed`: the sampled turn already ends in its end-of-turn token. */
-  between(reply: Reply, closed: boolean): number[];
+  /** A conversation from its system text, tools and the customer's first message on. */
+  open(system: string, tools: readonly ToolSchema[], user: string): Script;
   /** A demonstrated turn, end-of-turn token included. */
   turn(turn: AgentTurn): number[];
   /** Reads a sampled turn; never throws. `cut`: it was ended by a limit. */
   parse(ids: ArrayLike<number>, cut: boolean): AgentTurn;
   decode(ids: ArrayLike<number>): string;
+}
+
+/** One conversation as the agent reads it; what the agent itself wrote stays as it was sampled. */
+export interface Script {
+  /** All that is there before the agent's first turn. */
+  readonly prompt: readonly number[];
+  /** Takes a turn and what was answered to it; a reply without messages gives nothing. */
+  next(said: ArrayLike<number>, reply: Reply): Heard;
+}
+
+/** What the agent reads before its next turn. */
+export interface Heard {
+  readonly ids: readonly number[];
+  /** False: `ids` come after all that was there. True: they are all that is there now, since earlier text has changed. */
+  readonly anew: boolean;
 }
 
 /** The simulated customer. One instance per session. */
@@ -310,7 +328,7 @@ export interface Outcome {
 // Rollout
 // ---------------------------------------------------------------------------------------------------
 
-/** Token ids of one conversation and who wrote them; all arrays have the same length. */
+/** Token ids of one conversation and who wrote them; the arrays of tokens have the same length N. */
 export interface Ledger {
   readonly ids: Int32Array;
   /** 1 where the policy sampled the token, 0 where the environment wrote it. The only source of loss masks. */
@@ -319,6 +337,11 @@ export interface Ledger {
   readonly logp: Float32Array;
   /** Turn that a sampled token belongs to, -1 where mask is 0. */
   readonly turn: Int16Array;
+  /**
+   * [R+1], first 0, last N: contexts in which the turns were sampled, one after the other, where the format began anew on
+   * the way. Every sampled token has mask 1 in one of them. Absent: one context.
+   */
+  readonly rows?: Int32Array;
 }
 
 /** The finished record of one conversation. */
@@ -541,6 +564,8 @@ export interface Policy {
   readonly vocabSize: number;
   /** Most tokens of one conversation. */
   readonly contextLength: number;
+  /** The bits of a conversation do not depend on its company, and the trainer's log-probs are the sampler's. */
+  readonly batchInvariant: boolean;
   open(ids: ArrayLike<number>, seed: number): Conversation;
   /** Log-prob and entropy of each token given those before it in its row, and the likeliest id, [N]; 0 on each row's first. */
   score(

@@ -179,12 +179,13 @@ test("the ratio to a peer is that to its faster side; a result's name says what 
   ];
   assert.equal(ratios(sides), { transformers: 3, "llama.cpp": 2 });
   const options: Options = readOptions(["--threads", "2", "--kernels", "off"], defaults);
-  assert.match(resultName("decode", options), /^decode-tiny-fp32-b32-g8-plain-[a-z0-9-]+-2t\.json$/);
+  assert.match(resultName("decode", options), /^decode-tiny-fp32-b32-g8-p64-n128-plain-[a-z0-9-]+-2t\.json$/);
 });
 
 test("a table: a row for what has peers, a line for what has none, between the marks of the page", () => {
   const common = {
     cpu: "C",
+    load: 0.1,
     features: "avx2",
     threads: 2,
     model: "tiny",
@@ -204,7 +205,7 @@ test("a table: a row for what has peers, a line for what has none, between the m
       others: { "trl fp32": { ...rate, median: 250, ratio: 4 } },
       shares: { memory: 0.5, arithmetic: null },
     },
-    { ...common, bench: "shared", ratios: { rollout: 5 } },
+    { ...common, load: 7, bench: "shared", ratios: { rollout: 5 } },
   ];
   const text = table(results);
   assert.match(text, "### C (avx2), 2 threads");
@@ -212,7 +213,7 @@ test("a table: a row for what has peers, a line for what has none, between the m
     text,
     "| decode tiny fp32, 4 x 8 + 2 in groups of 2 | 1,000 (900 to 1,100) | trl fp32 250 (900 to 1,100) | 4.00x | 50% |  |",
   );
-  assert.match(text, "- shared tiny fp32, 4 x 8 + 2 in groups of 2: rollout 5.00x");
+  assert.match(text, "- shared tiny fp32, 4 x 8 + 2 in groups of 2 (busy machine): rollout 5.00x");
   const page = readFileSync("docs/bench.md", "utf8");
   assert.match(fill(page, "FIGURES"), "\n\nFIGURES\n\n");
   assert.throws(() => fill("no marks", ""), /expected the marks/);
