@@ -7,6 +7,7 @@ namespace tarl {
 namespace {
 
 constexpr int64_t kTileBlock = 8;      // tiles that use a panel while it is in a cache
+constexpr int64_t kSmall = 512 << 10;  // bytes of panels that a tile of rows can pass over: half of a second level cache
 constexpr int64_t kDepthBlock = 1024;  // of a product in fp32, whose sums can wait in memory
 
 }  // namespace
@@ -48,7 +49,8 @@ void gemm(Pool& pool, int64_t m, Strided<E> a, const Packed<E>& b, Into<E> c) {
     const int64_t block = unit / groups, group = unit % groups;
     const int64_t row0 = block * kTileBlock * tile, row1 = std::min(m, row0 + kTileBlock * tile);
     const int64_t panel0 = panels * group / groups, panel1 = panels * (group + 1) / groups;
-    const int64_t at_once = row1 - row0 <= tile ? panel1 - panel0 : 1;  // panels
+    const int64_t bytes = (panel1 - panel0) * width * deepest * static_cast<int64_t>(sizeof(E));
+    const int64_t at_once = row1 - row0 <= tile || bytes <= kSmall ? panel1 - panel0 : 1;  // panels
     char* const left = static_cast<char*>(thread_scratch((row1 - row0) * line));
     for (int64_t k = 0; k < depth; k += deepest) {
       const int64_t deep = std::min(deepest, depth - k), stride = kernel.left_stride(deep);
