@@ -74,7 +74,13 @@ export const optionGroups = {
     saveRollouts: option(flag, true, "", "write every rollout to rollouts/", "ours"),
   },
   "The policy": {
-    model: option(text("a folder in HF format, or embedded"), "embedded", "folder", "the policy to start from", "ours"),
+    model: option(
+      text("a folder in HF format, ORG/NAME of the Hugging Face hub, or embedded"),
+      "embedded",
+      "folder|ORG/NAME[@REVISION]",
+      "the policy to start from",
+      "ours",
+    ),
     device: option(
       choice("auto", "cpu", "cuda"),
       "auto",

@@ -11,6 +11,7 @@ import type { Agent } from "./eval/evaluate.ts";
 import { metered } from "./llm/budget.ts";
 import { type ChatOptions, type OpenChat, openChat } from "./llm/client.ts";
 import { readConfig } from "./policy/checkpoint.ts";
+import { type Hub, isHubName } from "./policy/hub.ts";
 import { native } from "./policy/native.ts";
 import { openPolicy } from "./policy/policy.ts";
 import { loadTokenizer, type Tokenizer } from "./policy/tokenizer.ts";
@@ -33,31 +34,42 @@ export type Conversing = Pick<
   "turns" | "turnTokens" | "promptTokens" | "contextTokens" | "invalidInRow" | "concurrent" | "checkOutputs"
 >;
 
-/** The folder of a model that an option names. */
+/** The folder of a model that an option names, one that is on the disk. */
 export function modelPath(model: string): string {
   return model === "embedded" ? join(root, "assets", "policy") : model;
 }
 
-/** A folder that cannot be a model is named as the option that it came from. */
-function checkModel(model: string): void {
+/** The folder of any model that an option names; files of one on the hub that are not in its cache are fetched. */
+export async function findModel(model: string, hub?: Hub): Promise<string> {
   const dir = modelPath(model);
+  if (existsSync(dir)) return dir;
+  if (hub && isHubName(model)) return hub.fetch(model);
+  throw new UsageError(
+    `--model ${model}: no such folder; expected one, or a model of the Hugging Face hub as ORG/NAME or ORG/NAME@REVISION`,
+  );
+}
+
+/** A folder that cannot be a model is named as the option that it came from. */
+function checkModel(model: string, dir: string): void {
   if (existsSync(join(dir, "tokenizer.json"))) return;
   const run = existsSync(join(dir, "checkpoints"))
     ? `; it is a run: expected one of ${join(model, "checkpoints")}`
     : "";
-  throw new UsageError(`--model ${model}: ${join(dir, "tokenizer.json")} does not exist${run}`);
+  const use = !run && existsSync(join(dir, "config.json")) ? "; without it a model only scores and generates ids" : "";
+  throw new UsageError(`--model ${model}: ${join(dir, "tokenizer.json")} does not exist${run}${use}`);
 }
 
-/** How a config opens an engine; a GPU that is not there is a UsageError. */
-export function engineOf({ model, device, dtype, threads }: Pick<Config, "model" | "device" | "dtype" | "threads">) {
+/** How a config opens an engine with the model in a folder; a GPU that is not there is a UsageError. */
+export function engineOf({ device, dtype, threads }: Pick<Config, "device" | "dtype" | "threads">, model: string) {
   if (device === "cuda" && !native.cuda()) throw new UsageError("--device cuda: no GPU is found; expected cpu or auto");
-  return { model: modelPath(model), device, dtype, threads };
+  return { model, device, dtype, threads };
 }
 
-/** What reaches models behind an API: key and server, as the environment has them. */
+/** What reaches models elsewhere, as the environment has it: key and server of an API, and the hub. */
 export interface Access {
   readonly apiKey?: string;
   readonly baseURL?: string;
+  readonly hub?: Hub;
 }
 
 /** What a config plays: the domain, where its tasks come from, and who its customers are. */
@@ -177,6 +189,7 @@ export class Table implements Played {
     readonly tokenizer: Tokenizer,
     readonly format: Format,
     readonly limits: Conversing,
+    readonly hub?: Hub,
   ) {
     ({ domain: this.domain, tasks: this.tasks, origin: this.origin, users: this.users } = played);
   }
@@ -184,8 +197,8 @@ export class Table implements Played {
   /** Opens domain, tokenizer and policy. `checkpoint`: one of the run's own to go on from; null: the config's model. */
   static async open(config: Config, checkpoint: string | null, access?: Access): Promise<Table> {
     const played = await openTasks(config, access);
-    if (!checkpoint) checkModel(config.model);
-    const model = checkpoint ?? modelPath(config.model);
+    const model = checkpoint ?? (await findModel(config.model, access?.hub));
+    if (!checkpoint) checkModel(config.model, model);
     const tokenizer = loadTokenizer(model);
     const format = blame(model, () => chatFormat(tokenizer));
     const { vocabSize, maxPositions } = readConfig(model);
@@ -196,8 +209,8 @@ export class Table implements Played {
     checkPrompt(onePrompt(played, format, config), config);
     const vocabLimit = tokenizer.size; // rows of the embedding beyond the tokenizer are padding
     const role = { role: "policy", fresh: checkpoint === null } as const;
-    const policy = await openPolicy({ ...engineOf(config), model, vocabLimit, ...role });
-    return new Table(played, policy, tokenizer, format, config);
+    const policy = await openPolicy({ ...engineOf(config, model), vocabLimit, ...role });
+    return new Table(played, policy, tokenizer, format, config, access?.hub);
   }
 
   /** One conversation of the policy. */
@@ -233,9 +246,9 @@ function onePrompt({ domain, tasks }: Played, format: Format, { evalTasks, seed 
 }
 
 /** The policy that a run started from, for the KL to it. */
-export function openReference(config: Config): Promise<Policy> {
-  const engine = engineOf(config);
-  return openPolicy({ ...engine, vocabLimit: loadTokenizer(engine.model).size, role: "reference" });
+export async function openReference(config: Config, hub?: Hub): Promise<Policy> {
+  const model = await findModel(config.model, hub);
+  return openPolicy({ ...engineOf(config, model), vocabLimit: loadTokenizer(model).size, role: "reference" });
 }
 
 /** One conversation of a domain's scripted expert, as tokens of any format. Rejects where it was spoiled. */

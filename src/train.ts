@@ -46,7 +46,7 @@ export interface Training {
 export async function train(training: Training, start: number): Promise<boolean> {
   const { config, table, run, observer, stop } = training;
   const judge = ruleJudge(table.domain);
-  const reference = config.klCoef > 0 ? await openReference(config) : null;
+  const reference = config.klCoef > 0 ? await openReference(config, table.hub) : null;
   let saved = start;
   const save = async (step: number) => {
     if (step === saved) return;

@@ -6,6 +6,7 @@
 #include "convert.h"
 #include "cpu/kernels.h"
 #include "core/error.h"
+#include "core/start.h"
 #include "replies.h"
 
 namespace tarl {
@@ -128,7 +129,8 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     return guarded(env_, [&] {
       return promise([places = to_places(info[0])](Engine& e) {
         e.change([&] {
-          for (const TensorPlace& place : places) read_tensor(place, find(e, place.name).detach());
+          MappedFiles files;
+          for (const TensorPlace& place : places) files.read(place, find(e, place.name).detach());
         });
         return nothing();
       });
@@ -432,6 +434,22 @@ Napi::Value distribution_of(const Napi::CallbackInfo& info) {
   });
 }
 
+// writeStart(places, shapes, initializerRange, layers, seed): random starting weights into files, on this
+// thread
+Napi::Value write_start(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const std::vector<TensorPlace> places = to_places(info[0]);
+    const std::vector<Shape> shapes = to_shapes(info[1]);
+    require(places.size() == shapes.size(), "shapes: expected one for each place");
+    StartValues start(info[2].As<Napi::Number>(), info[3].As<Napi::Number>(),
+                      static_cast<uint64_t>(info[4].As<Napi::Number>().Int64Value()));
+    for (size_t i = 0; i < places.size(); i++)
+      start.next(shapes[i].name, shapes[i].sizes,
+                 [&](int64_t from, const at::Tensor& values) { write_part(places[i], from, values); });
+    return info.Env().Undefined();
+  });
+}
+
 // isa(): the instruction set of the kernels in use
 Napi::Value isa(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), kernels().isa); }
 
@@ -442,6 +460,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", EngineObject::define(env));
   exports.Set("policyLoss", Napi::Function::New<policy_loss_of>(env, "policyLoss"));
   exports.Set("distribution", Napi::Function::New<distribution_of>(env, "distribution"));
+  exports.Set("writeStart", Napi::Function::New<write_start>(env, "writeStart"));
   exports.Set("isa", Napi::Function::New<isa>(env, "isa"));
   exports.Set("cuda", Napi::Function::New<cuda>(env, "cuda"));
   return exports;

@@ -42,6 +42,13 @@ bool to_flag(const Napi::Object& o, const char* key) {
   return v.As<Napi::Boolean>();
 }
 
+RopeScaling to_rope_scaling(const Napi::Value& value) {
+  if (value.IsNull()) return {};
+  require(value.IsObject(), "ropeScaling: expected an object or null");
+  const Napi::Object o = value.As<Napi::Object>();
+  return {to_number(o, "factor"), to_number(o, "low"), to_number(o, "high"), to_int(o, "original")};
+}
+
 }  // namespace
 
 Napi::Error to_error(Napi::Env env, std::exception_ptr failure) {
@@ -158,15 +165,8 @@ EngineOptions to_engine(const Napi::Object& o) {
   options.config = {to_int(c, "vocabSize"), to_int(c, "layers"),  to_int(c, "heads"),
                     to_int(c, "kvHeads"),   to_int(c, "headDim"), to_number(c, "ropeTheta"),
                     to_number(c, "rmsEps"), to_flag(c, "tied"),   to_number(c, "initializerRange")};
-  const Napi::Array shapes = o.Get("shapes").As<Napi::Array>();
-  for (uint32_t i = 0; i < shapes.Length(); i++) {
-    const Napi::Array pair = Napi::Value(shapes[i]).As<Napi::Array>();
-    const Napi::Array sizes = Napi::Value(pair[1u]).As<Napi::Array>();
-    Shape shape{Napi::Value(pair[0u]).As<Napi::String>(), {}};
-    for (uint32_t d = 0; d < sizes.Length(); d++)
-      shape.sizes.push_back(Napi::Value(sizes[d]).As<Napi::Number>().Int64Value());
-    options.shapes.push_back(std::move(shape));
-  }
+  options.config.rope_scaling = to_rope_scaling(c.Get("ropeScaling"));
+  options.shapes = to_shapes(o.Get("shapes"));
   const std::string dtype = to_text(o, "dtype");
   require(dtype == "fp32" || dtype == "bf16", "dtype: expected fp32 or bf16");
   options.dtype = dtype == "bf16" ? at::kBFloat16 : at::kFloat;
@@ -181,6 +181,21 @@ EngineOptions to_engine(const Napi::Object& o) {
   options.round_tokens = to_int(o, "roundTokens");
   require(options.round_tokens >= 1, "roundTokens: expected 1 or more");
   return options;
+}
+
+std::vector<Shape> to_shapes(const Napi::Value& value) {
+  require(value.IsArray(), "shapes: expected an array");
+  const Napi::Array list = value.As<Napi::Array>();
+  std::vector<Shape> shapes;
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    const Napi::Array pair = Napi::Value(list[i]).As<Napi::Array>();
+    const Napi::Array sizes = Napi::Value(pair[1u]).As<Napi::Array>();
+    Shape shape{Napi::Value(pair[0u]).As<Napi::String>(), {}};
+    for (uint32_t d = 0; d < sizes.Length(); d++)
+      shape.sizes.push_back(Napi::Value(sizes[d]).As<Napi::Number>().Int64Value());
+    shapes.push_back(std::move(shape));
+  }
+  return shapes;
 }
 
 std::vector<TensorPlace> to_places(const Napi::Value& value) {

@@ -39,6 +39,7 @@ Sampling to_sampling(const Napi::Object&);
 LossOptions to_loss(const Napi::Object&);
 OptimizerOptions to_optimizer(const Napi::Object&);
 EngineOptions to_engine(const Napi::Object&);
+std::vector<Shape> to_shapes(const Napi::Value&);
 std::vector<TensorPlace> to_places(const Napi::Value&);
 
 Napi::Value from_ids(Napi::Env, const std::vector<int32_t>&);

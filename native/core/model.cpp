@@ -1,10 +1,9 @@
 #include "model.h"
 
-#include <ATen/CPUGeneratorImpl.h>
-
 #include <map>
 
 #include "error.h"
+#include "start.h"
 
 namespace tarl {
 
@@ -90,16 +89,11 @@ void Model::changed() {
 
 void Model::initialise(uint64_t seed) {
   const at::NoGradGuard guard;
-  at::Generator random = at::detail::createCPUGenerator(seed);
-  for (Parameter& p : parameters_) {
-    const bool closes = p.name.ends_with("o_proj.weight") || p.name.ends_with("down_proj.weight");
-    const double scale = closes ? 1 / std::sqrt(2.0 * static_cast<double>(config_.layers)) : 1;
-    if (p.value.dim() == 2)
-      p.value.copy_(
-          at::empty(p.value.sizes(), at::kFloat).normal_(0, config_.initializer_range * scale, random));
-    else
-      p.value.fill_(p.name.ends_with(".bias") ? 0 : 1);
-  }
+  StartValues start(config_.initializer_range, config_.layers, seed);
+  for (Parameter& p : parameters_)
+    start.next(p.name, p.value.sizes(), [&](int64_t from, const Tensor& values) {
+      p.value.view(-1).narrow(0, from, values.size(0)).copy_(values);
+    });
   changed();
 }
 

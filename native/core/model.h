@@ -1,5 +1,5 @@
-// A dense decoder (Qwen3; Qwen2 by its flags): parameters under their HF names, and the forward pass.
-// Not here: files (checkpoint.cpp), conversations (engine.cpp), learning (trainer.cpp).
+// A dense decoder (Qwen3; Qwen2 and Llama by its flags): parameters under their HF names, and the forward
+// pass. Not here: files (checkpoint.cpp), conversations (engine.cpp), learning (trainer.cpp).
 
 #pragma once
 #include <torch/torch.h>
@@ -18,6 +18,7 @@ struct ModelConfig {
   double theta, eps;
   bool tied;
   double initializer_range;
+  RopeScaling rope_scaling = {};
 };
 
 struct Shape {
@@ -43,8 +44,7 @@ class Model {
   Model(const ModelConfig&, const std::vector<Shape>& shapes, at::Device, at::ScalarType, int64_t vocab_limit,
         bool trained);
 
-  /// Matrices normal(0, initializer_range), those that end a residual branch divided by sqrt(2 layers)
-  /// (GPT-2); norms 1, biases 0.
+  /// Random starting weights (start.h).
   void initialise(uint64_t seed);
 
   const ModelConfig& config() const { return config_; }
@@ -81,7 +81,7 @@ class Model {
 template <class Attend>
 at::Tensor Model::forward(const Context& c, const at::Tensor& ids, const at::Tensor& positions,
                           const Attend& attend, std::vector<at::Tensor>* residuals) {
-  const Rotation turn = rotation(positions, config_.channels, config_.theta);
+  const Rotation turn = rotation(positions, config_.channels, config_.theta, config_.rope_scaling);
   const HeadShape shape{config_.heads, config_.kv_heads, config_.channels};
   at::Tensor stream = embed(c, *embedding_, ids), delta;
   for (size_t i = 0; i < layers_.size(); i++) {

@@ -1,6 +1,7 @@
 #include "ops.h"
 
 #include <cmath>
+#include <numbers>
 
 #include "error.h"
 
@@ -166,10 +167,26 @@ Normed add_rms_norm(const Context& c, const Tensor& x, const Tensor& add, Weight
 // Heads: split, norm, rotate
 // ---------------------------------------------------------------------------------------------------------------------
 
-Rotation rotation(const Tensor& positions, int64_t channels, double theta) {
+namespace {
+
+/// The order of operations is transformers', so that the bits are.
+Tensor stretch(const Tensor& frequency, const RopeScaling& s) {
+  const double original = static_cast<double>(s.original);
+  const Tensor wavelength = 2 * std::numbers::pi / frequency;
+  const Tensor slow = wavelength > original / s.low, fast = wavelength < original / s.high;
+  const Tensor ends = at::where(slow, frequency / s.factor, frequency);
+  const Tensor smooth = (original / wavelength - s.low) / (s.high - s.low);
+  const Tensor mixed = (1 - smooth) * ends / s.factor + smooth * ends;
+  return at::where(slow.logical_or(fast), ends, mixed);
+}
+
+}  // namespace
+
+Rotation rotation(const Tensor& positions, int64_t channels, double theta, const RopeScaling& scaling) {
   const Tensor exponent = at::arange(0, channels, 2, positions.options().dtype(at::kLong)).to(at::kFloat) /
                           static_cast<double>(channels);
-  const Tensor inverse = 1.0 / at::pow(theta, exponent);
+  Tensor inverse = 1.0 / at::pow(theta, exponent);
+  if (scaling.original > 0) inverse = stretch(inverse, scaling);
   const Tensor angle = positions.to(at::kFloat).unsqueeze(1) * inverse.unsqueeze(0);
   return {angle.cos().contiguous(), angle.sin().contiguous()};
 }

@@ -65,8 +65,15 @@ struct Normed {
 };
 Normed add_rms_norm(const Context&, const at::Tensor& x, const at::Tensor& add, Weight& w, double eps);
 
+/// Llama 3's stretch of the slow rotations (transformers' rope type "llama3"): a frequency that turns less
+/// than `low` times in `original` positions is divided by `factor`, one that turns more than `high` times is
+/// kept, and in between the two are mixed.
+struct RopeScaling {
+  double factor = 1, low = 1, high = 1;
+  int64_t original = 0;  // 0: none
+};
 /// Angles as transformers makes them: fp32, theta^(-2i/C).
-Rotation rotation(const at::Tensor& positions, int64_t channels, double theta);
+Rotation rotation(const at::Tensor& positions, int64_t channels, double theta, const RopeScaling&);
 
 /// Splits qkv [T, (H + 2G) C], norms q and k per head (weights [C]; null: no norm), rotates them.
 Heads split_heads(const Context&, const at::Tensor& qkv, HeadShape, Weight* q_norm, Weight* k_norm,

@@ -6,6 +6,7 @@ import { type Config, flagName, options as table } from "../config.ts";
 import { UsageError } from "../errors.ts";
 import type { Evaluation } from "../eval/evaluate.ts";
 import type { Results } from "../run/results.ts";
+import { pinned } from "./hub.ts";
 import {
   access,
   addOptions,
@@ -63,17 +64,25 @@ async function handler(argv: Options): Promise<void> {
   const { agents } = await import("../eval/evaluate.ts");
   const agent = argv.agent ?? "policy";
   checkAgent(argv, agent, Object.keys(agents));
-  const config = wholeSet(configOf(argv, KEYS));
-  if (config.evalTasks === 0) throw new UsageError("--eval-tasks 0: nothing to measure");
-  const results = argv.out === undefined ? undefined : await openResults(argv.out, agent, config);
+  const reach = agentAccess(argv);
+  const typed = wholeSet(configOf(argv, KEYS));
+  if (typed.evalTasks === 0) throw new UsageError("--eval-tasks 0: nothing to measure");
+  const config = agent === "policy" ? await pinned(typed, reach.hub) : typed;
+  const results = argv.out === undefined ? undefined : await openResults(argv.out, agent, config, reach);
   try {
-    await evaluate(argv, agent, config, results);
+    await evaluate(argv, agent, config, reach, results);
   } finally {
     results?.close();
   }
 }
 
-async function evaluate(argv: Options, agent: string, config: Config, results: Results | undefined): Promise<void> {
+async function evaluate(
+  argv: Options,
+  agent: string,
+  config: Config,
+  access: AgentAccess,
+  results: Results | undefined,
+): Promise<void> {
   const { Display } = await import("../run/progress.ts");
   const { evaluationMarkdown, evaluationText } = await import("../run/report.ts");
   const { onInterrupt, STOPPED } = await import("./running.ts");
@@ -82,7 +91,7 @@ async function evaluate(argv: Options, agent: string, config: Config, results: R
   const { signal, release } = onInterrupt(display, "stopping after the messages under way; Ctrl-C again stops at once");
   if (results?.finished) display.line(`going on in ${results.dir}: ${results.finished} conversations are finished`);
   const found = await measureAgent(config, agent, {
-    access: agentAccess(argv),
+    access,
     results,
     signal,
     finished: (done, count) => display.live(`conversations ${done}/${count}`),
@@ -122,6 +131,8 @@ function wholeSet(config: Config): Config {
   return config.tasks !== "generated" && config.evalTasks === 0 ? { ...config, evalTasks: 2 ** 31 - 1 } : config;
 }
 
+type AgentAccess = ReturnType<typeof agentAccess>;
+
 function agentAccess({ agentUrl, agentPrices = "0,0" }: Options) {
   const { schema, expects } = table.userPrices;
   if (!schema.safeParse(agentPrices).success)
@@ -130,9 +141,10 @@ function agentAccess({ agentUrl, agentPrices = "0,0" }: Options) {
 }
 
 /** The folder of --out, for these options alone. */
-async function openResults(out: string, agent: string, config: Config): Promise<Results> {
+async function openResults(out: string, agent: string, config: Config, { hub }: AgentAccess): Promise<Results> {
   const { fingerprint, Results } = await import("../run/results.ts");
-  const { modelPath } = await import("../play.ts");
+  const { findModel } = await import("../play.ts");
+  const weights = async () => fingerprint(await findModel(config.model, hub), /\.safetensors$/);
   const identity = {
     "--agent": agent,
     ...Object.fromEntries(
@@ -142,7 +154,7 @@ async function openResults(out: string, agent: string, config: Config): Promise<
       ]),
     ),
     ...(agent.startsWith("openai:") && { "--eval-temperature": config.evalTemperature }),
-    ...(agent === "policy" && { "weights of --model": fingerprint(modelPath(config.model), /\.safetensors$/) }),
+    ...(agent === "policy" && { "weights of --model": await weights() }),
     ...(config.tasks !== "generated" && { "files of --tasks": fingerprint(config.tasks, /\.jsonl?$/, Infinity) }),
   };
   return Results.open(out, identity);

@@ -3,6 +3,7 @@
 import type { Argv, CommandModule } from "yargs";
 import { UsageError } from "../errors.ts";
 import { derive } from "../random.ts";
+import { openHub } from "./hub.ts";
 import { readIds } from "./ids.ts";
 import { addOptions, alwaysJson, configOf, described, typedOptions, wholeNumber } from "./options.ts";
 
@@ -46,7 +47,7 @@ export default {
 
 async function handler(argv: Options): Promise<void> {
   const { openPolicy } = await import("../policy/policy.ts");
-  const { engineOf } = await import("../play.ts");
+  const { engineOf, findModel } = await import("../play.ts");
   if (argv.greedy && Object.hasOwn(typedOptions(argv), "temperature"))
     throw new UsageError("--greedy with --temperature: leave one of them out");
   const config = configOf({ preset: undefined, config: undefined, ...argv });
@@ -54,7 +55,8 @@ async function handler(argv: Options): Promise<void> {
   const stopIds = argv.stop === undefined ? [] : argv.stop.split(",").map((id) => wholeNumber("stop", id, 0));
   const { topP, topK, minP } = config;
   const sampling = { temperature: argv.greedy ? 0 : config.temperature, topP, topK, minP, stopIds, maxTokens };
-  const policy = await openPolicy({ ...engineOf(config), role: "reference" });
+  const model = await findModel(config.model, openHub());
+  const policy = await openPolicy({ ...engineOf(config, model), role: "reference" });
   try {
     const strange = stopIds.find((id) => id >= policy.vocabSize);
     if (strange !== undefined)

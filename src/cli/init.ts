@@ -1,13 +1,17 @@
-// `tarl init`: a policy with random weights, of any shape, with the tokenizer of another model or one learnt from a domain.
+// `tarl init`: a policy with random weights. Its shape comes from options, with the tokenizer of another model or one
+// learnt from a domain; or from a config.json or a known name, with a tokenizer or without. Test: test/unit/init.test.ts
 
-import { copyFileSync, existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { totalmem } from "node:os";
+import { resolve } from "node:path";
 import type { Argv, CommandModule } from "yargs";
 import { domain as findDomain } from "../domains/index.ts";
 import { UsageError } from "../errors.ts";
-import { type ModelConfig, parameterShapes } from "../policy/model.ts";
-import type { Tokenizer } from "../policy/tokenizer.ts";
-import { described, jsonOption, realNumber, wholeNumber } from "./options.ts";
+import { type Companions, readCompanions } from "../policy/checkpoint.ts";
+import { countParameters, type ModelConfig, parseConfig } from "../policy/model.ts";
+import { namedShape, shapeNames } from "../policy/shapes.ts";
+import type { Tokenizer, TokenizerJson } from "../policy/tokenizer.ts";
+import { described, jsonOption, readJson, realNumber, wholeNumber } from "./options.ts";
 
 /** Whole numbers: default (that of the embedded policy), least, what it is, unit. */
 const SIZES = {
@@ -30,10 +34,20 @@ const NUMBERS = {
   std: [0.005, "standard deviation of the matrices", "weight"],
 } as const;
 
+/** What --config says in their place. */
+const SHAPING = [...Object.keys(SIZES).filter((name) => name !== "seed"), ...Object.keys(NUMBERS), "tied", "domain"];
+
+const DTYPES: ReadonlyMap<string, "F32" | "BF16"> = new Map([
+  ["fp32", "F32"],
+  ["bf16", "BF16"],
+]);
+
 interface Options {
   readonly out: string;
+  readonly config: string | undefined;
   readonly domain: string | undefined;
   readonly tokenizer: string | undefined;
+  readonly dtype: string | undefined;
   readonly tied: boolean | undefined;
   readonly json: boolean | undefined;
   readonly [size: string]: unknown;
@@ -48,8 +62,10 @@ export default {
         ...described("folder to write, in HF format", "folder", "none, it is required"),
         demandOption: true,
       })
+      .option("config", described(`take the shape of a config.json, or ${shapeNames.join(", ")}`, "file|name", "none"))
       .option("domain", described("learn a tokenizer from this domain's demonstrations", "name|folder", "none"))
-      .option("tokenizer", described("take the tokenizer of this model", "folder", "none"));
+      .option("tokenizer", described("take this tokenizer", "folder|tokenizer.json", "none"))
+      .option("dtype", described("what weights are stored as", "fp32|bf16", "fp32"));
     for (const [name, [value, , what, unit]] of Object.entries(SIZES))
       yargs.option(name, described(what, unit, String(value), "ours"));
     for (const [name, [value, what, unit]] of Object.entries(NUMBERS))
@@ -65,32 +81,42 @@ export default {
 } satisfies CommandModule<object, Options>;
 
 async function handler(argv: Options): Promise<void> {
-  const { loadTokenizer } = await import("../policy/tokenizer.ts");
-  const { openPolicy } = await import("../policy/policy.ts");
+  const { gigabytes, weightBytes, writeStart } = await import("../policy/start.ts");
   if (existsSync(argv.out)) throw new UsageError(`--out ${argv.out}: it exists`);
-  if ((argv.domain === undefined) === (argv.tokenizer === undefined))
-    throw new UsageError("init takes a tokenizer from --domain or from --tokenizer: give one of the two");
+  const dtype = DTYPES.get(argv.dtype ?? "fp32");
+  if (!dtype) throw new UsageError(`--dtype ${argv.dtype}: expected ${[...DTYPES.keys()].join(" or ")}`);
   const sizes = readSizes(argv);
-  const part = `${argv.out}.part`;
-  rmSync(part, { recursive: true, force: true });
-  const [tokenizer, give] =
-    argv.domain !== undefined
-      ? await learnTokenizer(argv.domain, sizes)
-      : [loadTokenizer(argv.tokenizer!), copyTokenizer(argv.tokenizer!)];
-  const config = modelConfig(argv, sizes, tokenizer);
-  const model = { config, seed: sizes.seed };
-  const policy = await openPolicy({ model, device: "cpu", dtype: "fp32", threads: 0, role: "reference" });
-  try {
-    await policy.save(part);
-  } finally {
-    await policy.dispose();
-  }
-  give(part);
-  renameSync(part, argv.out);
-  const parameters = parameterShapes(config).reduce((sum, [, shape]) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  const result = { model: resolve(argv.out), parameters, vocab: config.vocabSize };
-  const text = `${result.model}: ${parameters} parameters, ${config.vocabSize} ids`;
+  const { config, companions } = argv.config === undefined ? await made(argv, sizes) : await copied(argv, argv.config);
+  const bytes = weightBytes(config, dtype);
+  if (bytes > totalmem())
+    process.stderr.write(`warning: ${gigabytes(bytes)} of weights are more than this machine's memory\n`);
+  await writeStart(argv.out, config, { seed: sizes.seed, dtype, companions });
+  const result = { model: resolve(argv.out), parameters: countParameters(config), vocab: config.vocabSize };
+  const bare = companions.has("tokenizer.json") ? "" : "; no tokenizer: it scores and generates ids, for benchmarks";
+  const text = `${result.model}: ${result.parameters} parameters, ${config.vocabSize} ids${bare}`;
   process.stdout.write(`${argv.json ? JSON.stringify(result) : text}\n`);
+}
+
+interface Made {
+  readonly config: ModelConfig;
+  readonly companions: Companions;
+}
+
+/** A shape from elsewhere: a file, or a known name. */
+async function copied(argv: Options, from: string): Promise<Made> {
+  const other = SHAPING.find((name) => argv[name] !== undefined);
+  if (other !== undefined) throw new UsageError(`--${other} with --config: leave one of them out`);
+  const known = namedShape(from);
+  if (!known && !existsSync(from))
+    throw new UsageError(`--config ${from}: no such file, and no shape of that name: ${shapeNames.join(", ")}`);
+  const config = known ?? parseConfig(readJson(from, "--config"), from);
+  if (argv.tokenizer === undefined) return { config, companions: new Map() };
+  const { tokenizer, companions } = await givenTokenizer(argv.tokenizer);
+  if (tokenizer.size > config.vocabSize)
+    throw new UsageError(
+      `--tokenizer ${argv.tokenizer}: ${tokenizer.size} ids, expected at most the ${config.vocabSize} of --config ${from}`,
+    );
+  return { config, companions };
 }
 
 type Sizes = { readonly [name in keyof typeof SIZES]: number };
@@ -107,8 +133,20 @@ function readSizes(argv: Options): Sizes {
   return sizes;
 }
 
-/** A tokenizer, and what puts its files into a model's folder. */
-type Given = [Tokenizer, (dir: string) => void];
+/** A shape made of options. */
+async function made(argv: Options, sizes: Sizes): Promise<Made> {
+  if ((argv.domain === undefined) === (argv.tokenizer === undefined))
+    throw new UsageError("init takes a tokenizer from --domain or from --tokenizer: give one of the two");
+  const { tokenizer, companions } =
+    argv.domain !== undefined ? await learnTokenizer(argv.domain, sizes) : await givenTokenizer(argv.tokenizer!);
+  return { config: modelConfig(argv, sizes, tokenizer), companions };
+}
+
+/** A tokenizer, and its files. */
+interface Given {
+  readonly tokenizer: Tokenizer;
+  readonly companions: Companions;
+}
 
 async function learnTokenizer(name: string, { vocab, demonstrations, seed }: Sizes): Promise<Given> {
   const { LEAST_IDS, makeTokenizer } = await import("../vocabulary.ts");
@@ -116,14 +154,20 @@ async function learnTokenizer(name: string, { vocab, demonstrations, seed }: Siz
     throw new UsageError(`--vocab ${vocab}: expected at least ${LEAST_IDS} for a tokenizer to learn`);
   const { Tokenizer } = await import("../policy/tokenizer.ts");
   const json = await makeTokenizer(await findDomain(name), vocab, demonstrations, seed);
-  return [new Tokenizer(json), (dir) => writeFileSync(join(dir, "tokenizer.json"), `${JSON.stringify(json)}\n`)];
+  const bytes = new TextEncoder().encode(`${JSON.stringify(json)}\n`);
+  return { tokenizer: new Tokenizer(json), companions: new Map([["tokenizer.json", bytes]]) };
 }
 
-function copyTokenizer(from: string): (dir: string) => void {
-  return (dir) => {
-    for (const name of ["tokenizer.json", "tokenizer_config.json"])
-      if (existsSync(join(from, name))) copyFileSync(join(from, name), join(dir, name));
-  };
+/** That of a model's folder with what belongs to it, or a file alone. */
+async function givenTokenizer(from: string): Promise<Given> {
+  const { loadTokenizer, Tokenizer } = await import("../policy/tokenizer.ts");
+  if (existsSync(from) && statSync(from).isFile()) {
+    const tokenizer = new Tokenizer(readJson(from, "--tokenizer") as TokenizerJson, from);
+    return { tokenizer, companions: new Map([["tokenizer.json", readFileSync(from)]]) };
+  }
+  const tokenizer = loadTokenizer(from);
+  const files = [...readCompanions(from)].filter(([name]) => name !== "generation_config.json");
+  return { tokenizer, companions: new Map(files) };
 }
 
 function modelConfig(argv: Options, sizes: Sizes, tokenizer: Tokenizer): ModelConfig {
@@ -141,13 +185,17 @@ function modelConfig(argv: Options, sizes: Sizes, tokenizer: Tokenizer): ModelCo
     kvHeads: sizes["kv-heads"],
     headDim: sizes["head-dim"],
     ropeTheta: number("rope-theta"),
+    ropeScaling: null,
     rmsEps: number("norm-eps"),
     tied: argv.tied ?? true,
     qkNorm: true,
     qkvBias: false,
     oBias: false,
+    mlpBias: false,
     maxPositions: sizes.positions,
     initializerRange: number("std"),
     eosIds: ["<|im_end|>", "<|endoftext|>"].flatMap((token) => tokenizer.id(token) ?? []),
+    bosId: null,
+    padId: null,
   };
 }

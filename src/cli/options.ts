@@ -1,7 +1,7 @@
 // The training options as yargs sees them: made from the table of config.ts, read back as what was really given.
 // Not their checking: config.ts does that.
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Argv } from "yargs";
 import {
@@ -17,8 +17,10 @@ import {
 import { absoluteDomain, isFolder } from "../domains/index.ts";
 import { blame, UsageError } from "../errors.ts";
 import type { Access } from "../play.ts";
+import { isHubName } from "../policy/hub.ts";
 import { measuredSplit } from "../tasks/sampler.ts";
 import { openSet } from "../tasks/set.ts";
+import { openHub } from "./hub.ts";
 
 const ALL = Object.keys(options) as (keyof Config)[];
 
@@ -93,10 +95,10 @@ export function typedOptions(argv: object): { [key: string]: unknown } {
   return Object.fromEntries(typed.map(([key, value]) => [key, fromText(key, value)]));
 }
 
-/** What reaches models behind an API. */
+/** What reaches models behind an API and on the hub. */
 export function access(): Access {
   const { OPENAI_API_KEY: apiKey, OPENAI_BASE_URL: baseURL } = process.env;
-  return { ...(apiKey && { apiKey }), ...(baseURL && { baseURL }) };
+  return { ...(apiKey && { apiKey }), ...(baseURL && { baseURL }), hub: openHub() };
 }
 
 /**
@@ -109,10 +111,15 @@ export function configOf(argv: Sources, keys: readonly (keyof Config)[] = ALL): 
   return {
     ...config,
     domain: absoluteDomain(config.domain),
-    ...(config.model !== "embedded" && { model: resolve(config.model) }),
+    model: absoluteModel(config.model),
     ...(config.cache !== "none" && { cache: resolve(config.cache) }),
     ...(config.tasks !== "generated" && ofSet(config, given)),
   };
+}
+
+/** What there is on the disk goes before the hub. */
+function absoluteModel(model: string): string {
+  return model === "embedded" || (isHubName(model) && !existsSync(model)) ? model : resolve(model);
 }
 
 /** A set has its own domain and profile, and is measured as a whole; what somebody gave has to agree with it. */

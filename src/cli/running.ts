@@ -4,7 +4,7 @@ import { setMaxListeners } from "node:events";
 import { join, resolve } from "node:path";
 import { type Config, flagName } from "../config.ts";
 import { UsageError } from "../errors.ts";
-import type { Table } from "../play.ts";
+import type { Access, Table } from "../play.ts";
 import { RunDirectory } from "../run/directory.ts";
 import { Display } from "../run/progress.ts";
 import type { Stop } from "../train.ts";
@@ -12,8 +12,8 @@ import { access, RUNS, type RunOptions, typedOptions } from "./options.ts";
 
 /** A kind of run: `C` is what its config.json holds. */
 export interface RunKind<C> {
-  /** From what was typed. */
-  readonly config: () => C;
+  /** From what was typed, with a model of the hub as it is now. */
+  readonly config: (access: Access) => Promise<C>;
   /** From the config.json of a run to go on with; `file` is its path. */
   readonly read: (json: object, file: string) => C;
   readonly options: (config: C) => Config;
@@ -62,13 +62,14 @@ export async function withRun<C>(
   const resumed = argv.resume === undefined ? null : resume(argv, runs, argv.resume);
   if (argv.run !== undefined) RunDirectory.checkName(runs, argv.run);
   const { sets: made, ...json } = resumed?.readJson<{ readonly sets?: Hashes }>("config.json") ?? {};
-  const config = resumed ? kind.read(json, join(resumed.dir, "config.json")) : kind.config();
+  const reach = access();
+  const config = resumed ? kind.read(json, join(resumed.dir, "config.json")) : await kind.config(reach);
   resumed?.open();
   let opened = resumed;
   let table: Table | undefined;
   try {
     const step = resumed?.checkpoints().at(-1) ?? 0;
-    table = await Table.open(kind.options(config), resumed && step ? resumed.checkpointPath(step) : null, access());
+    table = await Table.open(kind.options(config), resumed && step ? resumed.checkpointPath(step) : null, reach);
     await kind.check(config, table);
     const sets = await hashes(kind.sets(config));
     if (made) checkSets(argv.resume!, made, sets);

@@ -1,6 +1,7 @@
 // `tarl score`: log-probs of given tokens under a model, one JSON object per line of the file of ids.
 
 import type { Argv, CommandModule } from "yargs";
+import { openHub } from "./hub.ts";
 import { readIds } from "./ids.ts";
 import { addOptions, alwaysJson, configOf, described } from "./options.ts";
 
@@ -27,9 +28,10 @@ export default {
 
 async function handler(argv: Options): Promise<void> {
   const { openPolicy } = await import("../policy/policy.ts");
-  const { engineOf } = await import("../play.ts");
+  const { engineOf, findModel } = await import("../play.ts");
   const config = configOf({ preset: undefined, config: undefined, ...argv });
-  const policy = await openPolicy({ ...engineOf(config), role: "reference" });
+  const model = await findModel(config.model, openHub());
+  const policy = await openPolicy({ ...engineOf(config, model), role: "reference" });
   try {
     const lines = readIds(argv.ids, policy.vocabSize, policy.contextLength);
     for (let from = 0, to = 0; from < lines.length; from = to) {

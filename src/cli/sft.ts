@@ -13,6 +13,7 @@ import { evalSampling } from "../settings.ts";
 import type { SftLine } from "../sft.ts";
 import { openDialogues } from "../tasks/dialogues.ts";
 import type { Dialogue } from "../types.ts";
+import { pinned } from "./hub.ts";
 import { addOptions, addRun, addSources, configOf, described, type RunOptions, type Sources } from "./options.ts";
 import { type RunKind, stopped, withRun } from "./running.ts";
 
@@ -45,8 +46,8 @@ const recipeFile = ({ recipe }: Options) => recipe ?? join(root, "assets", "reci
 
 /** `found` takes the recipe's dialogues when the recipe is checked. */
 const kind = (argv: Options, found: (dialogues: readonly Dialogue[]) => void): RunKind<SftConfig> => ({
-  config: () => {
-    const options = configOf(argv, KEYS);
+  config: async ({ hub }) => {
+    const options = await pinned(configOf(argv, KEYS), hub);
     const file = recipeFile(argv);
     const read = readRecipe(file);
     // A folder is named as seen from the recipe's own.

@@ -5,6 +5,7 @@ import type { Argv, CommandModule } from "yargs";
 import { type Config, resolveConfig } from "../config.ts";
 import { domainLabel } from "../domains/index.ts";
 import { blame, UsageError } from "../errors.ts";
+import { pinned } from "./hub.ts";
 import { addOptions, addRun, addSources, configOf, type RunOptions, type Sources } from "./options.ts";
 import { type RunKind, stopped, withRun } from "./running.ts";
 
@@ -18,7 +19,7 @@ export default {
 } satisfies CommandModule<object, Options>;
 
 const kind = (argv: Options): RunKind<Config> => ({
-  config: () => configOf(argv),
+  config: ({ hub }) => pinned(configOf(argv), hub),
   read: (json, file) => {
     const values = json as { [key: string]: unknown };
     if (values.recipe) throw new UsageError(`${file} is one of supervised training: sft --resume goes on with it`);

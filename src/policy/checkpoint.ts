@@ -33,8 +33,8 @@ export interface Checkpoint {
   readonly warnings: readonly string[];
 }
 
-const WEIGHTS = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
+export const WEIGHTS = "model.safetensors";
+export const INDEX = "model.safetensors.index.json";
 const HEAD = "lm_head.weight";
 const EMBEDDING = "model.embed_tokens.weight";
 const STORED: readonly string[] = ["F32", "BF16", "F16", "F64"] satisfies StoredType[];
@@ -81,21 +81,28 @@ export function readConfig(dir: string): ModelConfig {
 /** All tensors of model.safetensors, or of the shards that the index names. */
 function listTensors(dir: string): TensorEntry[] {
   if (existsSync(join(dir, WEIGHTS))) return readHeader(join(dir, WEIGHTS));
-  const index = join(dir, INDEX);
-  if (!existsSync(index)) throw new CheckpointError(`neither ${WEIGHTS} nor ${INDEX} in ${dir}`);
-  const map: unknown = Object(readJson(index)).weight_map;
-  if (typeof map !== "object" || map === null) throw new CheckpointError(`${index}: weight_map is missing`);
-  const shardOf = new Map(Object.entries(map));
+  if (!existsSync(join(dir, INDEX))) throw new CheckpointError(`neither ${WEIGHTS} nor ${INDEX} in ${dir}`);
+  const shardOf = readIndex(dir);
   const shards = new Set(shardOf.values());
-  for (const shard of shards) {
-    if (typeof shard !== "string" || shard !== basename(shard) || !shard.endsWith(".safetensors"))
-      throw new CheckpointError(`${index}: ${JSON.stringify(shard)} is not a .safetensors file of the same folder`);
-    if (!existsSync(join(dir, shard))) throw new CheckpointError(`${index} names ${shard}, which does not exist`);
-  }
+  for (const shard of shards)
+    if (!existsSync(join(dir, shard)))
+      throw new CheckpointError(`${join(dir, INDEX)} names ${shard}, which does not exist`);
   // A tensor that the index does not list is taken from the shard that has it, as transformers does.
   return [...shards].flatMap((shard) =>
     readHeader(join(dir, shard)).filter(({ name }) => (shardOf.get(name) ?? shard) === shard),
   );
+}
+
+/** Of each tensor the file that the index of a folder has it in. */
+export function readIndex(dir: string): Map<string, string> {
+  const index = join(dir, INDEX);
+  const map: unknown = Object(readJson(index)).weight_map;
+  if (typeof map !== "object" || map === null) throw new CheckpointError(`${index}: weight_map is missing`);
+  const shardOf = new Map<string, string>(Object.entries(map));
+  for (const shard of new Set<unknown>(shardOf.values()))
+    if (typeof shard !== "string" || shard !== basename(shard) || !shard.endsWith(".safetensors"))
+      throw new CheckpointError(`${index}: ${JSON.stringify(shard)} is not a .safetensors file of the same folder`);
+  return shardOf;
 }
 
 /** The output matrix is the embedding when it is absent, or when config.json ties them and both are equal. */
@@ -133,7 +140,7 @@ const MAX_SHARD_BYTES = 5e9;
 /** Tokenizer and generation files that travel with the weights: name -> bytes. */
 export type Companions = ReadonlyMap<string, Uint8Array>;
 
-const COMPANIONS = [
+export const COMPANIONS: readonly string[] = [
   "tokenizer.json",
   "tokenizer_config.json",
   "chat_template.jinja",
@@ -158,11 +165,34 @@ export function readCompanions(dir: string): Companions {
 export async function saveCheckpoint(
   dir: string,
   config: ModelConfig,
-  options: { readonly dtype: StoredType; readonly companions: Companions; readonly maxShardBytes?: number },
+  options: SaveOptions,
   write: (tensors: readonly TensorEntry[]) => Promise<void> | void,
 ): Promise<void> {
   const partial = `${dir}.partial`;
   rmSync(partial, { recursive: true, force: true });
+  try {
+    await fill(partial, config, options, write);
+  } catch (error) {
+    rmSync(partial, { recursive: true, force: true });
+    throw error;
+  }
+  rmSync(dir, { recursive: true, force: true });
+  renameSync(partial, dir);
+}
+
+interface SaveOptions {
+  readonly dtype: StoredType;
+  readonly companions: Companions;
+  readonly maxShardBytes?: number;
+}
+
+/** Writes all files of a checkpoint, and waits until they are on the disk. */
+async function fill(
+  partial: string,
+  config: ModelConfig,
+  options: SaveOptions,
+  write: (tensors: readonly TensorEntry[]) => Promise<void> | void,
+): Promise<void> {
   mkdirSync(partial, { recursive: true });
   writeJson(join(partial, "config.json"), toJson(config, options.dtype));
   for (const [name, bytes] of options.companions) writeFileSync(join(partial, name), bytes);
@@ -185,8 +215,6 @@ export async function saveCheckpoint(
     fsyncSync(handle);
     closeSync(handle);
   }
-  rmSync(dir, { recursive: true, force: true });
-  renameSync(partial, dir);
 }
 
 type Stored = Omit<TensorEntry, "file" | "offset">;

@@ -1,11 +1,11 @@
 // What a policy is made of: its sizes, read from and written to an HF config.json, and its parameters by name.
-// Not weights: see checkpoint.ts. Tests: test/golden/checkpoint.test.ts.
+// Not weights: see checkpoint.ts. Tests: test/unit/model.test.ts, test/golden/checkpoint.test.ts.
 
 import { CheckpointError } from "../errors.ts";
 
-/** A dense Qwen3 or Qwen2 decoder. Qwen2 is Qwen3 without q/k norms, with biases on q, k and v. */
+/** A dense decoder: Qwen3, Qwen2 (no q/k norms; biases on q, k and v) or Llama (no q/k norms). */
 export interface ModelConfig {
-  readonly modelType: "qwen3" | "qwen2";
+  readonly modelType: Family;
   readonly vocabSize: number;
   readonly hiddenSize: number;
   readonly intermediateSize: number;
@@ -16,16 +16,44 @@ export interface ModelConfig {
   /** Channels of one head; its own number, not hiddenSize / heads. */
   readonly headDim: number;
   readonly ropeTheta: number;
+  readonly ropeScaling: RopeScaling | null;
   readonly rmsEps: number;
   /** True when the output matrix is the embedding: one parameter. */
   readonly tied: boolean;
   readonly qkNorm: boolean;
   readonly qkvBias: boolean;
   readonly oBias: boolean;
+  readonly mlpBias: boolean;
   readonly maxPositions: number;
   readonly initializerRange: number;
   readonly eosIds: readonly number[];
+  /** Kept for those who read what is saved; nothing here looks at them. */
+  readonly bosId: number | null;
+  readonly padId: number | null;
 }
+
+/**
+ * Llama 3's stretch of the slow rotations, rope type "llama3" of transformers: frequencies that turn less than `low` times
+ * in `original` positions are divided by `factor`, those that turn more than `high` times are kept, and in between the
+ * two are mixed.
+ */
+export interface RopeScaling {
+  readonly factor: number;
+  readonly low: number;
+  readonly high: number;
+  /** Positions that the model was first trained on. */
+  readonly original: number;
+}
+
+export type Family = "qwen3" | "qwen2" | "llama";
+
+/** transformers' name of each family's class. */
+const ARCHITECTURES: { readonly [family in Family]: string } = {
+  qwen3: "Qwen3ForCausalLM",
+  qwen2: "Qwen2ForCausalLM",
+  llama: "LlamaForCausalLM",
+};
+const families = Object.keys(ARCHITECTURES) as Family[];
 
 /** What the weights are stored as, in safetensors' words. */
 export type StoredType = "F32" | "BF16" | "F16" | "F64";
@@ -34,7 +62,8 @@ type Raw = { readonly [key: string]: unknown };
 
 /**
  * Reads a parsed config.json in either dialect of transformers: `rope_theta` and `rope_scaling` (4), or
- * `rope_parameters` (5). Sizes have no default. Throws a CheckpointError that names `source` and the key.
+ * `rope_parameters` (5). Sizes have no default but those that Llama's own files leave out. Throws a CheckpointError
+ * that names `source`, the key, and what was found.
  */
 export function parseConfig(json: unknown, source = "config.json"): ModelConfig {
   const refuse = (what: string): never => {
@@ -56,33 +85,28 @@ export function parseConfig(json: unknown, source = "config.json"): ModelConfig 
     const value = raw[key] ?? false;
     return typeof value === "boolean" ? value : refuse(`${key} is ${show(value)}, expected true or false`);
   };
+  const id = (key: string): number | null => (Number.isSafeInteger(raw[key]) ? (raw[key] as number) : null);
 
-  const modelType = raw.model_type;
-  if (modelType !== "qwen3" && modelType !== "qwen2")
-    return refuse(`model_type is ${show(modelType)}, expected "qwen3" or "qwen2"`);
-  if (raw.quantization_config != null) refuse("quantization_config is set; quantized weights cannot be trained");
-  if (flag("use_sliding_window")) refuse("use_sliding_window is true; only full attention is supported");
-  const kinds = raw.layer_types ?? [];
-  if (!Array.isArray(kinds)) return refuse(`layer_types is ${show(kinds)}, expected a list`);
-  const otherKind = kinds.find((kind) => kind !== "full_attention");
-  if (otherKind !== undefined) refuse(`layer_types holds ${show(otherKind)}, expected only "full_attention"`);
-  const activation = raw.hidden_act ?? "silu";
-  if (activation !== "silu") refuse(`hidden_act is ${show(activation)}, expected "silu"`);
+  const family = families.find((name) => name === raw.model_type);
+  if (!family) return refuse(`model_type is ${show(raw.model_type)}, expected "qwen3", "qwen2" or "llama"`);
+  const llama = family === "llama";
+  refuseVariants(raw, family, refuse);
 
   const hiddenSize = size("hidden_size");
   const heads = size("num_attention_heads");
-  const kvHeads = size("num_key_value_heads");
+  const kvHeads = llama && raw.num_key_value_heads == null ? heads : size("num_key_value_heads");
   if (heads % kvHeads !== 0)
     refuse(`num_key_value_heads is ${kvHeads}, which does not divide num_attention_heads (${heads})`);
-  const derived = modelType === "qwen2" && raw.head_dim == null;
+  const derived = family !== "qwen3" && raw.head_dim == null;
   if (derived && hiddenSize % heads !== 0)
     refuse(`hidden_size is ${hiddenSize}, which num_attention_heads (${heads}) does not divide`);
   const headDim = derived ? hiddenSize / heads : size("head_dim");
   if (headDim % 2 !== 0) refuse(`head_dim is ${headDim}, expected an even number`);
 
   const bias = flag("attention_bias");
+  const rope = ropeOf(raw, refuse);
   return {
-    modelType,
+    modelType: family,
     vocabSize: size("vocab_size"),
     hiddenSize,
     intermediateSize: size("intermediate_size"),
@@ -90,16 +114,42 @@ export function parseConfig(json: unknown, source = "config.json"): ModelConfig 
     heads,
     kvHeads,
     headDim,
-    ropeTheta: positive("rope_theta", ropeTheta(raw, refuse)),
+    ropeTheta: positive("rope_theta", rope.rope_theta ?? (llama ? LLAMA_THETA : undefined)),
+    ropeScaling: ropeScaling(rope, raw, refuse),
     rmsEps: positive("rms_norm_eps", raw.rms_norm_eps),
     tied: flag("tie_word_embeddings"),
-    qkNorm: modelType === "qwen3",
-    qkvBias: modelType === "qwen2" || bias,
-    oBias: modelType === "qwen3" && bias,
+    qkNorm: family === "qwen3",
+    qkvBias: family === "qwen2" || bias,
+    oBias: family !== "qwen2" && bias,
+    mlpBias: llama && flag("mlp_bias"),
     maxPositions: size("max_position_embeddings"),
     initializerRange: positive("initializer_range", raw.initializer_range ?? 0.02),
     eosIds: parseEos(raw.eos_token_id, source),
+    bosId: id("bos_token_id"),
+    padId: id("pad_token_id"),
   };
+}
+
+/** Of configurations that were written before there was another one. */
+const LLAMA_THETA = 10_000;
+
+/** What changes the function that the weights stand for, and is not built. */
+function refuseVariants(raw: Raw, family: Family, refuse: (what: string) => never): void {
+  if (raw.quantization_config != null) {
+    const method = Object(raw.quantization_config).quant_method;
+    refuse(`quantization_config is set (${show(method)}); quantized weights cannot be trained`);
+  }
+  const attention = "only full attention is supported";
+  if ((raw.use_sliding_window ?? false) !== false)
+    refuse(`use_sliding_window is ${show(raw.use_sliding_window)}; ${attention}`);
+  if (family === "llama" && raw.sliding_window != null)
+    refuse(`sliding_window is ${show(raw.sliding_window)}; ${attention}`);
+  const kinds: unknown = raw.layer_types ?? [];
+  const otherKind = Array.isArray(kinds) ? kinds.find((kind) => kind !== "full_attention") : kinds;
+  if (otherKind !== undefined) refuse(`layer_types holds ${show(otherKind)}; ${attention}`);
+  const fixed = { hidden_act: "silu", pretraining_tp: 1, partial_rotary_factor: 1 };
+  for (const [key, value] of Object.entries(fixed))
+    if ((raw[key] ?? value) !== value) refuse(`${key} is ${show(raw[key])}, expected ${show(value)}`);
 }
 
 /** `eos_token_id` as config.json and generation_config.json write it: absent, one id, or a list. */
@@ -111,16 +161,37 @@ export function parseEos(value: unknown, source: string): number[] {
   return ids as number[];
 }
 
-function ropeTheta(raw: Raw, refuse: (what: string) => never): unknown {
+/** Everything that is said of rotary positions, in one object; `rope_scaling` wins, as in transformers. */
+function ropeOf(raw: Raw, refuse: (what: string) => never): Raw {
+  let rope: Raw = { rope_theta: raw.rope_theta };
   for (const key of ["rope_parameters", "rope_scaling"]) {
-    const rope = raw[key] ?? {};
-    if (!isObject(rope)) return refuse(`${key} is ${show(rope)}, expected an object`);
-    const kind = rope.rope_type ?? rope.type ?? "default";
-    if (kind !== "default") refuse(`${key} asks for rope type ${show(kind)}, expected "default"`);
-    const part = rope.partial_rotary_factor ?? 1;
-    if (part !== 1) refuse(`${key}.partial_rotary_factor is ${show(part)}, expected 1`);
+    const part = raw[key] ?? {};
+    if (!isObject(part)) return refuse(`${key} is ${show(part)}, expected an object`);
+    const nested = Object.keys(part).find((name) => isObject(part[name]));
+    if (nested !== undefined) refuse(`${key} holds rotations of their own for ${show(nested)}, expected one for all`);
+    const kind = part.rope_type ?? part.type ?? "default";
+    if (kind !== "default" && kind !== "llama3")
+      refuse(`${key} asks for rope type ${show(kind)}, expected "default" or "llama3"`);
+    const share = part.partial_rotary_factor ?? 1;
+    if (share !== 1) refuse(`${key}.partial_rotary_factor is ${show(share)}, expected 1`);
+    const given = Object.entries(part).filter(([, value]) => value != null);
+    rope = { ...rope, ...Object.fromEntries(given), ...(given.length > 0 && { rope_type: kind }) };
   }
-  return (raw.rope_parameters as Raw | undefined)?.rope_theta ?? raw.rope_theta;
+  return rope;
+}
+
+function ropeScaling(rope: Raw, raw: Raw, refuse: (what: string) => never): RopeScaling | null {
+  if (rope.rope_type !== "llama3") return null;
+  const number = (key: string, value: unknown = rope[key]): number =>
+    typeof value === "number" && Number.isFinite(value) && value > 0
+      ? value
+      : refuse(`${key} of rope type "llama3" is ${show(value)}, expected a positive number`);
+  const [low, high] = [number("low_freq_factor"), number("high_freq_factor")];
+  if (high <= low) refuse(`high_freq_factor is ${high}, expected more than low_freq_factor (${low})`);
+  const key = "original_max_position_embeddings";
+  const original = number(key, raw[key] ?? rope[key]);
+  if (!Number.isInteger(original)) refuse(`${key} is ${original}, expected an integer`);
+  return { factor: number("factor"), low, high, original };
 }
 
 /**
@@ -143,9 +214,14 @@ export function parameterShapes(config: ModelConfig): [name: string, shape: numb
     add("self_attn.o_proj.weight", width, config.heads * headDim);
     if (config.oBias) add("self_attn.o_proj.bias", width);
     if (config.qkNorm) for (const name of ["q", "k"]) add(`self_attn.${name}_norm.weight`, headDim);
-    add("mlp.gate_proj.weight", inner, width);
-    add("mlp.up_proj.weight", inner, width);
-    add("mlp.down_proj.weight", width, inner);
+    for (const [name, out, from] of [
+      ["gate", inner, width],
+      ["up", inner, width],
+      ["down", width, inner],
+    ] as const) {
+      add(`mlp.${name}_proj.weight`, out, from);
+      if (config.mlpBias) add(`mlp.${name}_proj.bias`, out);
+    }
     add("input_layernorm.weight", width);
     add("post_attention_layernorm.weight", width);
   }
@@ -154,13 +230,19 @@ export function parameterShapes(config: ModelConfig): [name: string, shape: numb
   return shapes;
 }
 
+/** Numbers that a model of this shape is made of; tied matrices count once. */
+export function countParameters(config: ModelConfig): number {
+  return parameterShapes(config).reduce((sum, [, shape]) => sum + shape.reduce((a, b) => a * b, 1), 0);
+}
+
 const TORCH_NAMES: Record<StoredType, string> = { F32: "float32", BF16: "bfloat16", F16: "float16", F64: "float64" };
 
 /** The config.json of a checkpoint stored as `dtype`, in the dialect that transformers 4 and 5 both read. */
 export function toJson(config: ModelConfig, dtype: StoredType = "F32"): { [key: string]: unknown } {
+  const { modelType: family, ropeScaling: scaling } = config;
   return {
-    architectures: [config.modelType === "qwen3" ? "Qwen3ForCausalLM" : "Qwen2ForCausalLM"],
-    model_type: config.modelType,
+    architectures: [ARCHITECTURES[family]],
+    model_type: family,
     torch_dtype: TORCH_NAMES[dtype],
     vocab_size: config.vocabSize,
     hidden_size: config.hiddenSize,
@@ -172,13 +254,21 @@ export function toJson(config: ModelConfig, dtype: StoredType = "F32"): { [key: 
     hidden_act: "silu",
     rms_norm_eps: config.rmsEps,
     rope_theta: config.ropeTheta,
-    rope_scaling: null,
+    rope_scaling: scaling && {
+      rope_type: "llama3",
+      factor: scaling.factor,
+      low_freq_factor: scaling.low,
+      high_freq_factor: scaling.high,
+      original_max_position_embeddings: scaling.original,
+    },
     attention_bias: config.oBias,
+    ...(family === "llama" ? { mlp_bias: config.mlpBias } : { use_sliding_window: false }),
     tie_word_embeddings: config.tied,
     max_position_embeddings: config.maxPositions,
     initializer_range: config.initializerRange,
-    use_sliding_window: false,
+    bos_token_id: config.bosId,
     eos_token_id: config.eosIds.length === 1 ? config.eosIds[0] : config.eosIds.length ? config.eosIds : null,
+    pad_token_id: config.padId,
   };
 }
 

@@ -97,6 +97,14 @@ interface Native {
     options: Omit<LossOptions, "temperature">,
   ): PlainLoss;
   distribution(logits: Float32Array, sampling: Sampling): Float64Array;
+  /** Random starting weights, those of `initialise`, into laid out files; a piece at a time, on this thread. */
+  writeStart(
+    places: readonly TensorEntry[],
+    shapes: NativeOptions["shapes"],
+    initializerRange: number,
+    layers: number,
+    seed: number,
+  ): void;
   /** Instruction set of the kernels in use: generic, avx2 or avx512. */
   isa(): string;
   /** True when there is a GPU that libtorch can use. */

@@ -1,22 +1,23 @@
 // Golden models: everything that the engine computes, against transformers. Models and cases are discovered in the
-// folder; each runs twice, on our kernels and on plain ATen. Kinds and models that are not built yet are skipped by name.
+// folder, and in test/fixtures/llama; each runs twice, on our kernels and on plain ATen. Kinds and models that are not
+// built yet are skipped by name.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Aggregation, pack } from "../../src/batch.ts";
-import { parseConfig } from "../../src/policy/checkpoint.ts";
 import { native, type Trace } from "../../src/policy/native.ts";
 import { type EnginePolicy, openPolicy } from "../../src/policy/policy.ts";
 import { loadTokenizer } from "../../src/policy/tokenizer.ts";
+import { root } from "../../src/root.ts";
 import type { Batch, Ledger, LossOptions, Sampling } from "../../src/types.ts";
 import { golden } from "../golden.ts";
 import { type Comparison, expectNear, readTensors, type Values } from "../tensors.ts";
 
 const folder = golden("hf");
 if (!folder) throw new Error("no golden/hf: set TARL_GOLDEN to the folder that holds it");
-const readJson = (...path: string[]): any => JSON.parse(readFileSync(join(folder, ...path), "utf8"));
+const readJson = (...path: string[]): any => JSON.parse(readFileSync(join(...path), "utf8"));
 
 interface Case {
   name: string;
@@ -364,41 +365,40 @@ function lossOf(params: any, input: { [name: string]: Values }, at = 0): { batch
 // ---------------------------------------------------------------------------------------------------
 
 const skipped = new Map<string, number>();
+const skip = (why: string, count: number) => skipped.set(why, (skipped.get(why) ?? 0) + count);
 
-for (const set of readdirSync(join(folder, "cases")).sort()) {
-  const listed = readJson("cases", set, "cases.json");
-  const cases: Case[] = listed.cases;
-  const config = listed.model && readJson(listed.model, "config.json");
-  if (!config || !["qwen3", "qwen2"].includes(config.model_type)) {
-    const why = `${set}: ${config ? config.model_type : "log-mel"} is not built yet`;
-    skipped.set(why, cases.length);
-    continue;
-  }
-  parseConfig(config);
-  const model = join(folder, listed.model);
-  for (const one of cases) {
-    if (!kinds[one.kind]) {
-      skipped.set(`${one.kind} is not built yet`, (skipped.get(`${one.kind} is not built yet`) ?? 0) + 1);
+for (const place of [folder, join(root, "test", "fixtures", "llama")])
+  for (const set of readdirSync(join(place, "cases")).sort()) {
+    const listed = readJson(place, "cases", set, "cases.json");
+    const cases: Case[] = listed.cases;
+    const config = listed.model && readJson(place, listed.model, "config.json");
+    if (!config || !["qwen3", "qwen2", "llama"].includes(config.model_type)) {
+      skip(`${set}: ${config ? config.model_type : "log-mel"} is not built yet`, cases.length);
       continue;
     }
-    const all = one.file ? readTensors(join(folder, "cases", set, one.file)) : {};
-    const part = (prefix: string) =>
-      Object.fromEntries(
-        Object.entries(all).flatMap(([name, v]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), v]] : [])),
-      );
-    for (const kernels of ["on", "off"] as const)
-      test(`${set}/${one.name}, kernels ${kernels}`, async () => {
-        const policy = await openPolicy({ model, device: "cpu", dtype: "fp32", threads: 2, role: "policy", kernels });
-        try {
-          await kinds[one.kind](one, { policy, input: part("in."), output: part("out."), kernels, model });
-        } finally {
-          await policy.dispose();
-        }
-      });
+    for (const one of cases)
+      if (kinds[one.kind]) declare(`${set}/${one.name}`, one, join(place, listed.model), join(place, "cases", set));
+      else skip(`${one.kind} is not built yet`, 1);
   }
+
+function declare(name: string, one: Case, model: string, tensors: string): void {
+  const all = one.file ? readTensors(join(tensors, one.file)) : {};
+  const part = (prefix: string) =>
+    Object.fromEntries(
+      Object.entries(all).flatMap(([name, v]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), v]] : [])),
+    );
+  for (const kernels of ["on", "off"] as const)
+    test(`${name}, kernels ${kernels}`, async () => {
+      const policy = await openPolicy({ model, device: "cpu", dtype: "fp32", threads: 2, role: "policy", kernels });
+      try {
+        await kinds[one.kind](one, { policy, input: part("in."), output: part("out."), kernels, model });
+      } finally {
+        await policy.dispose();
+      }
+    });
 }
 
-for (const one of readJson("errors", "cases.json").cases) {
+for (const one of readJson(folder, "errors", "cases.json").cases) {
   if (!one.file || !one.expect?.logits) continue;
   const dir = join(folder, "errors", one.dir);
   if (!existsSync(join(dir, "config.json"))) continue;

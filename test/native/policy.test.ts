@@ -26,14 +26,18 @@ const config: ModelConfig = {
   kvHeads: 2,
   headDim: 24,
   ropeTheta: 1e4,
+  ropeScaling: null,
   rmsEps: 1e-6,
   tied: true,
   qkNorm: true,
   qkvBias: false,
   oBias: false,
+  mlpBias: false,
   maxPositions: 400,
   initializerRange: 0.3,
   eosIds: [],
+  bosId: null,
+  padId: null,
 };
 
 const sampling: Sampling = { temperature: 0.8, topP: 1, topK: 0, minP: 0, stopIds: [7], maxTokens: 12 };

@@ -104,7 +104,10 @@ const bad: [line: string, message: RegExp][] = [
   ["--resume nothing", /^--resume nothing: no run/],
   ["--resume nothing --lr 1", /^--resume nothing takes its options from the run: leave --lr out$/],
   ["--resume nothing --run other", /^--resume nothing with --run other: leave one of them out$/],
-  ["--model nowhere", /nowhere.*does not exist$/],
+  [
+    "--model nowhere",
+    /^--model .*nowhere: no such folder; expected one, or a model of the Hugging Face hub as ORG\/NAME/,
+  ],
   ["--model silent", /^.*silent: the tokenizer has no <\|im_start\|>, which the chat format needs$/],
   ["eval --model large", /^.*large: the tokenizer has 5001 ids, the policy \d+$/],
   ["--model narrow", /^--context-tokens 768: .*narrow reads at most 20$/],

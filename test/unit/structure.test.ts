@@ -65,6 +65,7 @@ const doors: { readonly [name: string]: RegExp } = {
   openai: /^llm\/client\.ts$/,
   hyparquet: /^tasks\/rows\.ts$/,
   "hyparquet-compressors": /^tasks\/rows\.ts$/,
+  "@huggingface/hub": /^policy\/hub\.ts$/,
   "@huggingface/tokenizers": /^policy\/tokenizer\.ts$/,
 };
 
