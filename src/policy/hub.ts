@@ -80,8 +80,6 @@ const TREE_FORMAT = 1;
 const ANSWER_MS = 10_000;
 const WAIT_MS = 1000;
 const STALL_MS = 30_000;
-/** Space that stays free on the disk. */
-const SPARE_BYTES = 64e6;
 
 export class Hub {
   /** Why the network is left alone from now on. */
@@ -221,7 +219,7 @@ export class Hub {
     const wanted = files.filter(({ blob, bytes }) => sizeOf(blob) !== bytes);
     const needed = wanted.reduce((sum, { bytes, blob }) => sum + bytes - (sizeOf(`${blob}.incomplete`) ?? 0), 0);
     const { bavail, bsize } = statfsSync(cache);
-    if (needed > 0 && needed + SPARE_BYTES > bavail * bsize)
+    if (needed > bavail * bsize)
       throw new UsageError(
         `--model ${model}: ${amount(needed)} are to be fetched into ${cache}, which has ${amount(bavail * bsize)} left`,
       );
