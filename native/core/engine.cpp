@@ -5,9 +5,11 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <numeric>
 
 #include "cpu/backend.h"
+#include "cuda/backend.h"
 #include "error.h"
 
 namespace tarl {
@@ -24,6 +26,19 @@ struct CudaPart {
 const CudaPart& cuda_part() {
   static const CudaPart part;
   return part;
+}
+
+/// The kernels for a GPU, from the library beside this one; null, and a line that says why, where there are none.
+std::unique_ptr<Backend> cuda_backend(const CudaOptions& options) {
+  Dl_info here{};
+  dladdr(reinterpret_cast<const void*>(&cuda_available), &here);
+  const std::string path(here.dli_fname ? here.dli_fname : "");
+  const std::string name = path.substr(0, path.rfind('/') + 1) + "libtarl_cuda.so";
+  void* const library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+  void* const make = library ? dlsym(library, "tarl_cuda_backend") : nullptr;
+  if (make) return std::unique_ptr<Backend>(reinterpret_cast<decltype(&tarl_cuda_backend)>(make)(&options));
+  std::fprintf(stderr, "tarl: %s; plain libtorch is used (npm run build:cuda makes the kernels)\n", dlerror());
+  return nullptr;
 }
 
 PageIds page_ids(const std::vector<int32_t>& ids, int64_t page) {
@@ -47,6 +62,8 @@ Engine::Engine(const EngineOptions& options) : options_(options), context_{nullp
               (why.empty() ? "" : " (" + why + ")") + "; expected cpu");
   if (options.kernels && device.is_cpu() && options.dtype == at::kFloat)
     backend_ = cpu_backend(options.threads);
+  if (options.kernels && device.is_cuda() && (options.dtype == at::kFloat || options.dtype == at::kBFloat16))
+    backend_ = cuda_backend({device.has_index() ? device : at::Device(at::kCUDA, 0), options.dtype});
   context_.backend = backend_.get();
   at::set_num_threads(backend_ ? 1 : options.threads);  // two pools of threads would fight over the cores
   const ModelConfig& c = options.config;
@@ -328,9 +345,15 @@ at::Tensor Engine::forward(const std::vector<Slice>& slices) {
       positions.push_back(static_cast<int32_t>(t));
     }
   }
-  const CachedAttention attend(context_, std::move(segments), *kv_);
-  const at::Tensor hidden = model_->forward(context_, at::tensor(ids, at::kInt).to(device),
-                                            at::tensor(positions, at::kInt).to(device), attend);
+  const auto pass = [&](const at::Tensor& id, const at::Tensor& position, const CachedPlan* plan) {
+    return model_->forward(context_, id, position, CachedAttention(context_, segments, *kv_, plan));
+  };
+  const auto planned = [&](const at::Tensor& id, const at::Tensor& position, const CachedPlan& plan) {
+    return pass(id, position, &plan);
+  };
+  const at::Tensor hidden =
+      backend_ ? backend_->pass(segments, ids, positions, kv_->allocated(), planned)
+               : pass(at::tensor(ids, at::kInt).to(device), at::tensor(positions, at::kInt).to(device), nullptr);
   for (const Slice& s : slices) s.conversation->computed += s.length;
   stats_.rounds++;
   stats_.computed += static_cast<int64_t>(ids.size());

@@ -36,6 +36,8 @@ class KvPool {
   const KvLayer& layer(int64_t i) const { return layers_[static_cast<size_t>(i)]; }
 
   int64_t used() const { return used_; }
+  /// Pages that there is memory for. When it grows, all of them have moved.
+  int64_t allocated() const { return static_cast<int64_t>(pages_.size()); }
   int64_t capacity() const { return limit_; }
 
  private:
