@@ -1,23 +1,18 @@
-// What the benchmarks share: the policy that is measured, its inputs, the clock, and how figures are written down.
-// Not a benchmark itself. Every benchmark's output ends in one line of JSON.
+// What the benchmarks share: the clock, repeats in alternation, and how figures are written down. Not a benchmark itself.
+// Every benchmark's output ends in one line of JSON. Test: test/unit/bench.test.ts
 
-import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { availableParallelism, cpus, tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
-import type { Readable, Writable } from "node:stream";
-import { pack } from "../src/batch.ts";
-import { main } from "../src/cli/main.ts";
-import { resolveConfig } from "../src/config.ts";
-import { oracleHabits } from "../src/eval/evaluate.ts";
-import { modelPath, Table } from "../src/play.ts";
-import { type ModelConfig, readConfig } from "../src/policy/checkpoint.ts";
-import { Random } from "../src/random.ts";
-import type { Batch, Ledger, OptimizerOptions, Policy, Sampling } from "../src/types.ts";
+import { availableParallelism, cpus, loadavg } from "node:os";
 
-/** What the figures were taken on. */
-export const machine = { cpu: cpus()[0].model.trim(), threads: availableParallelism(), node: process.versions.node };
+/** What the figures were taken on; `load`: programs that wanted a core in the minute before. */
+export const machine = {
+  cpu: cpus()[0].model.trim(),
+  threads: availableParallelism(),
+  node: process.versions.node,
+  load: loadavg()[0],
+};
+
+/** Load above which others take part of the cores. */
+export const BUSY = 1;
 
 /** Of repeated measurements of a rate. */
 export interface Spread {
@@ -33,17 +28,27 @@ export function spread(values: readonly number[]): Spread {
   return { median, low: sorted[0], high: sorted[sorted.length - 1] };
 }
 
-/** "tarl  12,345 tokens/s (12,001 to 12,402)": the median and the range. */
-export function line(name: string, { median, low, high }: Spread, unit = "tokens/s"): void {
-  const [middle, from, to] = [median, low, high].map((value) => Math.round(value).toLocaleString("en"));
-  process.stdout.write(`${name.padEnd(24)} ${middle.padStart(9)} ${unit} (${from} to ${to})\n`);
+export function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** "tarl  12,345 tokens/s (12,001 to 12,402)": the median and the range; small figures with a digit behind the point. */
+export function line(name: string, { median, low, high }: Spread, unit = "tokens/s", rest = ""): void {
+  const maximumFractionDigits = median < 100 ? 1 : 0;
+  const [middle, from, to] = [median, low, high].map((value) => value.toLocaleString("en", { maximumFractionDigits }));
+  say(`${name.padEnd(24)} ${middle.padStart(9)} ${unit} (${from} to ${to})${rest}`);
+}
+
+/** To four digits, for a person and for a diff. */
+export function short<T>(figures: T): T {
+  const round = (_: string, value: unknown) =>
+    typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value;
+  return JSON.parse(JSON.stringify(figures, round));
 }
 
 /** Closes the output: the machine and the figures, to four digits. */
 export function close(bench: string, figures: object): void {
-  const short = (_: string, value: unknown) =>
-    typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value;
-  process.stdout.write(`${JSON.stringify({ bench, ...machine, ...figures }, short)}\n`);
+  say(JSON.stringify(short({ bench, ...machine, ...figures })));
 }
 
 export async function seconds(work: () => Promise<unknown>): Promise<number> {
@@ -52,104 +57,19 @@ export async function seconds(work: () => Promise<unknown>): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 
-/** The process of the other side, a Python script: one line of JSON asks, one answers. */
-export class Peer {
-  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
-  readonly #answers: AsyncIterator<string>;
-
-  constructor(
-    python: string,
-    readonly script: string,
-  ) {
-    this.#child = spawn(python, [script], { stdio: ["pipe", "pipe", "inherit"] });
-    this.#answers = createInterface(this.#child.stdout)[Symbol.asyncIterator]();
-  }
-
-  async ask<T>(call: string, request: object): Promise<T> {
-    this.#child.stdin.write(`${JSON.stringify({ call, ...request })}\n`);
-    const { value, done } = await this.#answers.next();
-    if (done) throw new Error(`${this.script} ended while it was asked to ${call}`);
-    return JSON.parse(value) as T;
-  }
-
-  close(): void {
-    this.#child.stdin.end();
-  }
+/**
+ * Seconds of each side's repeats, [side][repeat]: first one of each that does not count, then `repeats` rounds in which
+ * the sides take turns, so that what else the machine does meets all of them alike.
+ */
+export async function alternate(
+  sides: readonly ((repeat: number) => Promise<number>)[],
+  repeats: number,
+): Promise<number[][]> {
+  const taken: number[][] = sides.map(() => []);
+  for (let repeat = 0; repeat <= repeats; repeat++)
+    for (const [i, side] of sides.entries()) {
+      const time = await side(repeat);
+      if (repeat > 0) taken[i].push(time);
+    }
+  return taken;
 }
-
-export interface Bench {
-  readonly table: Table;
-  /** Checkpoint folder. */
-  readonly dir: string;
-  readonly config: ModelConfig;
-}
-
-/** The embedded policy; where there is none, random weights of its shape in a folder that goes with the process. */
-export async function openBench(): Promise<Bench> {
-  const embedded = modelPath("embedded");
-  const dir = existsSync(embedded) ? embedded : await randomPolicy();
-  const table = await Table.open(resolveConfig("embedded", { values: { model: dir }, label: String }), null);
-  return { table, dir, config: readConfig(dir) };
-}
-
-async function randomPolicy(): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), "tarl-bench-"));
-  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  const dir = join(folder, "policy");
-  const code = await main(["init", "--out", dir, "--domain", "shop"]);
-  if (code !== 0) throw new Error(`tarl init: exit code ${code}`);
-  return dir;
-}
-
-/** Random ids, rows x length: no two rows start alike, so that nothing is shared between them. */
-export function randomRows({ vocabSize }: ModelConfig, rows: number, length: number, seed: number): number[][] {
-  const random = new Random("bench", seed);
-  return Array.from({ length: rows }, () => Array.from({ length }, () => random.int(vocabSize)));
-}
-
-/** Seconds in which conversations with these prompts, all at once, say `tokens` tokens each. */
-export function speak(policy: Policy, prompts: readonly number[][], tokens: number): Promise<number> {
-  const sampling: Sampling = { temperature: 1, topP: 1, topK: 0, minP: 0, stopIds: [], maxTokens: tokens };
-  return seconds(() =>
-    Promise.all(
-      prompts.map(async (prompt, i) => {
-        const talk = policy.open(prompt, i);
-        await talk.generate(sampling);
-        talk.close();
-      }),
-    ),
-  );
-}
-
-/** The training batch: its rows' lengths and its whole size, in tokens. */
-const ROW = { least: 250, most: 450 };
-const BATCH = 4096;
-
-/** Conversations of the domain's expert; the loss is the mean of -log p over the expert's own tokens. */
-export async function demonstrations(table: Table): Promise<Batch> {
-  const ledgers: Ledger[] = [];
-  let size = 0;
-  for (const task of table.tasks.train(40, "bench")) {
-    const { ledger } = await table.demonstrate({ task, sample: 0, seed: 0 }, oracleHabits);
-    const { length } = ledger.ids;
-    if (length < ROW.least || length > ROW.most || size + length > BATCH) continue;
-    ledgers.push(ledger);
-    size += length;
-  }
-  const weights = { aggregation: "token-mean", normConst: 1, excludeEmpty: true, dropZero: false } as const;
-  const advantages = ledgers.map(() => 1);
-  return { ...pack(ledgers, advantages, weights), oldLogp: null };
-}
-
-/** AdamW over all parameters with PyTorch's defaults, but for the rate: small, so that repeats are alike. */
-export const adamw: OptimizerOptions = {
-  kind: "adamw",
-  lr: 1e-5,
-  muonScale: 1,
-  beta1: 0.9,
-  beta2: 0.999,
-  eps: 1e-8,
-  weightDecay: 0.01,
-  decayVectors: true,
-  maxGradNorm: 1,
-};

@@ -15,7 +15,8 @@ import { readDatabase } from "../src/sandbox/replay.ts";
 import { Session } from "../src/sandbox/session.ts";
 import type { AgentTurn, Domain, Task, User, WrittenCall } from "../src/types.ts";
 import { golden } from "../test/golden.ts";
-import { close, line, machine, Peer, type Spread, seconds, spread } from "./common.ts";
+import { close, line, machine, type Spread, seconds, spread } from "./common.ts";
+import { Peer } from "./peers.ts";
 
 const REPEATS = 5;
 /** Of the list of calls, in one measurement, of which the best counts: a pass is shorter than a slice of time. */

@@ -29,7 +29,8 @@ export interface PackOptions extends WeightOptions {
 }
 
 /**
- * Packs rollouts in their order. `advantages[i]` is one number for all policy tokens of rollout i, or one for each
+ * Packs rollouts in their order; one whose context began anew takes a row for each of its contexts, and counts as one
+ * sequence all the same. `advantages[i]` is one number for all policy tokens of rollout i, or one for each
  * token of its ledger ([N of that ledger], read under the mask). `oldLogp` is the sampler's; `refLogp` is null.
  * A batch without rows (nothing to learn from) has `rows` [0].
  */
@@ -42,26 +43,32 @@ export function pack(
   const weights = tokenWeights(masks, options);
   const kept = [...ledgers.keys()].filter((i) => !options.dropZero || !isZero(advantages[i], masks[i]));
 
-  const rows = new Int32Array(kept.length + 1);
-  for (const [row, i] of kept.entries()) rows[row + 1] = rows[row] + ledgers[i].ids.length;
-  const n = rows[kept.length];
+  const starts = [0];
+  for (const i of kept) {
+    const { ids, rows = [0, ids.length] } = ledgers[i];
+    const start = starts.at(-1)!;
+    for (let row = 1; row < rows.length; row++) starts.push(start + rows[row]);
+  }
+  const n = starts.at(-1)!;
   const ids = new Int32Array(n);
   const weight = new Float32Array(n);
   const advantage = new Float32Array(n);
   const oldLogp = new Float32Array(n);
 
-  for (const [row, i] of kept.entries()) {
+  let start = 0;
+  for (const i of kept) {
     const { ids: ownIds, mask, logp } = ledgers[i];
     const own = advantages[i];
-    ids.set(ownIds, rows[row]);
+    ids.set(ownIds, start);
     for (let t = 0; t < mask.length; t++) {
       if (!mask[t]) continue;
-      weight[rows[row] + t] = weights[i];
-      advantage[rows[row] + t] = typeof own === "number" ? own : own[t];
-      oldLogp[rows[row] + t] = logp[t];
+      weight[start + t] = weights[i];
+      advantage[start + t] = typeof own === "number" ? own : own[t];
+      oldLogp[start + t] = logp[t];
     }
+    start += ownIds.length;
   }
-  return { ids, rows, weight, advantage, oldLogp, refLogp: null };
+  return { ids, rows: Int32Array.from(starts), weight, advantage, oldLogp, refLogp: null };
 }
 
 /** The weight of each sequence's policy tokens, [S]: the same for all of them, 0 where there are none. */

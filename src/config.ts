@@ -97,6 +97,15 @@ export const optionGroups = {
       "bf16",
     ),
     threads: option(whole(0, 1024), 0, "threads", "CPU threads; 0 takes every core", "ours"),
+    loraRank: option(whole(0, 65_536), 0, "rank", "learn an adapter of this rank alone (LoRA); 0 learns all", "ours"),
+    loraAlpha: option(above(0), 32, "number", "what it adds is multiplied by this over its rank", "ours"),
+    loraTargets: option(
+      text("all, attention, mlp, or names such as q_proj,v_proj"),
+      "all",
+      "names",
+      "linear layers that have an adapter: all, attention, mlp, or names with commas between them",
+      "ours",
+    ),
   },
   Tasks: {
     tasks: option(
@@ -252,6 +261,31 @@ export const optionGroups = {
     decayVectors: option(flag, false, "", "decay norms and biases too", "ours"),
     maxGradNorm: option(number(0), 1, "L2 norm", "gradient clip; 0 is off", "ours"),
   },
+  Memory: {
+    memory: option(number(0), 0, "GB", "memory of the device that it may use; 0 is what is free", "ours"),
+    microTokens: option(
+      whole(1),
+      4096,
+      "tokens",
+      "tokens that are learned from at once; a longer row is alone",
+      "ours",
+    ),
+    recompute: option(
+      choice("auto", "on", "off"),
+      "auto",
+      "",
+      "compute layers again in backward in place of keeping them; auto: where memory is short",
+      "ours",
+    ),
+    moments: option(choice("fp32", "8bit"), "fp32", "", "how the optimizer keeps its moments", "ours"),
+    master: option(
+      choice("fp32", "split", "none"),
+      "fp32",
+      "",
+      "what bf16 weights are rounded from: an fp32 copy, its 16 bits that they lack, or nothing (stochastic rounding)",
+      "ours",
+    ),
+  },
   Evaluation: {
     evalTasks: option(
       whole(0),
@@ -375,6 +409,20 @@ const contradictions: readonly [(c: Config) => boolean, (c: Config) => string][]
   [
     (c) => c.user === "llm" && c.disturbances > 0,
     (c) => `--disturbances ${c.disturbances} with --user llm: only the scripted customer has them`,
+  ],
+  [
+    (c) => c.master !== "fp32" && c.dtype === "fp32",
+    (c) => `--master ${c.master} with --dtype fp32: only weights in bf16 are rounded from one`,
+  ],
+  [
+    (c) => c.loraRank > 0 && c.optimizer === "muon",
+    () => "--optimizer muon with --lora-rank: an adapter's matrices are learned by adamw",
+  ],
+  [
+    (c) =>
+      c.loraRank === 0 && (c.loraTargets !== options.loraTargets.default || c.loraAlpha !== options.loraAlpha.default),
+    (c) =>
+      `${c.loraTargets !== options.loraTargets.default ? "--lora-targets" : "--lora-alpha"} without --lora-rank: there is no adapter`,
   ],
   [
     (c) => c.evalEvery > 0 && c.evalTasks === 0,

@@ -83,7 +83,7 @@ export async function measureAgent(
     return watch.signal?.aborted ? found : { ...found, inaction: await inaction(config, played, tasks) };
   };
   if (name === "policy") {
-    const table = await Table.open(config, null, access);
+    const table = await Table.open(config, { access, role: "reference" });
     try {
       return await measureWith(table, policyOf(config, table, watch.signal));
     } finally {

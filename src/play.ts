@@ -10,10 +10,11 @@ import { blame, faulty, UsageError } from "./errors.ts";
 import type { Agent } from "./eval/evaluate.ts";
 import { metered } from "./llm/budget.ts";
 import { type ChatOptions, type OpenChat, openChat } from "./llm/client.ts";
-import { readConfig } from "./policy/checkpoint.ts";
+import { type ModelConfig, readConfig } from "./policy/checkpoint.ts";
 import { type Hub, isHubName } from "./policy/hub.ts";
+import { availableMemory, type MemoryPlan, memoryLine, planMemory, refusal } from "./policy/memory.ts";
 import { native } from "./policy/native.ts";
-import { openPolicy } from "./policy/policy.ts";
+import { openPolicy, type PolicyOptions } from "./policy/policy.ts";
 import { loadTokenizer, type Tokenizer } from "./policy/tokenizer.ts";
 import { derive } from "./random.ts";
 import { type Attempt, checkPrompt, collect, converse, demonstrate, type Sandbox } from "./rollout/collect.ts";
@@ -21,10 +22,10 @@ import { chatFormat } from "./rollout/format.ts";
 import { root } from "./root.ts";
 import { readDatabase } from "./sandbox/replay.ts";
 import { Session } from "./sandbox/session.ts";
-import type { SamplingSettings } from "./settings.ts";
+import { loraOptions, type SamplingSettings, stateOptions } from "./settings.ts";
 import { generated, listed, mix, type TaskSource } from "./tasks/sampler.ts";
 import { openSet, type TaskSet, withSet } from "./tasks/set.ts";
-import type { Domain, Format, Habits, Policy, Rollout, User } from "./types.ts";
+import type { Domain, Format, Habits, Policy, Rollout, Scorer, User } from "./types.ts";
 import { userFaults } from "./user/faults.ts";
 import { LlmUser } from "./user/llm.ts";
 import { ScriptedUser } from "./user/scripted.ts";
@@ -63,6 +64,20 @@ function checkModel(model: string, dir: string): void {
 export function engineOf({ device, dtype, threads }: Pick<Config, "device" | "dtype" | "threads">, model: string) {
   if (device === "cuda" && !native.cuda()) throw new UsageError("--device cuda: no GPU is found; expected cpu or auto");
   return { model, device, dtype, threads };
+}
+
+/** What a config's policy takes of the memory that there is. */
+export function memoryOf(config: Config, model: ModelConfig, role: PolicyOptions["role"] = "policy"): MemoryPlan {
+  const { dtype, microTokens, contextTokens, concurrent, recompute, klCoef } = config;
+  const device = config.device === "cuda" || (config.device === "auto" && native.cuda()) ? "cuda" : "cpu";
+  return planMemory(model, {
+    ...{ device, dtype, microTokens, contextTokens, concurrent, recompute },
+    state: stateOptions(config),
+    lora: loraOptions(config),
+    learns: role === "policy",
+    reference: role === "policy" && klCoef > 0,
+    available: config.memory > 0 ? config.memory * 1e9 : availableMemory(device),
+  });
 }
 
 /** What reaches models elsewhere, as the environment has it: key and server of an API, and the hub. */
@@ -177,6 +192,16 @@ export function openModel(
   );
 }
 
+/** How a table is opened. */
+export interface Opening {
+  /** One of the run's own to go on from; null: the config's model. */
+  readonly checkpoint?: string | null;
+  readonly access?: Access;
+  readonly role?: PolicyOptions["role"];
+  /** Told the memory plan before anything is loaded. */
+  readonly note?: (line: string) => void;
+}
+
 export class Table implements Played {
   readonly domain: Domain;
   readonly tasks: TaskSource;
@@ -194,22 +219,35 @@ export class Table implements Played {
     ({ domain: this.domain, tasks: this.tasks, origin: this.origin, users: this.users } = played);
   }
 
-  /** Opens domain, tokenizer and policy. `checkpoint`: one of the run's own to go on from; null: the config's model. */
-  static async open(config: Config, checkpoint: string | null, access?: Access): Promise<Table> {
+  /** Opens domain, tokenizer and policy. */
+  static async open(config: Config, opening: Opening = {}): Promise<Table> {
+    const { checkpoint = null, access, role = "policy", note } = opening;
     const played = await openTasks(config, access);
-    const model = checkpoint ?? (await findModel(config.model, access?.hub));
-    if (!checkpoint) checkModel(config.model, model);
+    const adapter = loraOptions(config);
+    // An adapter goes on from a checkpoint on the weights that it began with, which nothing has changed.
+    const model = checkpoint && !adapter ? checkpoint : await findModel(config.model, access?.hub);
+    if (!checkpoint || adapter) checkModel(config.model, model);
     const tokenizer = loadTokenizer(model);
     const format = blame(model, () => chatFormat(tokenizer));
-    const { vocabSize, maxPositions } = readConfig(model);
+    const shape = readConfig(model);
+    const { vocabSize, maxPositions } = shape;
     if (tokenizer.size > vocabSize)
       throw new UsageError(`${model}: the tokenizer has ${tokenizer.size} ids, the policy ${vocabSize}`);
     if (config.contextTokens > maxPositions)
       throw new UsageError(`--context-tokens ${config.contextTokens}: ${model} reads at most ${maxPositions}`);
     checkPrompt(onePrompt(played, format, config), config);
     const vocabLimit = tokenizer.size; // rows of the embedding beyond the tokenizer are padding
-    const role = { role: "policy", fresh: checkpoint === null } as const;
-    const policy = await openPolicy({ ...engineOf(config, model), vocabLimit, ...role });
+    const memory = memoryOf(config, shape, role);
+    if (memory.remedy !== null) throw new UsageError(refusal(memory));
+    note?.(memoryLine(memory));
+    const { microTokens, seed } = config;
+    const { recompute, kvTokens } = memory;
+    const policy = await openPolicy({
+      ...engineOf(config, model),
+      ...{ vocabLimit, kvTokens, microTokens, recompute, role, fresh: checkpoint === null },
+      state: stateOptions(config),
+      ...(adapter && { lora: { ...adapter, from: checkpoint ?? { seed } } }),
+    });
     return new Table(played, policy, tokenizer, format, config, access?.hub);
   }
 
@@ -240,13 +278,14 @@ export class Table implements Played {
 }
 
 /** A prompt to look at: where one is too long, every conversation breaks off. */
-function onePrompt({ domain, tasks }: Played, format: Format, { evalTasks, seed }: Config): number[] {
+function onePrompt({ domain, tasks }: Played, format: Format, { evalTasks, seed }: Config): readonly number[] {
   const [task] = evalTasks > 0 ? tasks.heldOut(1, "prompt") : tasks.train(1, seed, 0);
-  return format.prompt(domain.policy, domain.toolsInPrompt ? domain.tools : [], task.scenario.opening);
+  return format.open(domain.policy, domain.toolsInPrompt ? domain.tools : [], task.scenario.opening).prompt;
 }
 
-/** The policy that a run started from, for the KL to it. */
-export async function openReference(config: Config, hub?: Hub): Promise<Policy> {
+/** The policy that a run started from, for the KL to it: where an adapter is learned, the policy without it. */
+export async function openReference(config: Config, { policy, hub }: Table): Promise<Scorer> {
+  if (policy.base) return policy.base;
   const model = await findModel(config.model, hub);
   return openPolicy({ ...engineOf(config, model), vocabLimit: loadTokenizer(model).size, role: "reference" });
 }

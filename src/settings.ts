@@ -4,6 +4,8 @@
 import { type AdvantageOptions, algorithms, type TurnAdvantageOptions } from "./advantage.ts";
 import type { PackOptions } from "./batch.ts";
 import type { Config } from "./config.ts";
+import { type Lora, readTargets } from "./policy/lora.ts";
+import type { StateOptions } from "./policy/state.ts";
 import type { RewardOptions } from "./reward.ts";
 import type { LossOptions, OptimizerOptions, Sampling } from "./types.ts";
 
@@ -41,6 +43,16 @@ export function packOptions({ aggregation, contextTokens, klCoef, entropyCoef }:
 export function lossOptions(config: Config): LossOptions {
   const { ratio, clipLow, clipHigh, dualClip, klCoef, klKind, entropyCoef, temperature } = config;
   return { ratio, clipLow, clipHigh, dualClip, klCoef, klKind, entropyCoef, temperature };
+}
+
+/** The adapter that is learned; null: all weights are. */
+export function loraOptions({ loraRank: rank, loraAlpha: alpha, loraTargets }: Config): Lora | null {
+  const targets = readTargets(loraTargets);
+  return rank > 0 ? { rank, alpha, targets } : null;
+}
+
+export function stateOptions({ master, moments }: Config): StateOptions {
+  return { master, moments };
 }
 
 /** `step` counts the updates before this one. */

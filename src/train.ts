@@ -25,7 +25,7 @@ import {
   trainSampling,
   turnAdvantageOptions,
 } from "./settings.ts";
-import type { Judge, Policy, Reward, Rollout, StepStats } from "./types.ts";
+import type { Judge, Reward, Rollout, Scorer, StepStats } from "./types.ts";
 
 /** How a person stops a run: `requested` ends it after the step, `signal` breaks off an evaluation. */
 export interface Stop {
@@ -46,7 +46,7 @@ export interface Training {
 export async function train(training: Training, start: number): Promise<boolean> {
   const { config, table, run, observer, stop } = training;
   const judge = ruleJudge(table.domain);
-  const reference = config.klCoef > 0 ? await openReference(config, table.hub) : null;
+  const reference = config.klCoef > 0 ? await openReference(config, table) : null;
   let saved = start;
   const save = async (step: number) => {
     if (step === saved) return;
@@ -83,7 +83,7 @@ export async function train(training: Training, start: number): Promise<boolean>
 async function update(
   training: Training,
   judge: Judge,
-  reference: Policy | null,
+  reference: Scorer | null,
   step: number,
 ): Promise<StepLine | null> {
   const { config, table, run, observer } = training;

@@ -275,15 +275,28 @@ export interface Dialogue {
 export interface Format {
   /** The end-of-turn token first. */
   readonly stopIds: readonly number[];
-  /** System text, tools and the first user message, up to where the agent starts. */
-  prompt(system: string, tools: readonly ToolSchema[], user: string): number[];
-  /** What comes between two turns of the agent. `closed`: the sampled turn already ends in its end-of-turn token. */
-  between(reply: Reply, closed: boolean): number[];
+  /** A conversation from its system text, tools and the customer's first message on. */
+  open(system: string, tools: readonly ToolSchema[], user: string): Script;
   /** A demonstrated turn, end-of-turn token included. */
   turn(turn: AgentTurn): number[];
   /** Reads a sampled turn; never throws. `cut`: it was ended by a limit. */
   parse(ids: ArrayLike<number>, cut: boolean): AgentTurn;
   decode(ids: ArrayLike<number>): string;
+}
+
+/** One conversation as the agent reads it; what the agent itself wrote stays as it was sampled. */
+export interface Script {
+  /** All that is there before the agent's first turn. */
+  readonly prompt: readonly number[];
+  /** Takes a turn and what was answered to it; a reply without messages gives nothing. */
+  next(said: ArrayLike<number>, reply: Reply): Heard;
+}
+
+/** What the agent reads before its next turn. */
+export interface Heard {
+  readonly ids: readonly number[];
+  /** False: `ids` come after all that was there. True: they are all that is there now, since earlier text has changed. */
+  readonly anew: boolean;
 }
 
 /** The simulated customer. One instance per session. */
@@ -310,7 +323,7 @@ export interface Outcome {
 // Rollout
 // ---------------------------------------------------------------------------------------------------
 
-/** Token ids of one conversation and who wrote them; all arrays have the same length. */
+/** Token ids of one conversation and who wrote them; the arrays of tokens have the same length N. */
 export interface Ledger {
   readonly ids: Int32Array;
   /** 1 where the policy sampled the token, 0 where the environment wrote it. The only source of loss masks. */
@@ -319,6 +332,11 @@ export interface Ledger {
   readonly logp: Float32Array;
   /** Turn that a sampled token belongs to, -1 where mask is 0. */
   readonly turn: Int16Array;
+  /**
+   * [R+1], first 0, last N: contexts in which the turns were sampled, one after the other, where the format began anew on
+   * the way. Every sampled token has mask 1 in one of them. Absent: one context.
+   */
+  readonly rows?: Int32Array;
 }
 
 /** The finished record of one conversation. */
@@ -527,10 +545,14 @@ export interface StepStats {
   readonly mismatch: number;
   /** L2 norm before clipping. */
   readonly gradNorm: number;
-  /** Tokens in the batch, and those with a weight. */
+  /** Tokens in the batch, those of them that were computed (what rows have in common once), and those with a weight. */
   readonly tokens: number;
+  readonly computedTokens: number;
   readonly lossTokens: number;
 }
+
+/** What tells log-probs of given tokens. */
+export type Scorer = Pick<Policy, "score" | "dispose">;
 
 export interface Policy {
   /** Ids that the model has a row for. */
@@ -546,6 +568,8 @@ export interface Policy {
   ): Promise<{ logp: Float32Array; entropy: Float32Array; top1: Int32Array }>;
   /** Loss, gradients and one optimizer step over the whole batch. */
   step(batch: Batch, loss: LossOptions, optimizer: OptimizerOptions): Promise<StepStats>;
+  /** With an adapter: the same weights without it. */
+  readonly base?: Scorer | null;
   /** Writes a checkpoint that transformers loads; with `optimizer`, what resuming needs as well. */
   save(dir: string, options?: { optimizer?: boolean }): Promise<void>;
   dispose(): Promise<void>;

@@ -94,6 +94,7 @@ export class FakePolicy implements Policy {
       mismatch: 0,
       gradNorm: 1,
       tokens: batch.ids.length,
+      computedTokens: batch.ids.length,
       lossTokens: batch.weight.filter((weight) => weight > 0).length,
     };
   }

@@ -4,9 +4,9 @@
 #include <napi.h>
 
 #include "convert.h"
-#include "cpu/kernels.h"
 #include "core/error.h"
 #include "core/start.h"
+#include "cpu/kernels.h"
 #include "replies.h"
 
 namespace tarl {
@@ -16,12 +16,14 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   static Napi::Function define(Napi::Env env) {
     return DefineClass(
         env, "Engine",
-        {InstanceMethod<&EngineObject::initialise>("initialise"), InstanceMethod<&EngineObject::read>("read"),
-         InstanceMethod<&EngineObject::write>("write"), InstanceMethod<&EngineObject::tensor>("tensor"),
-         InstanceMethod<&EngineObject::open>("open"), InstanceMethod<&EngineObject::append>("append"),
-         InstanceMethod<&EngineObject::generate>("generate"), InstanceMethod<&EngineObject::abort>("abort"),
-         InstanceMethod<&EngineObject::fork>("fork"), InstanceMethod<&EngineObject::close>("close"),
-         InstanceMethod<&EngineObject::score>("score"), InstanceMethod<&EngineObject::trace>("trace"),
+        {InstanceMethod<&EngineObject::initialise>("initialise"),
+         InstanceMethod<&EngineObject::initialise_adapter>("initialiseAdapter"),
+         InstanceMethod<&EngineObject::read>("read"), InstanceMethod<&EngineObject::write>("write"),
+         InstanceMethod<&EngineObject::tensor>("tensor"), InstanceMethod<&EngineObject::open>("open"),
+         InstanceMethod<&EngineObject::append>("append"), InstanceMethod<&EngineObject::generate>("generate"),
+         InstanceMethod<&EngineObject::abort>("abort"), InstanceMethod<&EngineObject::fork>("fork"),
+         InstanceMethod<&EngineObject::close>("close"), InstanceMethod<&EngineObject::score>("score"),
+         InstanceMethod<&EngineObject::trace>("trace"),
          InstanceMethod<&EngineObject::trace_cached>("traceCached"),
          InstanceMethod<&EngineObject::backward>("backward"), InstanceMethod<&EngineObject::step>("step"),
          InstanceMethod<&EngineObject::state>("state"), InstanceMethod<&EngineObject::stats>("stats"),
@@ -109,12 +111,25 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     });
   }
 
-  /// A parameter, "grad/NAME", or a tensor of the optimizer's state.
+  // initialiseAdapter(seed): one that adds nothing yet
+  Napi::Value initialise_adapter(const Napi::CallbackInfo& info) {
+    return guarded(env_, [&] {
+      const uint64_t seed = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
+      return promise([seed](Engine& e) {
+        e.change([&] { e.model().initialise_adapter(seed); });
+        return nothing();
+      });
+    });
+  }
+
+  /// A parameter, "grad/NAME", "merged/NAME" (with the adapter's part), or a tensor of the optimizer's state.
   static at::Tensor find(Engine& e, const std::string& name) {
     at::Tensor t;
     if (name.starts_with("grad/")) {
       if (const Parameter* p = e.model().parameter(name.substr(5)))
         t = p->gradient().defined() ? p->gradient() : at::zeros_like(p->value, at::kFloat);
+    } else if (name.starts_with("merged/")) {
+      if (const Parameter* p = e.model().parameter(name.substr(7))) t = e.model().merged(*p);
     } else if (const Parameter* p = e.model().parameter(name)) {
       t = p->value;
     } else {
@@ -246,22 +261,22 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     e.post([&e, conversation = id(info[0])] { e.close(conversation); });
   }
 
-  // score(ids, rows, temperature): { logp, entropy, top1 }
+  // score(ids, rows, temperature, adapter): { logp, entropy, top1 }
   Napi::Value score(const Napi::CallbackInfo& info) {
     return guarded(env_, [&] {
       const double temperature = info[2].As<Napi::Number>();
       require(temperature > 0, "temperature: expected more than 0");
-      return promise(
-          [ids = to_ids(info[0], "ids"), rows = to_ids(info[1], "rows"), temperature](Engine& e) -> Answer {
-            const auto scores = std::make_shared<Scores>(e.trainer().score(ids, rows, temperature));
-            return [scores](Napi::Env env) -> Napi::Value {
-              Napi::Object o = Napi::Object::New(env);
-              o.Set("logp", from_floats(env, scores->logp));
-              o.Set("entropy", from_floats(env, scores->entropy));
-              o.Set("top1", from_ids(env, scores->top1));
-              return o;
-            };
-          });
+      return promise([ids = to_ids(info[0], "ids"), rows = to_ids(info[1], "rows"), temperature,
+                      adapter = info[3].As<Napi::Boolean>().Value()](Engine& e) -> Answer {
+        const auto scores = std::make_shared<Scores>(e.trainer().score(ids, rows, temperature, adapter));
+        return [scores](Napi::Env env) -> Napi::Value {
+          Napi::Object o = Napi::Object::New(env);
+          o.Set("logp", from_floats(env, scores->logp));
+          o.Set("entropy", from_floats(env, scores->entropy));
+          o.Set("top1", from_ids(env, scores->top1));
+          return o;
+        };
+      });
     });
   }
 
@@ -456,6 +471,11 @@ Napi::Value isa(const Napi::CallbackInfo& info) { return Napi::String::New(info.
 // cuda(): true when there is a GPU that libtorch can use
 Napi::Value cuda(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cuda_available()); }
 
+// cudaMemory(): free bytes of the first GPU; 0 without one
+Napi::Value cuda_memory_of(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(cuda_memory()));
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", EngineObject::define(env));
   exports.Set("policyLoss", Napi::Function::New<policy_loss_of>(env, "policyLoss"));
@@ -463,6 +483,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("writeStart", Napi::Function::New<write_start>(env, "writeStart"));
   exports.Set("isa", Napi::Function::New<isa>(env, "isa"));
   exports.Set("cuda", Napi::Function::New<cuda>(env, "cuda"));
+  exports.Set("cudaMemory", Napi::Function::New<cuda_memory_of>(env, "cudaMemory"));
   return exports;
 }
 

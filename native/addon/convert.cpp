@@ -42,6 +42,33 @@ bool to_flag(const Napi::Object& o, const char* key) {
   return v.As<Napi::Boolean>();
 }
 
+Master to_master(const std::string& name) {
+  require(name == "fp32" || name == "split" || name == "none", "master: expected fp32, split or none");
+  return name == "fp32" ? Master::fp32 : name == "split" ? Master::split : Master::none;
+}
+
+Moments to_moments(const std::string& name) {
+  require(name == "fp32" || name == "8bit", "moments: expected fp32 or 8bit");
+  return name == "fp32" ? Moments::fp32 : Moments::bits8;
+}
+
+LoraOptions to_lora(const Napi::Value& value) {
+  if (value.IsNull()) return {};
+  require(value.IsObject(), "lora: expected an object or null");
+  const Napi::Object o = value.As<Napi::Object>();
+  LoraOptions lora{to_int(o, "rank"), to_number(o, "alpha"), {}};
+  require(lora.rank >= 1, "lora: expected a rank of 1 or more");
+  const Napi::Value targets = o.Get("targets");
+  require(targets.IsArray(), "targets: expected an array");
+  const Napi::Array list = targets.As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    const Napi::Value name = list[i];
+    require(name.IsString(), "targets: expected names");
+    lora.targets.push_back(name.As<Napi::String>());
+  }
+  return lora;
+}
+
 RopeScaling to_rope_scaling(const Napi::Value& value) {
   if (value.IsNull()) return {};
   require(value.IsObject(), "ropeScaling: expected an object or null");
@@ -180,6 +207,11 @@ EngineOptions to_engine(const Napi::Object& o) {
   options.kv_tokens = to_int(o, "kvTokens");
   options.round_tokens = to_int(o, "roundTokens");
   require(options.round_tokens >= 1, "roundTokens: expected 1 or more");
+  options.lora = to_lora(o.Get("lora"));
+  options.learning.micro_tokens = to_int(o, "microTokens");
+  require(options.learning.micro_tokens >= 1, "microTokens: expected 1 or more");
+  options.learning.recompute = to_flag(o, "recompute");
+  options.learning.state = {to_master(to_text(o, "master")), to_moments(to_text(o, "moments"))};
   return options;
 }
 
@@ -234,19 +266,21 @@ Napi::Value from_tensor(Napi::Env env, const at::Tensor& tensor) {
 
 Napi::Object from_stats(Napi::Env env, const LossStats& s) {
   Napi::Object o = Napi::Object::New(env);
-  const std::pair<const char*, double> numbers[] = {{"loss", s.loss},
-                                                    {"pgLoss", s.pg_loss},
-                                                    {"klLoss", s.kl_loss},
-                                                    {"kl", s.kl},
-                                                    {"entropy", s.entropy},
-                                                    {"approxKl", s.approx_kl},
-                                                    {"ratio", s.ratio},
-                                                    {"clipLow", s.clip_low},
-                                                    {"clipHigh", s.clip_high},
-                                                    {"dualClip", s.dual_clip},
-                                                    {"mismatch", s.mismatch},
-                                                    {"tokens", static_cast<double>(s.tokens)},
-                                                    {"lossTokens", static_cast<double>(s.loss_tokens)}};
+  const std::pair<const char*, double> numbers[] = {
+      {"loss", s.loss},
+      {"pgLoss", s.pg_loss},
+      {"klLoss", s.kl_loss},
+      {"kl", s.kl},
+      {"entropy", s.entropy},
+      {"approxKl", s.approx_kl},
+      {"ratio", s.ratio},
+      {"clipLow", s.clip_low},
+      {"clipHigh", s.clip_high},
+      {"dualClip", s.dual_clip},
+      {"mismatch", s.mismatch},
+      {"tokens", static_cast<double>(s.tokens)},
+      {"computedTokens", static_cast<double>(s.computed_tokens)},
+      {"lossTokens", static_cast<double>(s.loss_tokens)}};
   for (const auto& [name, value] : numbers) o.Set(name, Napi::Number::New(env, value));
   return o;
 }

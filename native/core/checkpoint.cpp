@@ -23,7 +23,10 @@ at::ScalarType stored_type(const TensorPlace& place) {
   if (place.dtype == "BF16") return at::kBFloat16;
   if (place.dtype == "F16") return at::kHalf;
   if (place.dtype == "F64") return at::kDouble;
-  throw Error("CHECKPOINT", place.name + " is stored as " + place.dtype + ", expected F32, BF16, F16 or F64");
+  if (place.dtype == "U8") return at::kByte;
+  if (place.dtype == "I16") return at::kShort;
+  throw Error("CHECKPOINT",
+              place.name + " is stored as " + place.dtype + ", expected F32, BF16, F16, F64, U8 or I16");
 }
 
 [[noreturn]] void fail(const char* what, const TensorPlace& place, const std::string& why) {

@@ -53,6 +53,15 @@ bool cuda_available() {
   return cuda_part().library && at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
 }
 
+int64_t cuda_memory() {
+  // The runtime has come with libtorch's CUDA part.
+  using MemGetInfo = int (*)(size_t * free, size_t * total);
+  const auto ask =
+      cuda_available() ? reinterpret_cast<MemGetInfo>(dlsym(RTLD_DEFAULT, "cudaMemGetInfo")) : nullptr;
+  size_t free = 0, total = 0;
+  return ask && ask(&free, &total) == 0 ? static_cast<int64_t>(free) : 0;
+}
+
 Engine::Engine(const EngineOptions& options) : options_(options), context_{nullptr} {
   const bool cuda = cuda_available();
   const at::Device device(options.device);
@@ -67,13 +76,13 @@ Engine::Engine(const EngineOptions& options) : options_(options), context_{nullp
   context_.backend = backend_.get();
   at::set_num_threads(backend_ ? 1 : options.threads);  // two pools of threads would fight over the cores
   const ModelConfig& c = options.config;
-  model_ =
-      std::make_unique<Model>(c, options.shapes, device, options.dtype, options.vocab_limit, options.trained);
+  model_ = std::make_unique<Model>(c, options.shapes, device, options.dtype, options.vocab_limit,
+                                   options.trained, options.lora);
   const std::vector<int64_t> page{kPage, c.kv_heads, c.channels};
   kv_ = std::make_unique<KvPool>(c.layers, backend_ ? backend_->key_page(c.kv_heads, c.channels) : page,
                                  backend_ ? backend_->value_page(c.kv_heads, c.channels) : page,
                                  model_->options(), options.kv_tokens);
-  trainer_ = std::make_unique<Trainer>(*model_, context_, options.round_tokens, stopping_);
+  trainer_ = std::make_unique<Trainer>(*model_, context_, options.learning, stopping_);
   stats_.pages_limit = kv_->capacity();
   thread_ = std::thread([this] { loop(); });
 }
@@ -346,7 +355,8 @@ at::Tensor Engine::forward(const std::vector<Slice>& slices) {
     }
   }
   const auto pass = [&](const at::Tensor& id, const at::Tensor& position, const CachedPlan* plan) {
-    return model_->forward(context_, id, position, CachedAttention(context_, segments, *kv_, plan));
+    const CachedAttention attend(context_, segments, *kv_, plan);
+    return model_->forward(context_, id, position, std::ref(attend));
   };
   const auto planned = [&](const at::Tensor& id, const at::Tensor& position, const CachedPlan& plan) {
     return pass(id, position, &plan);

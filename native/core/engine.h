@@ -35,12 +35,16 @@ struct EngineOptions {
   int64_t vocab_limit = 0;
   int64_t context_length = 0;  // most tokens of one conversation
   int64_t kv_tokens = 0;       // most tokens in the KV pool
-  int64_t round_tokens = 0;    // most tokens of one round, and of a training micro-batch
+  int64_t round_tokens = 0;    // most tokens of one round
+  LoraOptions lora;
+  TrainerOptions learning;
 };
 
 /// True when libtorch has its CUDA part and finds a GPU. Opens that part at the first call, which must come
 /// before any tensor is made: libtorch asks for it once.
 bool cuda_available();
+/// Free bytes of the current GPU; 0 where there is none.
+int64_t cuda_memory();
 
 struct Generation {
   std::vector<int32_t> ids;

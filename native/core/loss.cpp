@@ -153,6 +153,7 @@ void LossSums::add(const LossSums& other) {
   }
   sum.mismatch = largest(sum.mismatch, other.sum.mismatch);
   sum.tokens += other.sum.tokens;
+  sum.computed_tokens += other.sum.computed_tokens;
   sum.loss_tokens += other.sum.loss_tokens;
 }
 

@@ -52,8 +52,9 @@ struct LossStats {
   double clip_low = 0;
   double clip_high = 0;
   double dual_clip = 0;
-  double mismatch = 0;  // largest |logp - old_logp|
-  int64_t tokens = 0;
+  double mismatch = 0;          // largest |logp - old_logp|
+  int64_t tokens = 0;           // of all rows
+  int64_t computed_tokens = 0;  // less those that rows had in common
   int64_t loss_tokens = 0;
 };
 

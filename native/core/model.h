@@ -1,13 +1,15 @@
-// A dense decoder (Qwen3; Qwen2 and Llama by its flags): parameters under their HF names, and the forward
-// pass. Not here: files (checkpoint.cpp), conversations (engine.cpp), learning (trainer.cpp).
+// A dense decoder (Qwen3; Qwen2 and Llama by its flags): parameters under their HF names, its adapter, and
+// the forward pass. Not here: files (checkpoint.cpp), conversations (engine.cpp), learning (trainer.cpp).
 
 #pragma once
 #include <torch/torch.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "lora.h"
 #include "ops.h"
 
 namespace tarl {
@@ -41,63 +43,71 @@ class Model {
  public:
   /// `shapes`: every parameter, in the order of src/policy/model.ts; a norm or bias that is not there is not
   /// used. `vocab_limit`: ids from there on (padding rows of the embedding) get no logit; 0: none.
+  /// With an adapter nothing else is learned.
   Model(const ModelConfig&, const std::vector<Shape>& shapes, at::Device, at::ScalarType, int64_t vocab_limit,
-        bool trained);
+        bool trained, const LoraOptions& = {});
 
   /// Random starting weights (start.h).
   void initialise(uint64_t seed);
+  /// A uniform within 1 / sqrt(K) (Kaiming, as PEFT has it), B 0: nothing is added yet.
+  void initialise_adapter(uint64_t seed);
 
   const ModelConfig& config() const { return config_; }
   at::TensorOptions options() const { return options_; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
-  /// Null where there is none of that name.
+  /// What is learned: all parameters, or those of the adapter (named as in PEFT's files).
+  const std::vector<Parameter>& learned() const { return adapters_.empty() ? parameters_ : adapters_; }
+  /// One of the model or of the adapter; null where there is none of that name.
   const Parameter* parameter(const std::string& name) const;
+  /// A parameter with the adapter's part added, fp32: W + (alpha / rank) B A.
+  at::Tensor merged(const Parameter&) const;
+  /// Switches the adapter off or on; the model without it is the one that it started from.
+  void use_adapter(bool on);
   std::vector<std::unique_ptr<Weight>>& weights() { return weights_; }
   /// To be called after weights were written: packed copies are stale.
   void changed();
 
-  /// Hidden states after the final norm, [T, D]. `attend(layer, heads)` mixes positions.
+  /// Mixes positions of one layer's heads -> [T, H C]
+  using Attend = std::function<at::Tensor(int64_t layer, const Heads&)>;
+  /// Hidden states after the final norm, [T, D]. Where autograd records, what `attend` refers to has to live
+  /// until backward. `recompute`: of each layer autograd keeps only the input, and runs the layer again in
+  /// backward; the gradients are the same to the bit.
   /// `residuals`: receives the residual stream after the embedding and after each layer.
-  template <class Attend>
-  at::Tensor forward(const Context& c, const at::Tensor& ids, const at::Tensor& positions,
-                     const Attend& attend, std::vector<at::Tensor>* residuals = nullptr);
+  at::Tensor forward(const Context&, const at::Tensor& ids, const at::Tensor& positions, const Attend&,
+                     bool recompute = false, std::vector<at::Tensor>* residuals = nullptr);
   Linear& head() { return *head_; }
 
  private:
   struct Layer {
     Weight *input_norm, *q_norm, *k_norm, *post_norm;  // q_norm and k_norm may be null
     std::unique_ptr<Linear> qkv, o, gate_up, down;
+    std::vector<Linear*> linears() const { return {qkv.get(), o.get(), gate_up.get(), down.get()}; }
   };
+  /// What all layers of one pass share.
+  struct Pass : torch::CustomClassHolder {
+    Pass(Model& m, const Context& c, const Rotation& r, const Attend& a)
+        : model(m), context(c), turn(r), attend(a) {}
+    Model& model;
+    const Context& context;
+    Rotation turn;
+    Attend attend;
+  };
+  /// The residual stream is stream + delta, added by whoever norms it next.
+  struct Residual {
+    at::Tensor stream, delta;
+  };
+  struct LayerFunction;
+  Residual run(const Pass&, int64_t layer, const Normed& input);
 
   ModelConfig config_;
   at::TensorOptions options_;
   std::vector<std::unique_ptr<Weight>> weights_;
-  std::vector<Parameter> parameters_;
+  std::vector<Parameter> parameters_, adapters_;
+  double lora_scale_ = 0;
+  std::vector<std::pair<Linear*, std::unique_ptr<Lora>>> loras_;
   Weight *embedding_, *final_norm_;
   std::vector<Layer> layers_;
   std::unique_ptr<Linear> head_;
 };
-
-template <class Attend>
-at::Tensor Model::forward(const Context& c, const at::Tensor& ids, const at::Tensor& positions,
-                          const Attend& attend, std::vector<at::Tensor>* residuals) {
-  const Rotation turn = rotation(positions, config_.channels, config_.theta, config_.rope_scaling);
-  const HeadShape shape{config_.heads, config_.kv_heads, config_.channels};
-  at::Tensor stream = embed(c, *embedding_, ids), delta;
-  for (size_t i = 0; i < layers_.size(); i++) {
-    Layer& layer = layers_[i];
-    const Normed before = add_rms_norm(c, stream, delta, *layer.input_norm, config_.eps);
-    if (residuals) residuals->push_back(before.sum);
-    const Heads heads =
-        split_heads(c, (*layer.qkv)(c, before.normed), shape, layer.q_norm, layer.k_norm, config_.eps, turn);
-    const at::Tensor mixed = (*layer.o)(c, attend(static_cast<int64_t>(i), heads));
-    const Normed between = add_rms_norm(c, before.sum, mixed, *layer.post_norm, config_.eps);
-    stream = between.sum;
-    delta = (*layer.down)(c, swiglu(c, (*layer.gate_up)(c, between.normed)));
-  }
-  const Normed last = add_rms_norm(c, stream, delta, *final_norm_, config_.eps);
-  if (residuals) residuals->push_back(last.sum);
-  return last.normed;
-}
 
 }  // namespace tarl

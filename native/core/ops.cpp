@@ -4,6 +4,7 @@
 #include <numbers>
 
 #include "error.h"
+#include "lora.h"
 
 namespace tarl {
 
@@ -63,11 +64,14 @@ LinearKernel& Linear::kernel(const Context& c) {
 }
 
 void Linear::changed() {
-  if (kernel_) kernel_->changed();
+  const uint32_t version = weight_.value._version();
+  if (kernel_ && (weight_.value.requires_grad() || version != copied_)) kernel_->changed();
+  copied_ = version;
 }
 
 Tensor Linear::backward(const Context& c, const Tensor& x, const Tensor& dy) {
-  kernel(c).gradient(x, dy, used(weight_.gradient()), used(gradient_of(bias_)));
+  const Tensor grad = used(weight_.gradient()), bias_grad = used(gradient_of(bias_));
+  if (grad.defined() || bias_grad.defined()) kernel(c).gradient(x, dy, grad, bias_grad);
   return kernel(c).backward(dy);
 }
 
@@ -87,6 +91,10 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 };
 
 Tensor Linear::operator()(const Context& c, const Tensor& x, bool wide) {
+  return lora_ ? lora_->add(c, x, own(c, x, wide)) : own(c, x, wide);
+}
+
+Tensor Linear::own(const Context& c, const Tensor& x, bool wide) {
   if (c.backend) return records(x) ? LinearFunction::apply(x, this, &c) : kernel(c).forward(x, wide);
   const Tensor y = at::linear(x, used(weight_.value), bias_ ? used(bias_->value) : Tensor());
   return wide ? y.to(at::kFloat) : y;

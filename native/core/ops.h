@@ -32,28 +32,36 @@ struct Weight {
   void collect();
 };
 
+class Lora;
+
 /// y = x W^T + b for weights [N, K].
 class Linear {
  public:
   /// bias may be null. `limit`: only the first outputs are computed; 0: all.
   Linear(Weight& weight, Weight* bias, int64_t limit = 0);
+  /// Adds what an adapter adds (lora.h) from now on; null: nothing any more.
+  void adapt(Lora* lora) { lora_ = lora; }
   /// x [T, K] -> [T, N]; `wide`: in fp32 whatever the dtype.
   at::Tensor operator()(const Context&, const at::Tensor& x, bool wide = false);
   /// Adds the gradients of weight and bias and returns that of x. With kernels only.
   at::Tensor backward(const Context&, const at::Tensor& x, const at::Tensor& dy);
   /// Columns of the result.
   int64_t outputs() const { return out_; }
+  /// To be called after weights were written. Where nobody has, the copies of frozen ones stay.
   void changed();
 
  private:
   friend struct LinearFunction;
   LinearKernel& kernel(const Context&);
+  at::Tensor own(const Context&, const at::Tensor& x, bool wide);
   at::Tensor used(const at::Tensor& rows) const;
 
   Weight& weight_;
   Weight* bias_;
   int64_t out_;
   std::unique_ptr<LinearKernel> kernel_;
+  uint32_t copied_ = 0;  // version of the weight that the kernel's copies were made of
+  Lora* lora_ = nullptr;
 };
 
 /// Rows of the weight [V, D] for ids [T] int32.

@@ -1,12 +1,13 @@
-// One update of the weights from their gradients: AdamW, or Muon for the matrices inside the layers.
-// State and master weights are fp32, whatever the weights are. Not here: learning-rate schedules (they are
-// arguments).
+// One update of the weights from their gradients: AdamW, or Muon for the matrices inside the layers. Updates
+// are made in fp32, whatever the weights are; state.h keeps what is remembered. Not here: learning-rate
+// schedules (they are arguments).
 
 #pragma once
 #include <string>
 #include <vector>
 
 #include "model.h"
+#include "state.h"
 
 namespace tarl {
 
@@ -22,7 +23,7 @@ struct OptimizerOptions {
 
 class Optimizer {
  public:
-  explicit Optimizer(Model& model);
+  Optimizer(Model& model, const StateOptions& state);
 
   /// Updates the weights and clears the gradients. Returns the gradient's L2 norm before clipping; where that
   /// is not finite nothing is updated.
@@ -30,8 +31,8 @@ class Optimizer {
   double gradient_norm() const;
   void clear_gradients();
 
-  /// Names of the state tensors that there are: "steps", "m/NAME", with bf16 weights "master/NAME", and
-  /// "v/NAME" of what AdamW moves.
+  /// Names of the state tensors that there are: "steps", "m/NAME", "v/NAME" of what AdamW moves, in 8 bits
+  /// "m.scale/NAME" and "v.scale/NAME" with them, and with bf16 weights "master/NAME" or "low/NAME".
   std::vector<std::string> names();
   /// A state tensor, to read or to fill; undefined where no state has that name.
   at::Tensor state(const std::string& name);
@@ -39,14 +40,16 @@ class Optimizer {
  private:
   struct Slot {
     const Parameter* parameter;
-    at::Tensor master, m, v;  // master is the parameter itself where that is fp32
+    MasterCopy master;
+    Moment m, v;
   };
   void prepare();
-  at::Tensor& second_moment(Slot&);
-  void adamw(const Context&, Slot&, double scale, const OptimizerOptions&);
-  void muon(const Context&, Slot&, double scale, const OptimizerOptions&);
+  Moment& second_moment(Slot&) const;
+  void adamw(const Context&, Slot&, double scale, const OptimizerOptions&, uint64_t seed);
+  void muon(const Context&, Slot&, double scale, const OptimizerOptions&, uint64_t seed);
 
   Model& model_;
+  StateOptions options_;
   std::vector<Slot> slots_;
   at::Tensor steps_;
 };

@@ -31,16 +31,21 @@ void check_ids(std::span<const int32_t> ids, int64_t vocab) {
                                           ", expected 0 to " + std::to_string(vocab - 1));
 }
 
-Trainer::Trainer(Model& model, const Context& context, int64_t tokens, const std::atomic<bool>& stopping)
-    : model_(model), context_(context), tokens_(tokens), stopping_(stopping), optimizer_(model) {}
+Trainer::Trainer(Model& model, const Context& context, const TrainerOptions& options,
+                 const std::atomic<bool>& stopping)
+    : model_(model),
+      context_(context),
+      options_(options),
+      stopping_(stopping),
+      optimizer_(model, options.state) {}
 
 std::vector<Trainer::MicroBatch> Trainer::split(std::span<const int32_t> ids,
                                                 std::span<const int32_t> rows) const {
   std::vector<MicroBatch> list;
   for (int64_t r = 0; r + 1 < static_cast<int64_t>(rows.size()); r++) {
     const auto row = ids.subspan(rows[r], rows[r + 1] - rows[r]);
-    if (list.empty() || !list.back().packing.add(row, tokens_))
-      list.push_back({r, r, {}}), list.back().packing.add(row, tokens_);
+    if (list.empty() || !list.back().packing.add(row, options_.micro_tokens))
+      list.push_back({r, r, {}}), list.back().packing.add(row, options_.micro_tokens);
     list.back().last = r + 1;
   }
   std::stable_sort(list.begin(), list.end(),
@@ -60,14 +65,20 @@ void Trainer::over(const std::vector<MicroBatch>& list, const F& f) const {
 Tensor Trainer::hidden(const Packing& packing, const RowAttention& attend,
                        const std::vector<int64_t>& wanted) {
   const at::Device device = model_.options().device();
-  const Tensor all =
-      model_.forward(context_, on_device(packing.ids(), device), on_device(packing.positions(), device),
-                     [&](int64_t, const Heads& heads) { return attend(heads); });
+  const Tensor all = model_.forward(
+      context_, on_device(packing.ids(), device), on_device(packing.positions(), device),
+      [&attend](int64_t, const Heads& heads) { return attend(heads); }, options_.recompute);
   return take_rows(all, wanted);
 }
 
-Scores Trainer::score(std::span<const int32_t> ids, std::span<const int32_t> rows, double temperature) {
+Scores Trainer::score(std::span<const int32_t> ids, std::span<const int32_t> rows, double temperature,
+                      bool adapter) {
   check(ids, rows, model_.config().vocab);
+  struct Switch {
+    Model& model;
+    Switch(Model& m, bool on) : model(m) { model.use_adapter(on); }
+    ~Switch() { model.use_adapter(true); }
+  } switched(model_, adapter);
   const at::NoGradGuard guard;
   Scores scores{std::vector<float>(ids.size()), std::vector<float>(ids.size()),
                 std::vector<int32_t>(ids.size(), -1)};
@@ -112,7 +123,7 @@ Trace Trainer::trace(std::span<const int32_t> ids, std::span<const int32_t> rows
   Trace trace;
   trace.hidden = model_.forward(
       context_, on_device(ids, device), on_device(own, device),
-      [&](int64_t, const Heads& heads) { return attend(heads); }, &trace.residuals);
+      [&](int64_t, const Heads& heads) { return attend(heads); }, false, &trace.residuals);
   trace.logits = model_.head()(context_, trace.hidden, true);
   return trace;
 }
@@ -147,6 +158,7 @@ LossStats Trainer::backward(const Batch& b, const LossOptions& options, double t
     }
     total.sum.tokens += b.rows[part.last] - b.rows[part.first];
     if (target.empty()) return;
+    total.sum.computed_tokens += part.packing.tokens();
     const Tensor h = hidden(part.packing, attend, before);
     const TokenLogp known = token_logp(context_, h, model_.head(), target, temperature);
     const Tensor logp = known.logp.detach().to(at::kCPU, at::kDouble);

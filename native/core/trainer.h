@@ -39,14 +39,23 @@ struct Trace {
 /// Throws INVALID_ARGUMENT where an id is not in a vocabulary of `vocab`.
 void check_ids(std::span<const int32_t> ids, int64_t vocab);
 
+/// How learning uses memory; the gradients are the same for all of it.
+struct TrainerOptions {
+  /// Most tokens of a micro-batch, those that rows have in common counted once, unless a single row is
+  /// longer.
+  int64_t micro_tokens = 4096;
+  bool recompute = false;  // Model::forward
+  StateOptions state;
+};
+
 class Trainer {
  public:
-  /// `tokens`: most tokens of a micro-batch, those that rows have in common counted once, unless a single row
-  /// is longer. `stopping`: when it turns true, scores and gradients under way end as DISPOSED at the next
-  /// micro-batch.
-  Trainer(Model& model, const Context& context, int64_t tokens, const std::atomic<bool>& stopping);
+  /// `stopping`: when it turns true, scores and gradients under way end as DISPOSED at the next micro-batch.
+  Trainer(Model& model, const Context& context, const TrainerOptions&, const std::atomic<bool>& stopping);
 
-  Scores score(std::span<const int32_t> ids, std::span<const int32_t> rows, double temperature);
+  /// `adapter` false: of the model without its adapter.
+  Scores score(std::span<const int32_t> ids, std::span<const int32_t> rows, double temperature,
+               bool adapter = true);
   /// positions empty: each row counts from 0.
   Trace trace(std::span<const int32_t> ids, std::span<const int32_t> rows,
               std::span<const int32_t> positions);
@@ -71,7 +80,7 @@ class Trainer {
 
   Model& model_;
   const Context& context_;
-  int64_t tokens_;
+  TrainerOptions options_;
   const std::atomic<bool>& stopping_;
   Optimizer optimizer_;
 };

@@ -52,8 +52,14 @@ class Partial {
 
 class CpuLinear : public LinearKernel {
  public:
-  CpuLinear(Pool& pool, const Tensor& weight, const Tensor& bias)
-      : pool_(pool), weight_(weight), bias_(bias), out_(weight.size(0)), in_(weight.size(1)) {}
+  /// `scratch` serves all layers, one after the other.
+  CpuLinear(Pool& pool, Packed& scratch, const Tensor& weight, const Tensor& bias)
+      : pool_(pool),
+        scratch_(scratch),
+        weight_(weight),
+        bias_(bias),
+        out_(weight.size(0)),
+        in_(weight.size(1)) {}
 
   Tensor forward(const Tensor& x, bool) override {
     if (!forward_fresh_) forward_.pack(pool_, in_, out_, in(weight_), 1, in_, 0, out_);
@@ -83,9 +89,10 @@ class CpuLinear : public LinearKernel {
 
  private:
   Pool& pool_;
+  Packed& scratch_;
   Tensor weight_, bias_;
   int64_t out_, in_;
-  Packed forward_, backward_, scratch_;
+  Packed forward_, backward_;
   bool forward_fresh_ = false, backward_fresh_ = false;
 };
 
@@ -97,7 +104,7 @@ class CpuBackend : public Backend {
   bool batch_invariant() const override { return true; }
 
   std::unique_ptr<LinearKernel> linear(const Tensor& weight, const Tensor& bias) override {
-    return std::make_unique<CpuLinear>(pool_, weight, bias);
+    return std::make_unique<CpuLinear>(pool_, scratch_, weight, bias);
   }
 
   NormRows norm(const Tensor& x, const Tensor& add, const Tensor& w, double eps) override {
@@ -306,6 +313,7 @@ class CpuBackend : public Backend {
   }
 
   Pool pool_;
+  Packed scratch_;
 };
 
 }  // namespace

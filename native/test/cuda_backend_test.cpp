@@ -127,7 +127,8 @@ std::vector<Tensor> rounds(Setup& s) {
         positions.push_back(static_cast<int32_t>(segment.past + t));
       }
     const auto model = [&](const Tensor& id, const Tensor& position, const CachedPlan* plan) {
-      return s.model.forward(s.context, id, position, CachedAttention(s.context, segments, pool, plan));
+      const CachedAttention attend(s.context, segments, pool, plan);
+      return s.model.forward(s.context, id, position, std::ref(attend));
     };
     if (!s.backend) return model(at::tensor(ids, at::kInt), at::tensor(positions, at::kInt), nullptr);
     return s.backend->pass(segments, ids, positions, pool.allocated(),

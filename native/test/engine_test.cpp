@@ -40,6 +40,7 @@ EngineOptions tiny(bool kernels) {
   o.context_length = 120;
   o.kv_tokens = 4096;
   o.round_tokens = 50;
+  o.learning.micro_tokens = 50;
   return o;
 }
 

@@ -8,6 +8,7 @@ import doctor from "./doctor.ts";
 import evaluate from "./eval.ts";
 import generate from "./generate.ts";
 import init from "./init.ts";
+import plan from "./plan.ts";
 import { isRunning } from "./running.ts";
 import sandbox from "./sandbox.ts";
 import score from "./score.ts";
@@ -34,6 +35,7 @@ export async function main(args: readonly string[]): Promise<number> {
       .command(evaluate)
       .command(tasks)
       .command(init)
+      .command(plan)
       .command(score)
       .command(generate)
       .command(sandbox)

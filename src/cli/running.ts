@@ -69,7 +69,9 @@ export async function withRun<C>(
   let table: Table | undefined;
   try {
     const step = resumed?.checkpoints().at(-1) ?? 0;
-    table = await Table.open(kind.options(config), resumed && step ? resumed.checkpointPath(step) : null, reach);
+    const checkpoint = resumed && step ? resumed.checkpointPath(step) : null;
+    const note = (line: string) => void process.stderr.write(`${line}\n`);
+    table = await Table.open(kind.options(config), { checkpoint, access: reach, note });
     await kind.check(config, table);
     const sets = await hashes(kind.sets(config));
     if (made) checkSets(argv.resume!, made, sets);
@@ -79,8 +81,9 @@ export async function withRun<C>(
     run.rewind(step);
     const display = new Display(argv.json ? process.stderr : process.stdout, (line) => run.log(line));
     display.line(`${resumed ? "going on with" : "run"} ${run.dir}: ${kind.describe(config)}`);
-    const note = "stopping: the step under way is finished and saved, a measurement is not; Ctrl-C again stops at once";
-    await work({ config, run, step, table, display, stop: onInterrupt(display, note) });
+    const stopping =
+      "stopping: the step under way is finished and saved, a measurement is not; Ctrl-C again stops at once";
+    await work({ config, run, step, table, display, stop: onInterrupt(display, stopping) });
   } catch (error) {
     opened?.log(`failed: ${error instanceof Error ? error.stack : error}`);
     throw error;

@@ -13,6 +13,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -210,74 +211,28 @@ async function fill(
     });
 
   await write(tensors);
-  for (const name of readdirSync(partial)) {
+  for (const name of readdirSync(partial, { recursive: true, encoding: "utf8" })) {
+    if (statSync(join(partial, name)).isDirectory()) continue;
     const handle = openSync(join(partial, name), "r+");
     fsyncSync(handle);
     closeSync(handle);
   }
 }
 
-type Stored = Omit<TensorEntry, "file" | "offset">;
+export type Stored = Omit<TensorEntry, "file" | "offset">;
 
-function stored(name: string, dtype: StoredType, shape: readonly number[]): Stored {
+export function stored(name: string, dtype: string, shape: readonly number[]): Stored {
   return { name, dtype, shape, bytes: shape.reduce((product, n) => product * n, ITEM_BYTES[dtype]) };
 }
 
 /** Makes a file of full length with its header; returns where each tensor goes. */
-function layOut(file: string, tensors: readonly Stored[]): TensorEntry[] {
+export function layOut(file: string, tensors: readonly Stored[]): TensorEntry[] {
   const { header, offsets, fileBytes } = makeHeader(tensors);
   const handle = openSync(file, "w");
   writeSync(handle, header);
   ftruncateSync(handle, fileBytes);
   closeSync(handle);
   return tensors.map((tensor, i) => ({ ...tensor, file, offset: offsets[i] }));
-}
-
-const OPTIMIZER = "optimizer.safetensors";
-
-/** All tensors that an optimizer can have, in the order in which they are stored. */
-function optimizerTensors(config: ModelConfig, masters: boolean): Stored[] {
-  const of = (kind: string) => parameterShapes(config).map(([name, shape]) => stored(`${kind}/${name}`, "F32", shape));
-  return [stored("steps", "F32", [1]), ...of("m"), ...of("v"), ...(masters ? of("master") : [])];
-}
-
-/** Not there as long as only Muon, which has no second moment, has moved the matrices inside the layers. */
-const matrixMoment = ({ name, shape }: Stored): boolean => name.startsWith("v/model.layers.") && shape.length === 2;
-
-/** Lays out the optimizer's state, those tensors that are in `names`, in a folder that is being saved. */
-export function layOutOptimizer(
-  dir: string,
-  config: ModelConfig,
-  { masters, names }: { readonly masters: boolean; readonly names: readonly string[] },
-): TensorEntry[] {
-  const present = new Set(names);
-  return layOut(
-    join(dir, OPTIMIZER),
-    optimizerTensors(config, masters).filter(({ name }) => present.has(name)),
-  );
-}
-
-/** Checks the optimizer's state in a checkpoint folder; null where there is none. */
-export function readOptimizer(dir: string, config: ModelConfig, masters: boolean): TensorEntry[] | null {
-  const file = join(dir, OPTIMIZER);
-  if (!existsSync(file)) return null;
-  const entries = readHeader(file);
-  const found = new Map(entries.map((entry) => [entry.name, entry]));
-  const all = optimizerTensors(config, masters);
-  const muon = all.filter(matrixMoment).every(({ name }) => !found.has(name));
-  for (const tensor of all) {
-    const entry = found.get(tensor.name);
-    found.delete(tensor.name);
-    if (!entry && muon && matrixMoment(tensor)) continue;
-    if (!entry) throw new CheckpointError(`${tensor.name} is missing in ${file}`);
-    if (entry.dtype !== tensor.dtype || `${entry.shape}` !== `${tensor.shape}`)
-      throw new CheckpointError(
-        `${tensor.name} is ${entry.dtype} [${entry.shape}], expected F32 [${tensor.shape}] (${file})`,
-      );
-  }
-  for (const name of found.keys())
-    throw new CheckpointError(`${name} is not part of this policy's optimizer state (${file})`);
-  return entries;
 }
 
 function splitShards(config: ModelConfig, dtype: StoredType, maxBytes: number): Stored[][] {
@@ -296,7 +251,7 @@ function splitShards(config: ModelConfig, dtype: StoredType, maxBytes: number): 
   return shards;
 }
 
-function readJson(file: string): unknown {
+export function readJson(file: string): unknown {
   if (!existsSync(file)) throw new CheckpointError(`${file} does not exist`);
   try {
     return JSON.parse(readFileSync(file, "utf8"));
@@ -305,6 +260,6 @@ function readJson(file: string): unknown {
   }
 }
 
-function writeJson(file: string, value: unknown): void {
+export function writeJson(file: string, value: unknown): void {
   writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`);
 }

@@ -7,8 +7,10 @@ import { join } from "node:path";
 import { UsageError } from "../errors.ts";
 import { root } from "../root.ts";
 import type { Batch, Generation, LossOptions, OptimizerOptions, Sampling, StepStats } from "../types.ts";
+import type { Lora } from "./lora.ts";
 import type { ModelConfig } from "./model.ts";
 import type { TensorEntry } from "./safetensors.ts";
+import type { StateOptions } from "./state.ts";
 
 export interface NativeOptions {
   readonly config: ModelConfig;
@@ -23,8 +25,14 @@ export interface NativeOptions {
   readonly vocabLimit: number;
   readonly contextLength: number;
   readonly kvTokens: number;
-  /** Most tokens that go through the model at once. */
+  /** Most tokens of a round of conversations, and of a micro-batch of learning. */
   readonly roundTokens: number;
+  readonly microTokens: number;
+  /** Keep only the layers' inputs for backward. */
+  readonly recompute: boolean;
+  readonly master: StateOptions["master"];
+  readonly moments: StateOptions["moments"];
+  readonly lora: Lora | null;
 }
 
 export interface EngineStats {
@@ -48,7 +56,9 @@ export interface Trace {
 /** Jobs run in the order in which they were asked for; what fails rejects with an Error that has a `code`. */
 export interface NativeEngine {
   initialise(seed: number): Promise<void>;
-  /** Tensors: parameters by name, "grad/NAME", "m/NAME", "v/NAME", "master/NAME", "steps". */
+  /** An adapter that adds nothing yet. */
+  initialiseAdapter(seed: number): Promise<void>;
+  /** Tensors: parameters by name, "grad/NAME", "merged/NAME" (with the adapter's part; to write alone), those of `state`. */
   read(places: readonly TensorEntry[]): Promise<void>;
   write(places: readonly TensorEntry[]): Promise<void>;
   tensor(name: string): Promise<{ shape: number[]; data: Float32Array }>;
@@ -63,6 +73,7 @@ export interface NativeEngine {
     ids: Int32Array,
     rows: Int32Array,
     temperature: number,
+    adapter: boolean,
   ): Promise<{ logp: Float32Array; entropy: Float32Array; top1: Int32Array }>;
   trace(ids: Int32Array, rows: Int32Array, positions: Int32Array | null): Promise<Trace>;
   traceCached(ids: Int32Array, parts: Int32Array): Promise<Trace>;
@@ -109,6 +120,8 @@ interface Native {
   isa(): string;
   /** True when there is a GPU that libtorch can use. */
   cuda(): boolean;
+  /** Free bytes of the first one; 0 without. */
+  cudaMemory(): number;
 }
 
 const file = join(root, "build", "Release", "tarl.node");

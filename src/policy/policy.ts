@@ -13,18 +13,14 @@ import type {
   OptimizerOptions,
   Policy,
   Sampling,
+  Scorer,
   StepStats,
 } from "../types.ts";
-import {
-  type Companions,
-  layOutOptimizer,
-  readCheckpoint,
-  readCompanions,
-  readOptimizer,
-  saveCheckpoint,
-} from "./checkpoint.ts";
+import { type Companions, readCheckpoint, readCompanions, saveCheckpoint } from "./checkpoint.ts";
+import { adapterShapes, type Lora, layOutAdapter, readAdapter } from "./lora.ts";
 import { type ModelConfig, parameterShapes } from "./model.ts";
 import { type EngineStats, type NativeEngine, type NativeOptions, native } from "./native.ts";
+import { defaultState, type Learned, layOutState, readState, type StateOptions } from "./state.ts";
 
 export interface PolicyOptions {
   /** Checkpoint folder; or a shape, for random weights. */
@@ -44,28 +40,47 @@ export interface PolicyOptions {
   readonly vocabLimit?: number;
   /** Most tokens of the KV pool; default: a quarter of the free memory, at most 4 million tokens. */
   readonly kvTokens?: number;
-  /** Most tokens that go through the model at once. */
+  /** Most tokens of conversations that go through the model at once. */
   readonly roundTokens?: number;
+  /** Most tokens of a micro-batch of learning, those that rows have in common counted once; a longer row is one alone. */
+  readonly microTokens?: number;
+  /** Keeps only the layers' inputs for backward, and runs each layer again there: the same gradients. */
+  readonly recompute?: boolean;
+  readonly state?: StateOptions;
+  /** Learns an adapter, and leaves the weights as they are. */
+  readonly lora?: NewAdapter;
   /** A generation that takes longer ends with a DEADLINE error. */
   readonly deadlineMs?: number;
 }
 
+/** An adapter and where its numbers come from: a checkpoint, with the optimizer's state; or a seed. */
+export interface NewAdapter extends Lora {
+  readonly from: string | { readonly seed: number };
+}
+
 const ROUND_TOKENS = 4096;
+export const MICRO_TOKENS = 4096;
 const DEADLINE_MS = 30 * 60_000;
 
 /** Opens a policy; throws a CheckpointError or an EngineError. Optimizer state in the folder is loaded with it. */
 export async function openPolicy(options: PolicyOptions): Promise<EnginePolicy> {
-  const { model } = options;
+  const { model, lora } = options;
   const random = typeof model !== "string";
   const checkpoint = random ? null : readCheckpoint(model);
   const config = random ? model.config : checkpoint!.config;
+  const adapter = typeof lora?.from === "string" ? readAdapter(lora.from, config, lora) : null;
+  const source = lora ? lora.from : model;
   const state =
-    random || options.fresh || options.role !== "policy" ? null : readOptimizer(model, config, masters(options));
+    typeof source === "string" && options.role === "policy" && !options.fresh
+      ? readState(source, learnedOf(config, options))
+      : null;
   for (const warning of checkpoint?.warnings ?? []) process.stderr.write(`warning: ${warning}\n`);
   const engine = await call(() => new native.Engine(engineOptions(config, options)));
   try {
     if (random) await call(() => engine.initialise(model.seed));
     else await call(() => engine.read(checkpoint!.tensors));
+    if (adapter) await call(() => engine.read(adapter));
+    else if (lora && typeof lora.from !== "string") await engine.initialiseAdapter(lora.from.seed);
     if (state) await call(() => engine.read(state));
   } catch (error) {
     await engine.dispose();
@@ -74,8 +89,10 @@ export async function openPolicy(options: PolicyOptions): Promise<EnginePolicy> 
   return new EnginePolicy(engine, config, random ? new Map() : readCompanions(model), options);
 }
 
-/** The optimizer keeps fp32 copies of weights that are not. */
-const masters = (options: PolicyOptions): boolean => options.dtype === "bf16";
+/** What learns, and how the optimizer remembers it. */
+function learnedOf(config: ModelConfig, { dtype, lora, state = defaultState }: PolicyOptions): Learned {
+  return { shapes: lora ? adapterShapes(config, lora) : parameterShapes(config), dtype, state };
+}
 
 function engineOptions(config: ModelConfig, options: PolicyOptions): NativeOptions {
   const kvBytes = 2 * 4 * config.layers * config.kvHeads * config.headDim;
@@ -91,6 +108,10 @@ function engineOptions(config: ModelConfig, options: PolicyOptions): NativeOptio
     contextLength: config.maxPositions,
     kvTokens: options.kvTokens ?? Math.min(4e6, Math.floor(freemem() / 4 / kvBytes)),
     roundTokens: options.roundTokens ?? ROUND_TOKENS,
+    microTokens: options.microTokens ?? MICRO_TOKENS,
+    recompute: options.recompute ?? false,
+    ...(options.state ?? defaultState),
+    lora: options.lora ?? null,
   };
 }
 
@@ -127,8 +148,21 @@ export class EnginePolicy implements Policy {
   }
 
   async score(ids: Int32Array, rows: Int32Array, temperature: number) {
+    return this.#score(ids, rows, temperature, true);
+  }
+
+  /** The model without its adapter: what it was when it began to learn. Null where there is no adapter. */
+  get base(): Scorer | null {
+    if (!this.options.lora) return null;
+    return {
+      score: (ids, rows, temperature) => this.#score(ids, rows, temperature, false),
+      dispose: async () => {}, // the policy's own engine
+    };
+  }
+
+  async #score(ids: Int32Array, rows: Int32Array, temperature: number, adapter: boolean) {
     const tokens = this.ids(ids);
-    return call(() => this.engine.score(tokens, rows, temperature));
+    return call(() => this.engine.score(tokens, rows, temperature, adapter));
   }
 
   async step(batch: Batch, loss: LossOptions, optimizer: OptimizerOptions): Promise<StepStats> {
@@ -141,12 +175,20 @@ export class EnginePolicy implements Policy {
   }
 
   async save(dir: string, { optimizer = false } = {}): Promise<void> {
-    const dtype = this.options.dtype === "bf16" ? "BF16" : "F32";
-    await saveCheckpoint(dir, this.config, { dtype, companions: this.companions }, async (tensors) => {
-      await call(() => this.engine.write(tensors));
+    const { options, config, companions } = this;
+    const dtype = options.dtype === "bf16" ? "BF16" : "F32";
+    await saveCheckpoint(dir, config, { dtype, companions }, async (tensors) => {
+      const { lora, model } = options;
+      const partial = dirname(tensors[0].file);
+      const merged = tensors.map((tensor) => ({ ...tensor, name: `merged/${tensor.name}` }));
+      await call(() => this.engine.write(lora ? merged : tensors));
+      if (lora) {
+        const base = typeof model === "string" ? model : null;
+        const places = layOutAdapter(partial, config, { lora, dtype, base });
+        await call(() => this.engine.write(places));
+      }
       if (!optimizer) return;
-      const state = { masters: masters(this.options), names: await call(() => this.engine.state()) };
-      const places = layOutOptimizer(dirname(tensors[0].file), this.config, state);
+      const places = layOutState(partial, learnedOf(config, options), await call(() => this.engine.state()));
       await call(() => this.engine.write(places));
     });
   }

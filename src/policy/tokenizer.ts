@@ -7,6 +7,7 @@ import { join } from "node:path";
 import * as hf from "@huggingface/tokenizers";
 import { CheckpointError } from "../errors.ts";
 import { BYTE_SYMBOLS, toBytes, toSymbols } from "./bytes.ts";
+import { nfc, withoutNewLetters } from "./unicode.ts";
 
 /** A token outside of the BPE vocabulary, recognised in text as a whole. */
 export interface AddedToken {
@@ -22,11 +23,12 @@ interface Typed {
   readonly [field: string]: unknown;
 }
 
-/** The parts of a tokenizer.json that are looked at here. */
+/** The parts of a tokenizer.json that are looked at here. Its post_processor is not: which ids begin a text is the format's business. */
 export interface TokenizerJson {
   readonly added_tokens: readonly (AddedToken & { readonly [option: string]: unknown })[];
   readonly normalizer: Typed | null;
-  readonly pre_tokenizer: Typed & { readonly pretokenizers: readonly Typed[] };
+  readonly pre_tokenizer: Typed;
+  readonly decoder: Typed;
   readonly model: Typed & {
     readonly vocab: { readonly [token: string]: number };
     readonly merges: readonly (string | readonly string[])[];
@@ -36,19 +38,38 @@ export interface TokenizerJson {
 
 /** The package's type files do not resolve under `nodenext`; this is the part that is used. */
 const { BPE, SplitPreTokenizer } = hf as unknown as {
-  readonly BPE: new (model: unknown) => { encode(pieces: string[]): string[] };
+  readonly BPE: new (
+    model: unknown,
+  ) => { encode(pieces: string[]): string[]; readonly tokens_to_ids: ReadonlyMap<string, number> };
   readonly SplitPreTokenizer: new (config: unknown) => { pre_tokenize_text(text: string): string[] };
 };
 
 /** Pieces kept with their ids; words repeat, so warm encoding is some ten times faster. */
 const CACHED_PIECES = 50_000;
+/** Far above any vocabulary. */
+const MAX_ID = 2 ** 24;
 /** Longer pieces are rare and not worth the memory (characters). */
 const CACHED_LENGTH = 100;
 
-/** Cuts a text where a tokenizer.json with this pattern does; every character is in one of the pieces. */
-export function splitter(pattern: string): (text: string) => string[] {
-  const split = new SplitPreTokenizer(splitNode(pattern));
-  return (text) => split.pre_tokenize_text(text);
+/** GPT-2's own pattern, which "ByteLevel" with `use_regex` stands for. */
+const GPT2_SPLIT = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+/** "Digits" with `individual_digits`: every digit, and what else Unicode calls a number, alone. */
+const DIGITS_SPLIT = "\\p{N}";
+
+/** Cuts a text where a tokenizer.json with these patterns does, one after the other; every character is in one piece. */
+export function splitter(...patterns: readonly string[]): (text: string) => string[] {
+  const splits = patterns.map((pattern) => new SplitPreTokenizer(splitNode(pattern)));
+  const cut = (text: string): string[] =>
+    splits.reduce((pieces, split) => pieces.flatMap((piece) => split.pre_tokenize_text(piece)), text ? [text] : []);
+  return (text) => {
+    const known = withoutNewLetters(text);
+    if (known === text) return cut(text);
+    let end = 0;
+    return cut(known).map((piece) => {
+      end += piece.length;
+      return text.slice(end - piece.length, end);
+    });
+  };
 }
 
 /** The pre-tokenizer of such a tokenizer.json, byte symbols apart. */
@@ -69,27 +90,45 @@ export function loadTokenizer(dir: string): Tokenizer {
   return new Tokenizer(json, file);
 }
 
+export interface DecodeOptions {
+  /** Special tokens are left out, other added tokens stay. */
+  readonly skipSpecial?: boolean;
+}
+
+/** Text of ids that come one after the other. */
+export interface DecodeStream {
+  /** What these ids add; the bytes of a character that is not complete are held back. */
+  push(ids: ArrayLike<number>): string;
+  /** What was held back, as U+FFFD. */
+  end(): string;
+}
+
 /** A byte-level BPE: any text has ids, and decoding them gives the NFC form of the text back. */
 export class Tokenizer {
   /** One more than the highest id. Rows of the embedding from here on are padding. */
   readonly size: number;
   readonly #vocab: ReadonlyMap<string, number>;
   readonly #added = new Map<string, AddedToken>();
-  /** Of each id: its bytes, or the added token; holes where there is no such id. */
-  readonly #tokens: (Uint8Array | AddedToken)[] = [];
+  /** Of each id: its byte-level letters, its bytes once they were asked for, or the added token; holes where there is none. */
+  readonly #tokens: (string | Uint8Array | AddedToken)[] = [];
   readonly #nfc: boolean;
-  readonly #split: { pre_tokenize_text(text: string): string[] };
+  readonly #split: (text: string) => string[];
   readonly #bpe: { encode(pieces: string[]): string[] };
   readonly #everyAdded: RegExp | null;
   readonly #cache = new Map<string, readonly number[]>();
 
   constructor(json: TokenizerJson, source = "tokenizer.json") {
-    checkKind(json, source);
+    const patterns = checkKind(json, source);
+    try {
+      this.#split = splitter(...patterns);
+    } catch (error) {
+      throw new CheckpointError(`${source}: pre_tokenizer: ${(error as Error).message}`);
+    }
     this.#nfc = json.normalizer !== null;
-    this.#split = new SplitPreTokenizer(json.pre_tokenizer.pretokenizers[0]);
-    this.#bpe = new BPE(json.model);
-    this.#vocab = new Map(Object.entries(json.model.vocab));
-    for (const [token, id] of this.#vocab) this.#tokens[id] = Uint8Array.from(toBytes(token));
+    const bpe = new BPE(json.model);
+    this.#bpe = bpe;
+    this.#vocab = bpe.tokens_to_ids;
+    for (const [token, id] of this.#vocab) this.#tokens[id] = token;
     for (const { id, content, special } of json.added_tokens) {
       const token = { id, content, special };
       this.#added.set(content, token);
@@ -101,50 +140,64 @@ export class Tokenizer {
 
   /**
    * Ids of a text that is trusted: added tokens written in it become their ids. A reference for tests alone, which
-   * compare the chat format with it.
+   * compare the chat formats with it.
    */
   encode(text: string): number[] {
-    if (!this.#everyAdded) return this.encodePlain(text);
-    // The pattern has one group, so every second part is an added token.
-    return text
-      .split(this.#everyAdded)
-      .flatMap((part, i) => (i % 2 ? this.#added.get(part)!.id : this.encodePlain(part)));
+    return this.cut(text).flatMap((part, i) => (i % 2 ? this.#added.get(part)!.id : this.encodePlain(part)));
+  }
+
+  /** A text at its added tokens: every second part is one. */
+  cut(text: string): string[] {
+    return this.#everyAdded ? text.split(this.#everyAdded) : [text];
   }
 
   /** Ids of a text from outside: no added token is recognised, so none of its ids can come out. */
   encodePlain(text: string): number[] {
     const ids: number[] = [];
-    for (const piece of this.#split.pre_tokenize_text(this.#nfc ? text.normalize("NFC") : text))
-      for (const id of this.#piece(piece)) ids.push(id);
+    for (const piece of this.#split(this.#nfc ? nfc(text) : text)) for (const id of this.#piece(piece)) ids.push(id);
     return ids;
   }
 
   /**
    * Text of ids. Broken UTF-8 becomes one U+FFFD for each maximal ill-formed part; ids that do not exist are dropped.
-   * `skipSpecial`: special tokens are left out, other added tokens stay.
    */
-  decode(ids: ArrayLike<number>, options: { readonly skipSpecial?: boolean } = {}): string {
-    let text = "";
-    let bytes: number[] = [];
-    const flush = () => {
-      text += new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(bytes));
-      bytes = [];
+  decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
+    const stream = this.stream(options);
+    return stream.push(ids) + stream.end();
+  }
+
+  /** The same while the ids still come: the parts joined are what `decode` says of all ids together. */
+  stream({ skipSpecial = false }: DecodeOptions = {}): DecodeStream {
+    const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+    return {
+      push: (ids) => {
+        let text = "";
+        let bytes: number[] = [];
+        for (let i = 0; i < ids.length; i++) {
+          const token = this.#token(ids[i]);
+          if (token instanceof Uint8Array) bytes.push(...token);
+          else if (token && !(skipSpecial && token.special)) {
+            text += utf8.decode(Uint8Array.from(bytes)) + token.content;
+            bytes = [];
+          }
+        }
+        return text + utf8.decode(Uint8Array.from(bytes), { stream: true });
+      },
+      end: () => utf8.decode(),
     };
-    for (let i = 0; i < ids.length; i++) {
-      const token = this.#tokens[ids[i]];
-      if (token instanceof Uint8Array) bytes.push(...token);
-      else if (token && !(options.skipSpecial && token.special)) {
-        flush();
-        text += token.content;
-      }
-    }
-    flush();
-    return text;
   }
 
   /** The id of an added token, or of a BPE token in byte-level letters; undefined when there is none. */
   id(token: string): number | undefined {
     return this.#added.get(token)?.id ?? this.#vocab.get(token);
+  }
+
+  #token(id: number): Uint8Array | AddedToken | undefined {
+    const token = this.#tokens[id];
+    if (typeof token !== "string") return token;
+    const bytes = Uint8Array.from(toBytes(token));
+    this.#tokens[id] = bytes;
+    return bytes;
   }
 
   #piece(piece: string): readonly number[] {
@@ -164,24 +217,49 @@ function anyOf(tokens: readonly AddedToken[]): RegExp | null {
   return escaped.length > 0 ? new RegExp(`(${escaped.join("|")})`, "u") : null;
 }
 
-/** Refuses every kind of tokenizer whose ids would come out differently here. */
-function checkKind(json: TokenizerJson, source: string): void {
+/** Refuses every kind of tokenizer whose ids would come out differently here; the patterns of its pre-tokenizer. */
+function checkKind(json: TokenizerJson, source: string): string[] {
   const refuse = (what: string): never => {
     throw new CheckpointError(`${source}: ${what}`);
   };
-  const { model, normalizer, pre_tokenizer: pre, added_tokens: added } = Object(json) as TokenizerJson;
+  const { model, normalizer, pre_tokenizer: pre, decoder, added_tokens: added } = Object(json) as TokenizerJson;
   if (model?.type !== "BPE") refuse(`model is ${model?.type}, expected a byte-level BPE`);
   if (!model.vocab || !Array.isArray(model.merges) || !Array.isArray(added))
     refuse("vocab, merges or added_tokens is missing");
+  for (const key of ["dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"])
+    if (model[key]) refuse(`model has ${key} ${JSON.stringify(model[key])}, expected a byte-level BPE without it`);
   if (normalizer && normalizer.type !== "NFC") refuse(`normalizer is ${normalizer.type}, expected NFC or none`);
-  const kinds = pre?.type === "Sequence" ? pre.pretokenizers.map((one) => one.type).join(", ") : pre?.type;
-  if (kinds !== "Split, ByteLevel") refuse(`pre_tokenizer is ${kinds}, expected Split, ByteLevel`);
+  if (decoder?.type !== "ByteLevel") refuse(`decoder is ${decoder?.type}, expected ByteLevel`);
   const odd = added.find((token) => token.lstrip || token.rstrip || token.single_word);
   if (odd) refuse(`added token ${odd.content} takes spaces or word boundaries into account, which is not supported`);
   if (BYTE_SYMBOLS.some((symbol) => !Object.hasOwn(model.vocab, symbol))) refuse("not every byte has a token");
-  const contents = new Set(added.map((token) => token.content));
-  for (const merge of model.merges) {
-    const merged = typeof merge === "string" ? merge.replace(" ", "") : merge.join("");
-    if (contents.has(merged)) refuse(`plain text can become the added token ${merged}`);
-  }
+
+  const control = new Map(added.map(({ id, content }) => [id, content]));
+  for (const id of [...Object.values(model.vocab), ...control.keys()])
+    if (!Number.isInteger(id) || id < 0 || id > MAX_ID) refuse(`${id} is no token id`);
+  const spells = (token: string): void => {
+    const content = control.get(model.vocab[token]);
+    if (content !== undefined) refuse(`plain text can become the added token ${content}`);
+  };
+  for (const symbol of BYTE_SYMBOLS) spells(symbol);
+  for (const merge of model.merges) spells(typeof merge === "string" ? merge.replace(" ", "") : merge.join(""));
+  if (model.ignore_merges) for (const { content } of added) spells(toSymbols(content));
+  return patternsOf(pre, refuse);
+}
+
+/** What the steps before the BPE cut at: any "Split" into isolated matches and "Digits", with "ByteLevel" at the end. */
+function patternsOf(pre: Typed | null, refuse: (what: string) => never): string[] {
+  const steps = pre?.type === "Sequence" ? (pre.pretokenizers as readonly Typed[]) : [Object(pre) as Typed];
+  return steps.flatMap((step, i) => {
+    const last = i === steps.length - 1;
+    const pattern = (Object(step.pattern) as { Regex?: unknown }).Regex;
+    if (step.type === "ByteLevel" && last && step.add_prefix_space === false)
+      return step.use_regex === false ? [] : [GPT2_SPLIT];
+    if (step.type === "Digits" && !last && step.individual_digits) return [DIGITS_SPLIT];
+    const isolated = step.behavior === "Isolated" && !step.invert;
+    if (step.type === "Split" && !last && isolated && typeof pattern === "string") return [pattern];
+    return refuse(
+      `pre_tokenizer has ${JSON.stringify(step).slice(0, 200)}, expected Split (Regex, Isolated) or Digits (individual_digits), and ByteLevel without add_prefix_space at the end`,
+    );
+  });
 }

@@ -99,10 +99,10 @@ export async function converse(
   let talk: Conversation | null = null;
   try {
     const { system, tools, user } = await sandbox.start();
-    const prompt = format.prompt(system, tools, user);
-    checkPrompt(prompt, limits);
-    ledger.environment(prompt);
-    talk = policy.open(prompt, derive(attempt.seed, "policy"));
+    const script = format.open(system, tools, user);
+    checkPrompt(script.prompt, limits);
+    ledger.environment(script.prompt);
+    talk = policy.open(script.prompt, derive(attempt.seed, "policy"));
     for (;;) {
       const room = context - ledger.length;
       if (room < 1) return finish(attempt, sandbox, ledger, "token-limit");
@@ -111,10 +111,14 @@ export async function converse(
       if (said.ended === "aborted") return finish(attempt, sandbox, ledger, "aborted");
       const reply = await sandbox.act(format.parse(said.ids, said.ended !== "stop"));
       if (reply.ending) return finish(attempt, sandbox, ledger, reply.ending);
-      const heard = format.between(reply, said.ids.at(-1) === format.stopIds[0]);
-      if (ledger.length + heard.length >= context) return finish(attempt, sandbox, ledger, "token-limit");
-      ledger.environment(heard);
-      talk.append(heard);
+      const heard = script.next(said.ids, reply);
+      if (heard.ids.length + (heard.anew ? 0 : ledger.length) >= context)
+        return finish(attempt, sandbox, ledger, "token-limit");
+      ledger.heard(heard);
+      if (heard.anew) {
+        talk.close();
+        talk = policy.open(heard.ids, derive(attempt.seed, "policy", ledger.turns));
+      } else talk.append(heard.ids);
     }
   } catch (error) {
     return finish(attempt, sandbox, ledger, failure(sandbox, signal), error);
@@ -137,18 +141,19 @@ export async function demonstrate(
   const ledger = new LedgerWriter();
   try {
     const { system, tools, user } = await sandbox.start();
-    if (format) {
-      const prompt = format.prompt(system, tools, user);
-      checkPrompt(prompt, limits);
-      ledger.environment(prompt);
+    const script = format?.open(system, tools, user);
+    if (script) {
+      checkPrompt(script.prompt, limits);
+      ledger.environment(script.prompt);
     }
     for (;;) {
       const turn = await agent(sandbox.transcript);
-      ledger.policy(format ? format.turn(turn) : [], null);
+      const said = format?.turn(turn) ?? [];
+      ledger.policy(said, null);
       if (ledger.length >= limits.contextTokens) return finish(attempt, sandbox, ledger, "token-limit");
       const reply = await sandbox.act(turn);
       if (reply.ending) return finish(attempt, sandbox, ledger, reply.ending);
-      if (format) ledger.environment(format.between(reply, true));
+      if (script) ledger.heard(script.next(said, reply));
     }
   } catch (error) {
     return finish(attempt, sandbox, ledger, failure(sandbox), error);

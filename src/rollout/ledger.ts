@@ -2,18 +2,20 @@
 // and from nowhere else. Not a place for text: tokens come in as they were sampled and are never encoded again.
 // Test: test/unit/collect.test.ts
 
-import type { Ledger } from "../types.ts";
+import type { Heard, Ledger } from "../types.ts";
 
 export class LedgerWriter {
   readonly #ids: number[] = [];
   readonly #mask: number[] = [];
   readonly #logp: number[] = [];
   readonly #turn: number[] = [];
+  /** Where rows begin. */
+  readonly #starts: number[] = [0];
   #turns = 0;
 
-  /** Tokens so far. */
+  /** Tokens of the context: of the row that is being written. */
   get length(): number {
-    return this.#ids.length;
+    return this.#ids.length - this.#starts.at(-1)!;
   }
 
   /** Turns of the policy so far. */
@@ -24,6 +26,12 @@ export class LedgerWriter {
   /** Tokens that the environment wrote: in the context, never in the loss. */
   environment(ids: ArrayLike<number>): void {
     for (let i = 0; i < ids.length; i++) this.#push(ids[i], 0, 0, -1);
+  }
+
+  /** What the agent reads next: appended, or the start of a new row. */
+  heard({ ids, anew }: Heard): void {
+    if (anew) this.#starts.push(this.#ids.length);
+    this.environment(ids);
   }
 
   /** One turn of the policy. `logp` null: nobody sampled it (a demonstration). */
@@ -38,6 +46,7 @@ export class LedgerWriter {
       mask: Uint8Array.from(this.#mask),
       logp: Float32Array.from(this.#logp),
       turn: Int16Array.from(this.#turn),
+      ...(this.#starts.length > 1 && { rows: Int32Array.of(...this.#starts, this.#ids.length) }),
     };
   }
 

@@ -1,8 +1,10 @@
 // Reads an agent's turn: thoughts away, tool calls in Qwen's Hermes form out, the rest is what it says.
-// Tolerant in layout, strict in JSON; never throws, linear in the text's length. Not a validator of arguments:
-// which tools there are and what they take is the session's business. Tests: test/unit/parse.test.ts
+// Tolerant in layout and in how JSON is written where its meaning is plain (mend.ts); what is refused is refused with a
+// reason. Never throws, linear in the text's length. Not a validator of arguments: which tools there are and what they take
+// is the session's business. Tests: test/unit/parse.test.ts
 
 import type { AgentTurn, InvalidReason, WrittenCall } from "../types.ts";
+import { mendObject } from "./mend.ts";
 
 /** Longest arguments of one call, in bytes of UTF-8: far more than any tool takes. */
 export const MAX_ARGUMENT_BYTES = 100_000;
@@ -20,11 +22,17 @@ class Refusal {
   ) {}
 }
 
+/** How a family writes calls. */
+export interface CallStyle {
+  /** A turn that is nothing but {"name": ..., "parameters": ...}, without tags, is a call (Llama 3). */
+  readonly bare?: boolean;
+}
+
 /**
  * Reads the text of a turn (without control tokens). `cut`: a limit ended it, so that it cannot be acted on.
  * A thought that is not closed hides the rest; a closed one that was not opened began in the prompt.
  */
-export function parseTurn(text: string, cut: boolean): AgentTurn {
+export function parseTurn(text: string, cut: boolean, { bare = false }: CallStyle = {}): AgentTurn {
   const tags = /<think>|<\/think>|<tool_call>/g;
   let said = "";
   let calls: WrittenCall[] = [];
@@ -58,6 +66,21 @@ export function parseTurn(text: string, cut: boolean): AgentTurn {
   if (!thinking) said += text.slice(from);
   if (calls.length > 0) said = said.replace(/```\w*\s*```/g, "");
   said = said.trim();
+  if (bare && calls.length === 0 && !refusal && /^\{\s*["']?name\b/.test(said)) {
+    const whole = said;
+    said = "";
+    try {
+      for (let at = 0; at < whole.length; ) {
+        const { call, end } = readCall(whole, at, 0);
+        calls.push(call);
+        at = skipSpace(whole, end);
+        if (whole[at] === ";") at = skipSpace(whole, at + 1);
+      }
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      refusal = error;
+    }
+  }
 
   if (cut) return invalid(said, "cut", CUT);
   if (refusal) return invalid(said, refusal.reason, refusal.message);
@@ -101,10 +124,35 @@ function readCalls(text: string, start: number, calls: WrittenCall[]): number {
 
 function readCall(text: string, at: number, start: number): { call: WrittenCall; end: number } {
   const fields = new Map<string, string>();
-  const end = skipObject(text, at, start, 1, (key, value) => fields.set(JSON.parse(key), value));
+  const end = fieldsOf(text, at, start, (key, value) => fields.set(JSON.parse(key), value));
   const name = fields.get("name");
   if (!name?.startsWith('"') || name === '""') throw new Refusal("json", NO_NAME);
-  return { call: { name: JSON.parse(name), arguments: readArguments(fields.get("arguments")) }, end };
+  const written = fields.get("arguments") ?? fields.get("parameters");
+  return { call: { name: JSON.parse(name), arguments: readArguments(written) }, end };
+}
+
+/** Visits the fields of an object, mended where it is no JSON as it stands; gives the index after it. */
+function fieldsOf(text: string, at: number, start: number, visit: (key: string, value: string) => void): number {
+  try {
+    const end = skipObject(text, at, start, 1);
+    skipObject(text, at, start, 1, visit);
+    return end;
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.reason !== "json") throw error;
+    const mended = mendObject(text, at);
+    if (!mended || !isJson(mended.json)) throw error;
+    skipObject(mended.json, 0, 0, 1, visit);
+    return mended.end;
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The JSON text of the arguments as it was written; an object that comes as a JSON string is taken out of it. */
@@ -112,8 +160,16 @@ function readArguments(written: string | undefined): string {
   if (written === undefined)
     throw new Refusal("arguments", 'the tool call has no "arguments", expected {"name": ..., "arguments": {...}}');
   checkSize(written);
-  const inner = written.startsWith('"') ? JSON.parse(written).trim() : written;
-  return inner === written ? checkObject(inner) : checkArguments(inner);
+  if (!written.startsWith('"')) return checkObject(written);
+  const inner: string = JSON.parse(written).trim();
+  try {
+    return checkArguments(inner);
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.reason !== "json") throw error;
+    const mended = mendObject(inner, 0);
+    if (mended?.end !== inner.length || !isJson(mended.json)) throw error;
+    return checkArguments(mended.json);
+  }
 }
 
 /** Arguments that are a text of their own: one JSON object and nothing after it. */

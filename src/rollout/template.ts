@@ -108,7 +108,8 @@ export function* turn(said: string, calls: readonly ToolCall[], spaced = said !=
   }
 }
 
-function* toolsBlock(system: string | null, tools: readonly Value[]): Generator<Part> {
+/** The system text with the tools below it, where there are any. */
+export function* toolsBlock(system: string | null, tools: readonly Value[]): Generator<Part> {
   if (system !== null) yield `${system}\n\n`;
   yield "# Tools\n\nYou may call one or more functions to assist with the user query.\n\n";
   yield "You are provided with function signatures within <tools></tools> XML tags:\n<tools>";

@@ -98,6 +98,7 @@ const noStats: StepStats = {
   mismatch: 0,
   gradNorm: 0,
   tokens: 0,
+  computedTokens: 0,
   lossTokens: 0,
 };
 

@@ -157,7 +157,7 @@ async function refusesState(options: Partial<PolicyOptions>, pattern: RegExp): P
 
 test("a conversation does not depend on its company, on threads, or on how rounds are cut", async () => {
   const together = await using({}, (policy) => all(policy, 24));
-  const alone = await using({ threads: 1, roundTokens: 16 }, async (policy) => {
+  const alone = await using({ threads: 1, roundTokens: 16, microTokens: 16 }, async (policy) => {
     const talks: Talk[] = [];
     for (let n = 0; n < 24; n++) talks.push(await talk(policy, n));
     return talks;
@@ -368,7 +368,7 @@ test("a step that fails leaves no gradients, and steps at once are steps one aft
     { ids: ids(random, 40).map((id) => id % 200), logp: Array.from({ length: 40 }, (_, i) => (i ? -5 : null)) },
     { ids: [1, 210], logp: [null, -5] },
   ]);
-  const options = { roundTokens: 40, vocabLimit: 205 };
+  const options = { microTokens: 40, vocabLimit: 205 };
   const small = { ...good, ids: good.ids.map((id) => id % 205) };
   const weights = async (policy: EnginePolicy) => (await policy.engine.tensor("model.embed_tokens.weight")).data;
   const plain = await using(options, async (policy) => {
@@ -519,7 +519,7 @@ test("weights that are no numbers fail a generation and show in the mismatch", a
 });
 
 test("dispose ends work under way and queued by name, and does not hold up the process", async () => {
-  const policy = await open({ roundTokens: 64 });
+  const policy = await open({ roundTokens: 64, microTokens: 64 });
   const random = new Random("dispose");
   const rows = Int32Array.from({ length: 201 }, (_, r) => r * 60);
   const row = Int32Array.from(ids(random, 12000));

@@ -55,6 +55,11 @@ function tree(): number[][] {
   return [...rows, some(8), rows[2]];
 }
 
+/** How many different beginnings the rows have: what is computed once each. */
+function distinct(rows: readonly number[][]): number {
+  return new Set(rows.flatMap((row) => row.map((_, t) => `${row.slice(0, t + 1)}`))).size;
+}
+
 function batch(rows: readonly number[][]): Batch {
   const random = new Random("weights", 1);
   const ids = rows.flat();
@@ -100,12 +105,14 @@ const learn = (options: Partial<PolicyOptions>) =>
 for (const kernels of ["on", "off"] as const)
   test(`what rows have in common is computed once and learned for each, kernels ${kernels}`, async () => {
     const together = await learn({ kernels });
-    const apart = await learn({ kernels, roundTokens: 1 });
+    const apart = await learn({ kernels, microTokens: 1 });
     if (kernels === "on") {
       assert.equal(together.logp, apart.logp);
       assert.equal(together.entropy, apart.entropy);
     }
     assert.is(together.stats.tokens, apart.stats.tokens);
+    assert.is(apart.stats.computedTokens, apart.stats.tokens);
+    assert.is(together.stats.computedTokens, distinct(tree()));
     assert.is(together.stats.lossTokens, apart.stats.lossTokens);
     assert.ok(Math.abs(together.stats.loss - apart.stats.loss) < 1e-6);
     for (const [name, gradient] of together.gradients) {

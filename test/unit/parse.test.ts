@@ -60,6 +60,39 @@ const READ: [string, string, string, { name: string; arguments: string }[]][] = 
   ["a thought, then a call", `<think>\nplan\n</think>\n\n<tool_call>\n${LOOKUP}\n</tool_call>`, "", [lookup]],
   ["an empty thought", "<think>\n\n</think>\n\nYes.", "Yes.", []],
   ["broken JSON in a thought", `<think><tool_call>{</think><tool_call>${LOOKUP}`, "", [lookup]],
+  ["Python's quotes", "<tool_call>{'name': 'get_order', 'arguments': {'order_id': '#light'}}", "", [lookup]],
+  [
+    "Python's words",
+    '<tool_call>{"name": "x", "arguments": {"a": True, "b": [False, None], "c": 1.0}}',
+    "",
+    [{ name: "x", arguments: '{"a": true, "b": [false, null], "c": 1.0}' }],
+  ],
+  [
+    "quotes within Python's quotes",
+    `<tool_call>{'name': 'x', 'arguments': {'a': 'say "it\\'s"'}}`,
+    "",
+    [{ name: "x", arguments: '{"a": "say \\"it\'s\\""}' }],
+  ],
+  [
+    "a comma too many",
+    '<tool_call>{"name": "x", "arguments": {"a": [1,],},}',
+    "",
+    [{ name: "x", arguments: '{"a": [1]}' }],
+  ],
+  ["bare keys", '<tool_call>{name: "x", arguments: {a_1: 1}}', "", [{ name: "x", arguments: '{"a_1": 1}' }]],
+  [
+    "a line break inside of a string",
+    '<tool_call>{"name": "x", "arguments": {"a": "b\n\tc"}}',
+    "",
+    [{ name: "x", arguments: '{"a": "b\\n\\tc"}' }],
+  ],
+  [
+    "arguments as a string of Python's",
+    `<tool_call>{"name": "x", "arguments": "{'a': None}"}`,
+    "",
+    [{ name: "x", arguments: '{"a": null}' }],
+  ],
+  ["parameters", '<tool_call>{"name": "x", "parameters": {"a": 1}}', "", [{ name: "x", arguments: '{"a": 1}' }]],
   ["a stray end tag", "Yes.</tool_call>", "Yes.</tool_call>", []],
 ];
 
@@ -83,15 +116,17 @@ const REFUSED: [string, string, string][] = [
     "json",
     "Error: the tool call is not valid JSON, expected a JSON object at character 0",
   ],
-  ["<tool_call>{'name': 1}", "json", "Error: the tool call is not valid JSON, expected '\"' at character 1"],
+  ["<tool_call>{'name'; 1}", "json", "Error: the tool call is not valid JSON, expected '\"' at character 1"],
+  ["<tool_call>{'a': 'b\\c'}", "json", "Error: the tool call is not valid JSON, expected '\"' at character 1"],
+  ["<tool_call>{'a': [1, maybe]}", "json", "Error: the tool call is not valid JSON, expected '\"' at character 1"],
   ['<tool_call>{"name"}', "json", "Error: the tool call is not valid JSON, expected ':' at character 7"],
   ['<tool_call>{"name": get}', "json", "Error: the tool call is not valid JSON, expected a JSON value at character 9"],
   ['<tool_call>{"a": 1 "b"}', "json", "Error: the tool call is not valid JSON, expected ',' or '}' at character 8"],
   ['<tool_call>{"a": [1 2]}', "json", "Error: the tool call is not valid JSON, expected ',' or ']' at character 9"],
-  ['<tool_call>{"a": 1,}', "json", "Error: the tool call is not valid JSON, expected '\"' at character 8"],
+  ['<tool_call>{"a": 1,,}', "json", "Error: the tool call is not valid JSON, expected '\"' at character 8"],
   ['<tool_call>{"a": 01}', "json", "Error: the tool call is not valid JSON, expected ',' or '}' at character 7"],
   [
-    '<tool_call>{"a": "\n"}',
+    '<tool_call>{"a": "\n"',
     "json",
     "Error: the tool call is not valid JSON, expected no control character in a string at character 7",
   ],
@@ -146,6 +181,17 @@ for (const [text, reason, observation] of REFUSED)
     assert.equal(turn.calls, []);
   });
 
+test("without tags only where a family writes calls so, and nothing else is said", () => {
+  const bare = '{"name": "get_order", "parameters": {"order_id": "#light"}}';
+  assert.equal(parseTurn(bare, false), { text: bare, calls: [], invalid: null });
+  assert.equal(parseTurn(bare, false, { bare: true }), { text: "", calls: [lookup], invalid: null });
+  assert.equal(parseTurn(`${bare}; ${bare}`, false, { bare: true }).calls, [lookup, lookup]);
+  const words = 'Look: {"name": "x"}';
+  assert.equal(parseTurn(words, false, { bare: true }), { text: words, calls: [], invalid: null });
+  assert.is(parseTurn(`${bare} So.`, false, { bare: true }).invalid?.reason, "json");
+  assert.is(parseTurn('{"name": "x"}', false, { bare: true }).invalid?.reason, "arguments");
+});
+
 test("the deepest and the longest arguments that are allowed", () => {
   assert.is(parseTurn(call(deep(MAX_DEPTH - 1)), false).invalid, null);
   assert.is(parseTurn(call(`{"a":"${"x".repeat(MAX_ARGUMENT_BYTES - 8)}"}`), false).invalid, null);
@@ -158,7 +204,7 @@ test("a turn that was cut cannot be acted on, whatever it holds", () => {
 });
 
 const FRAGMENTS = [
-  ...'{}[]:,"\\ \n`ax1.-',
+  ..."{}[]:,\"'\\ \n`ax1.-",
   ...[
     "<think>",
     "</think>",
@@ -169,6 +215,7 @@ const FRAGMENTS = [
     "```json",
     "{}",
     "true",
+    "None",
     "\\u00",
     LOOKUP,
   ],

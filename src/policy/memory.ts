@@ -1,0 +1,216 @@
+// The memory plan: what a policy of a shape takes while it plays and learns, part by part, made before anything is loaded.
+// Sizes are computed from what native/core keeps (each formula says of what), not measured; docs/log.md has both.
+// Test: test/unit/memory.test.ts
+
+import { existsSync, readFileSync } from "node:fs";
+import { freemem } from "node:os";
+import { join } from "node:path";
+import { adapterShapes, type Lora, readTargets } from "./lora.ts";
+import { type ModelConfig, parameterShapes } from "./model.ts";
+import { native } from "./native.ts";
+import { BLOCK, type Shapes, type StateOptions } from "./state.ts";
+
+export interface MemoryOptions {
+  readonly device: "cpu" | "cuda";
+  readonly dtype: "fp32" | "bf16";
+  /** False: it only speaks and scores. */
+  readonly learns: boolean;
+  readonly microTokens: number;
+  /** Most tokens of one conversation: the longest row. */
+  readonly contextTokens: number;
+  /** Conversations at once. */
+  readonly concurrent: number;
+  readonly recompute: "auto" | "on" | "off";
+  readonly state: StateOptions;
+  readonly lora: Lora | null;
+  /** A second engine scores for the KL. */
+  readonly reference: boolean;
+  /** Bytes that may be used. */
+  readonly available: number;
+}
+
+export interface MemoryPlan {
+  /** In the order in which they are met. */
+  readonly parts: readonly { readonly name: string; readonly bytes: number }[];
+  readonly total: number;
+  readonly available: number;
+  readonly recompute: boolean;
+  /** Size of the KV pool. */
+  readonly kvTokens: number;
+  /** Options that would make it fit, as they are typed; empty: nothing would. Null: it fits. */
+  readonly remedy: string | null;
+}
+
+/** Rows of logits that exist at once (kLogitRows in native/core/ops.cpp). */
+const LOGIT_ROWS = 256;
+/** What is left to the rest of the machine. */
+const MARGIN = 0.05;
+const LORA_RANK = 32;
+
+/** What fits into the memory, or what would. */
+export function planMemory(config: ModelConfig, options: MemoryOptions): MemoryPlan {
+  const plan = fitted(config, options);
+  return plan.total <= plan.available ? plan : { ...plan, remedy: remedy(config, options) };
+}
+
+/** With layers computed again only where `auto` finds that the conversations have not room enough otherwise. */
+function fitted(config: ModelConfig, options: MemoryOptions): MemoryPlan {
+  const { recompute } = options;
+  if (recompute !== "auto") return laidOut(config, options, recompute === "on");
+  const kept = laidOut(config, options, false);
+  return kept.kvTokens >= wanted(options) ? kept : laidOut(config, options, true);
+}
+
+/** KV of every conversation at its longest. */
+const wanted = ({ concurrent, contextTokens }: MemoryOptions): number => concurrent * contextTokens;
+
+function laidOut(config: ModelConfig, options: MemoryOptions, recompute: boolean): MemoryPlan {
+  const { dtype, lora, learns, state, available, contextTokens } = options;
+  const bytes = dtype === "bf16" ? 2 : 4;
+  const shapes = parameterShapes(config);
+  const adapter = lora ? adapterShapes(config, lora) : [];
+  const learned = !learns ? [] : lora ? adapter : shapes;
+  const weights = (count(shapes) + count(adapter)) * bytes;
+  const masters = { fp32: 4, split: 2, none: 0 }[state.master];
+  const fixed = [
+    { name: "weights", bytes: weights },
+    { name: "packed copies", bytes: options.device === "cpu" ? packedCopies(config, options, bytes) : 0 },
+    { name: "gradients", bytes: 4 * count(learned) },
+    { name: "master weights", bytes: dtype === "bf16" ? masters * count(learned) : 0 },
+    { name: "moments", bytes: momentBytes(learned, state) },
+    { name: "activations", bytes: activations(config, options, bytes, recompute) },
+    { name: "logits", bytes: LOGIT_ROWS * config.vocabSize * (4 + (options.device === "cpu" ? 0 : bytes)) },
+    { name: "reference", bytes: options.reference && !lora ? weights * (options.device === "cpu" ? 2 : 1) : 0 },
+  ];
+  const perToken = 2 * config.layers * config.kvHeads * config.headDim * bytes;
+  const left = available * (1 - MARGIN) - sum(fixed);
+  const kvTokens = Math.max(contextTokens, Math.min(wanted(options), Math.floor(left / perToken)));
+  const parts = [...fixed, { name: "keys and values", bytes: kvTokens * perToken }].filter(({ bytes }) => bytes > 0);
+  return { parts, total: sum(parts), available: available * (1 - MARGIN), recompute, kvTokens, remedy: null };
+}
+
+/** The CPU's kernels keep each matrix packed for the forward pass, and once more for backward. */
+function packedCopies(config: ModelConfig, { lora, learns }: MemoryOptions, bytes: number): number {
+  const matrices = (shapes: Shapes) =>
+    count(shapes.filter(([name, shape]) => shape.length === 2 && !/embed/.test(name)));
+  const head = config.tied ? config.vocabSize * config.hiddenSize : 0;
+  const adapters = lora ? matrices(adapterShapes(config, lora)) : 0;
+  return (learns ? 2 : 1) * bytes * (matrices(parameterShapes(config)) + head + adapters);
+}
+
+function momentBytes(learned: Shapes, { moments }: StateOptions): number {
+  const matrices = count(learned.filter(([, shape]) => shape.length === 2));
+  const vectors = count(learned) - matrices;
+  return 2 * (4 * vectors + matrices * (moments === "8bit" ? 1 + 4 / BLOCK : 4));
+}
+
+/**
+ * What autograd keeps of the largest micro-batch. Of a layer: the residual stream and its norm twice, q, k and v before and
+ * after their norms, attention's output, gate and up, their product (native/core/ops.cpp, attention.cpp). Backward
+ * works on one layer's gradients beside them. Recomputed, only the residual stream of each layer stays, and one layer.
+ */
+function activations(config: ModelConfig, options: MemoryOptions, bytes: number, recompute: boolean): number {
+  const { hiddenSize: width, intermediateSize: inner, heads, kvHeads, headDim, layers } = config;
+  const { lora, microTokens, contextTokens } = options;
+  const heads_ = (heads + 2 * kvHeads) * headDim;
+  const adapters = lora ? lora.rank * lora.targets.length : 0;
+  const layer =
+    bytes * (4 * width + 2 * heads_ + heads * headDim + 3 * inner + adapters) + 4 * (3 * heads + kvHeads + 2);
+  const working = bytes * (2 * width + 3 * inner) + 4 * Math.max(width, inner, heads * headDim);
+  const rest = 4 * bytes * width + 4 * headDim;
+  const kept = !options.learns ? layer : recompute ? layers * bytes * width + layer : layers * layer;
+  return Math.max(microTokens, contextTokens) * (kept + working + rest);
+}
+
+/** The first of the options below that suffices; else more and more of them together. */
+function remedy(config: ModelConfig, options: MemoryOptions): string {
+  const { state, microTokens, contextTokens, dtype } = options;
+  const least = Math.max(256, contextTokens);
+  const steps: readonly { typed: string; useful: boolean; change: (o: MemoryOptions) => MemoryOptions }[] = [
+    { typed: "--recompute on", useful: options.recompute === "off", change: (o) => ({ ...o, recompute: "on" }) },
+    {
+      typed: `--micro-tokens ${least}`,
+      useful: microTokens > least,
+      change: (o) => ({ ...o, microTokens: least }),
+    },
+    {
+      typed: "--moments 8bit",
+      useful: state.moments !== "8bit",
+      change: (o) => ({ ...o, state: { ...o.state, moments: "8bit" } }),
+    },
+    {
+      typed: dtype === "bf16" ? "--master split" : "--dtype bf16 --master split",
+      useful: dtype === "fp32" || state.master === "fp32",
+      change: (o) => ({ ...o, dtype: "bf16", state: { ...o.state, master: "split" } }),
+    },
+    {
+      typed: `--lora-rank ${LORA_RANK}`,
+      useful: options.lora === null,
+      change: (o) => ({ ...o, lora: { rank: LORA_RANK, alpha: LORA_RANK, targets: readTargets("all") } }),
+    },
+  ];
+  const useful = steps.filter(({ useful }) => useful);
+  const alone = useful.map((step) => [step]);
+  const together = useful.map((_, n) => useful.slice(0, n + 1));
+  const found = [...alone, ...together].find((some) => {
+    const plan = fitted(
+      config,
+      some.reduce((o, { change }) => change(o), options),
+    );
+    return plan.total <= plan.available;
+  });
+  return found?.map(({ typed }) => typed).join(" ") ?? "";
+}
+
+/** Bytes that are free for this process: of the GPU, or of the machine and of the group of processes that it is in. */
+export function availableMemory(device: "cpu" | "cuda"): number {
+  if (device === "cuda") return native.cudaMemory();
+  const stated = /^MemAvailable:\s+(\d+) kB$/m.exec(text("/proc/meminfo") ?? "")?.[1];
+  const machine = stated === undefined ? freemem() : Number(stated) * 1024;
+  return Math.min(machine, groupMemory());
+}
+
+/** What the control group leaves, version 2 or 1, less what is only cached; Infinity where it sets no limit. */
+function groupMemory(): number {
+  const group = (line: RegExp) => line.exec(text("/proc/self/cgroup") ?? "")?.[1] ?? "/";
+  const folders = [`/sys/fs/cgroup${group(/^0::(\/.*)$/m)}`, `/sys/fs/cgroup/memory${group(/:memory:(\/.*)$/m)}`];
+  // In a container the group's own folder is often the top one.
+  const left = [...folders, "/sys/fs/cgroup", "/sys/fs/cgroup/memory"].map((folder) => {
+    const read = (...names: string[]) => names.map((name) => text(join(folder, name))).find((found) => found !== null);
+    const limit = Number(read("memory.max", "memory.limit_in_bytes") ?? Number.NaN);
+    const used = Number(read("memory.current", "memory.usage_in_bytes") ?? Number.NaN);
+    const cached = Number(/^(?:total_)?inactive_file (\d+)$/m.exec(read("memory.stat") ?? "")?.[1] ?? 0);
+    return limit - used + cached;
+  });
+  return Math.min(Infinity, ...left.filter((bytes) => bytes >= 0));
+}
+
+function text(file: string): string | null {
+  return existsSync(file) ? readFileSync(file, "utf8") : null;
+}
+
+function count(shapes: Shapes): number {
+  return shapes.reduce((sum, [, shape]) => sum + shape.reduce((product, n) => product * n, 1), 0);
+}
+
+const sum = (parts: readonly { readonly bytes: number }[]): number => parts.reduce((sum, { bytes }) => sum + bytes, 0);
+
+/** "1.24 GB", "15.3 MB": decimal units, as disks and GPUs are sold. */
+export function bytesText(bytes: number): string {
+  const [size, unit] = bytes >= 1e9 ? [bytes / 1e9, "GB"] : [bytes / 1e6, "MB"];
+  return `${size >= 100 ? size.toFixed(0) : size.toPrecision(3)} ${unit}`;
+}
+
+/** The plan on one line. */
+export function memoryLine({ parts, total, available, recompute }: MemoryPlan): string {
+  const each = [...parts].sort((a, b) => b.bytes - a.bytes).map(({ name, bytes }) => `${name} ${bytesText(bytes)}`);
+  return `memory: ${bytesText(total)} of ${bytesText(available)}${recompute ? ", layers computed again" : ""}: ${each.join(", ")}`;
+}
+
+/** Why a plan is refused, on one line. */
+export function refusal({ parts, total, available, remedy }: MemoryPlan): string {
+  const largest = [...parts].sort((a, b) => b.bytes - a.bytes).slice(0, 3);
+  const why = largest.map(({ name, bytes }) => `${name} ${bytesText(bytes)}`).join(", ");
+  const how = remedy ? `would fit with ${remedy}` : "nothing would make it fit";
+  return `memory: ${bytesText(total)} are needed (${why}) and ${bytesText(available)} are there: ${how}`;
+}
