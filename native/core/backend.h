@@ -143,9 +143,9 @@ class Backend {
   /// What a model makes of tokens [T] int32 at positions [T] int32.
   using Pass =
       std::function<at::Tensor(const at::Tensor& ids, const at::Tensor& positions, const CachedPlan&)>;
-  /// model(ids, positions, plan(segments)). A device may record a round of single tokens and replay it for later
-  /// ones: model has to launch the same for every round of as many segments, and to read nothing of the round but
-  /// what it is given. `memory` changes when tensors that it reads elsewhere have moved.
+  /// model(ids, positions, plan(segments)). A device may record a round of single tokens and replay it for
+  /// later ones: model has to launch the same for every round of as many segments, and to read nothing of the
+  /// round but what it is given. `memory` changes when tensors that it reads elsewhere have moved.
   virtual at::Tensor pass(const std::vector<Segment>& segments, const std::vector<int32_t>& ids,
                           const std::vector<int32_t>& positions, int64_t /*memory*/, const Pass& model) {
     return model(at::tensor(ids, at::kInt), at::tensor(positions, at::kInt), *plan(segments));

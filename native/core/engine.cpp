@@ -28,7 +28,8 @@ const CudaPart& cuda_part() {
   return part;
 }
 
-/// The kernels for a GPU, from the library beside this one; null, and a line that says why, where there are none.
+/// The kernels for a GPU, from the library beside this one; null, and a line that says why, where there are
+/// none.
 std::unique_ptr<Backend> cuda_backend(const CudaOptions& options) {
   Dl_info here{};
   dladdr(reinterpret_cast<const void*>(&cuda_available), &here);
@@ -37,7 +38,8 @@ std::unique_ptr<Backend> cuda_backend(const CudaOptions& options) {
   void* const library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
   void* const make = library ? dlsym(library, "tarl_cuda_backend") : nullptr;
   if (make) return std::unique_ptr<Backend>(reinterpret_cast<decltype(&tarl_cuda_backend)>(make)(&options));
-  std::fprintf(stderr, "tarl: %s; plain libtorch is used (npm run build:cuda makes the kernels)\n", dlerror());
+  std::fprintf(stderr, "tarl: %s; plain libtorch is used (npm run build:cuda makes the kernels)\n",
+               dlerror());
   return nullptr;
 }
 
@@ -361,9 +363,9 @@ at::Tensor Engine::forward(const std::vector<Slice>& slices) {
   const auto planned = [&](const at::Tensor& id, const at::Tensor& position, const CachedPlan& plan) {
     return pass(id, position, &plan);
   };
-  const at::Tensor hidden =
-      backend_ ? backend_->pass(segments, ids, positions, kv_->allocated(), planned)
-               : pass(at::tensor(ids, at::kInt).to(device), at::tensor(positions, at::kInt).to(device), nullptr);
+  const at::Tensor hidden = backend_ ? backend_->pass(segments, ids, positions, kv_->allocated(), planned)
+                                     : pass(at::tensor(ids, at::kInt).to(device),
+                                            at::tensor(positions, at::kInt).to(device), nullptr);
   for (const Slice& s : slices) s.conversation->computed += s.length;
   stats_.rounds++;
   stats_.computed += static_cast<int64_t>(ids.size());

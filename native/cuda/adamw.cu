@@ -1,5 +1,6 @@
-// One AdamW update (Loshchilov and Hutter 2019) of many numbers: bf16 or fp32 values, fp32 master, gradient and
-// moments. A thread per four numbers, in blocks of 256: 30 bytes a number are read or written, only bandwidth counts.
+// One AdamW update (Loshchilov and Hutter 2019) of many numbers: bf16 or fp32 values, fp32 master, gradient
+// and moments. A thread per four numbers, in blocks of 256: 30 bytes a number are read or written, only
+// bandwidth counts.
 
 #include "kernels.h"
 
@@ -10,7 +11,8 @@ namespace {
 constexpr int kThreads = 256, kAtOnce = 4;
 
 template <class T, int N>
-__global__ void adamw_kernel(int64_t count, T* value, const float* grad, float* master, float* m, float* v, Adamw a) {
+__global__ void adamw_kernel(int64_t count, T* value, const float* grad, float* master, float* m, float* v,
+                             Adamw a) {
   const int64_t i = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * N;
   if (i >= count) return;
   const Pack<float, N> g = load<N>(grad + i);
@@ -34,10 +36,11 @@ __global__ void adamw_kernel(int64_t count, T* value, const float* grad, float* 
 template <class T>
 void adamw(int64_t count, T* value, const float* grad, float* master, float* m, float* v, const Adamw& a,
            Stream stream) {
-  const bool packed = packable<float>(count, {grad, master, m, v}) && reinterpret_cast<uintptr_t>(value) % 16 == 0;
+  const bool packed =
+      packable<float>(count, {grad, master, m, v}) && reinterpret_cast<uintptr_t>(value) % 16 == 0;
   const dim3 grid(static_cast<unsigned>(ceil_div(packed ? count / kAtOnce : count, kThreads)));
-  launch(packed ? adamw_kernel<T, kAtOnce> : adamw_kernel<T, 1>, grid, kThreads, 0, stream, count, value, grad, master,
-         m, v, a);
+  launch(packed ? adamw_kernel<T, kAtOnce> : adamw_kernel<T, 1>, grid, kThreads, 0, stream, count, value,
+         grad, master, m, v, a);
 }
 
 template void adamw(int64_t, float*, const float*, float*, float*, float*, const Adamw&, Stream);

@@ -1,16 +1,17 @@
 // Attention over keys and values that lie in slots: pages of conversations, or the packed rows of a batch.
 //
-// A block takes a tile: queries of the same keys (a conversation's new tokens; conversations of a group that share
-// their first pages, so that these are read once), all heads of one key-value head, 16 or 64 rows in all. It walks
-// over the keys 64 at a time: keys and values into shared memory, scores, softmax with a running maximum, products
-// with the values; bf16 products on tensor cores, fp32 in plain arithmetic. What a chunk of 256 keys gives is merged
-// with the chunks before it by `Merge`, in the order of the positions. A decode round has few queries with many
-// keys: there each chunk is a tile of its own and attend_merge does the merging, with the same operations. So the
-// bits of a query depend on its own keys alone: not on its company, on whether its chunks were computed together,
-// on prefill or decode or training.
+// A block takes a tile: queries of the same keys (a conversation's new tokens; conversations of a group that
+// share their first pages, so that these are read once), all heads of one key-value head, 16 or 64 rows in
+// all. It walks over the keys 64 at a time: keys and values into shared memory, scores, softmax with a
+// running maximum, products with the values; bf16 products on tensor cores, fp32 in plain arithmetic. What a
+// chunk of 256 keys gives is merged with the chunks before it by `Merge`, in the order of the positions. A
+// decode round has few queries with many keys: there each chunk is a tile of its own and attend_merge does
+// the merging, with the same operations. So the bits of a query depend on its own keys alone: not on its
+// company, on whether its chunks were computed together, on prefill or decode or training.
 //
-// Blocks: a fixed number, each taking every n-th (tile, key-value head); 128 threads for 16 rows (60 kB of shared
-// memory at 128 channels: three or four blocks per processor hide each other's loads), 512 for 64 rows.
+// Blocks: a fixed number, each taking every n-th (tile, key-value head); 128 threads for 16 rows (60 kB of
+// shared memory at 128 channels: three or four blocks per processor hide each other's loads), 512 for 64
+// rows.
 
 #include <cmath>
 #include <type_traits>
@@ -64,8 +65,8 @@ struct Layout {
   }
 };
 
-/// Softmax over chunks in their order: maximum and sum so far, and the factors for what has been added up and for
-/// what comes. Every operation is rounded by itself, wherever it is compiled into.
+/// Softmax over chunks in their order: maximum and sum so far, and the factors for what has been added up and
+/// for what comes. Every operation is rounded by itself, wherever it is compiled into.
 struct Merge {
   float max = -INFINITY, sum = 0, before = 1, now = 0;
   __device__ void add(float chunk_max, float chunk_sum) {
@@ -77,7 +78,9 @@ struct Merge {
     sum = __fmaf_rn(sum, before, __fmul_rn(chunk_sum, now));
     max = top;
   }
-  __device__ float value(float so_far, float chunk) const { return __fmaf_rn(so_far, before, __fmul_rn(chunk, now)); }
+  __device__ float value(float so_far, float chunk) const {
+    return __fmaf_rn(so_far, before, __fmul_rn(chunk, now));
+  }
   __device__ float result(float value) const { return sum == 0 ? 0.f : value / sum; }
   __device__ float lse() const { return max + logf(sum); }
 };
@@ -107,7 +110,8 @@ __device__ void score(const Layout<T, ROWS>& at, int rows, const T* q, const T* 
       const int row = i / at.keys, key = i % at.keys;
       float sum = 0;
       for (int c = 0; c < at.width; c += 4) {
-        const Pack<float, 4> left = load<4>(q + row * at.kv_step + c), right = load<4>(k + key * at.kv_step + c);
+        const Pack<float, 4> left = load<4>(q + row * at.kv_step + c),
+                             right = load<4>(k + key * at.kv_step + c);
         for (int n = 0; n < 4; n++) sum = __fmaf_rn(left.at[n], right.at[n], sum);
       }
       scores[row * at.score_step + key] = sum;
@@ -129,7 +133,8 @@ __device__ void mix(const Layout<T, ROWS>& at, int rows, const T* weights, const
       for (int key = 0; key < at.keys; key += kTensor) {
         wmma::fragment<wmma::matrix_a, 16, 16, 16, bf16, wmma::row_major> left;
         wmma::fragment<wmma::matrix_b, 16, 16, 16, bf16, wmma::row_major> right;
-        wmma::load_matrix_sync(left, weights + row * at.weight_step + key, static_cast<unsigned>(at.weight_step));
+        wmma::load_matrix_sync(left, weights + row * at.weight_step + key,
+                               static_cast<unsigned>(at.weight_step));
         wmma::load_matrix_sync(right, v + key * at.kv_step + column, static_cast<unsigned>(at.kv_step));
         wmma::mma_sync(sum, left, right, sum);
       }
@@ -211,7 +216,8 @@ __global__ void attend_kernel(Attend<T> a) {
           const int64_t key = base + j;
           Pack<T, N> one, two;
           if (key < stop) {
-            const int64_t slot = a.table[tile.table + (key >> a.shift)] + (key & ((int64_t{1} << a.shift) - 1));
+            const int64_t slot =
+                a.table[tile.table + (key >> a.shift)] + (key & ((int64_t{1} << a.shift) - 1));
             const int64_t from = (slot * a.kv_heads + kv_head) * a.channels + c;
             one = load<N>(a.keys + from);
             two = load<N>(a.values + from);
@@ -258,8 +264,9 @@ __global__ void attend_kernel(Attend<T> a) {
           chunk[i] = 0;
         }
       } else if (row < rows && head_of(row) < heads_end) {
-        float* const to = a.partial + (static_cast<int64_t>(query.partial + tile.chunk + step) * a.heads +
-                                       head_of(row)) * (a.channels + 2);
+        float* const to =
+            a.partial + (static_cast<int64_t>(query.partial + tile.chunk + step) * a.heads + head_of(row)) *
+                            (a.channels + 2);
         for (int c = lane; c < a.channels; c += kLanes) to[c] = chunk[row * at.out_step + c];
         if (lane == 0) {
           to[a.channels] = max;
@@ -283,7 +290,8 @@ template <class T>
 __global__ void merge_kernel(Attend<T> a) {
   const Query query = a.queries[blockIdx.x];
   const int head = static_cast<int>(blockIdx.y);
-  const int64_t chunks = ceil_div(query.keys, kChunk), step = static_cast<int64_t>(a.heads) * (a.channels + 2);
+  const int64_t chunks = ceil_div(query.keys, kChunk),
+                step = static_cast<int64_t>(a.heads) * (a.channels + 2);
   const float* const from =
       a.partial + (static_cast<int64_t>(query.partial) * a.heads + head) * (a.channels + 2);
   T* const to = a.out + (static_cast<int64_t>(query.token) * a.heads + head) * a.channels;
@@ -300,8 +308,8 @@ __global__ void merge_kernel(Attend<T> a) {
 }
 
 template <class T>
-__global__ void write_kernel(int64_t packs, int64_t width, const T* k, const T* v, const int32_t* slots, T* keys,
-                             T* values) {
+__global__ void write_kernel(int64_t packs, int64_t width, const T* k, const T* v, const int32_t* slots,
+                             T* keys, T* values) {
   constexpr int N = kPack<T>;
   const int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * N;
   if (i >= packs * N) return;
@@ -312,8 +320,8 @@ __global__ void write_kernel(int64_t packs, int64_t width, const T* k, const T* 
 }
 
 template <class T>
-__global__ void write_one_kernel(int64_t count, int64_t width, const T* k, const T* v, const int32_t* slots, T* keys,
-                                 T* values) {
+__global__ void write_one_kernel(int64_t count, int64_t width, const T* k, const T* v, const int32_t* slots,
+                                 T* keys, T* values) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= count || slots[i / width] < 0) return;
   const int64_t to = slots[i / width] * width + i % width;
@@ -356,23 +364,25 @@ void attend_chunks(const Attend<T>& a, int rows, int blocks, Stream stream) {
 template <class T>
 void attend_merge(const Attend<T>& a, int64_t queries, Stream stream) {
   const int threads = static_cast<int>(round_to(a.channels < 128 ? a.channels : 128, kWarp));
-  launch(merge_kernel<T>, dim3(static_cast<unsigned>(queries), static_cast<unsigned>(a.heads)), threads, 0, stream, a);
+  launch(merge_kernel<T>, dim3(static_cast<unsigned>(queries), static_cast<unsigned>(a.heads)), threads, 0,
+         stream, a);
 }
 
 template <class T>
-void write_slots(int64_t tokens, int64_t width, const T* k, const T* v, const int32_t* slots, T* keys, T* values,
-                 Stream stream) {
+void write_slots(int64_t tokens, int64_t width, const T* k, const T* v, const int32_t* slots, T* keys,
+                 T* values, Stream stream) {
   constexpr int kThreads = 256;
   const bool packed = packable<T>(width, {k, v, keys, values});
   const int64_t count = packed ? tokens * width / kPack<T> : tokens * width;
-  launch(packed ? write_kernel<T> : write_one_kernel<T>, dim3(static_cast<unsigned>(ceil_div(count, kThreads))),
-         kThreads, 0, stream, count, width, k, v, slots, keys, values);
+  launch(packed ? write_kernel<T> : write_one_kernel<T>,
+         dim3(static_cast<unsigned>(ceil_div(count, kThreads))), kThreads, 0, stream, count, width, k, v,
+         slots, keys, values);
 }
 
-#define TARL_FOR(T)                                                                                             \
-  template void attend_whole(const Attend<T>&, int, int, Stream);                                               \
-  template void attend_chunks(const Attend<T>&, int, int, Stream);                                              \
-  template void attend_merge(const Attend<T>&, int64_t, Stream);                                                \
+#define TARL_FOR(T)                                                \
+  template void attend_whole(const Attend<T>&, int, int, Stream);  \
+  template void attend_chunks(const Attend<T>&, int, int, Stream); \
+  template void attend_merge(const Attend<T>&, int64_t, Stream);   \
   template void write_slots(int64_t, int64_t, const T*, const T*, const int32_t*, T*, T*, Stream);
 TARL_FOR(float)
 TARL_FOR(bf16)

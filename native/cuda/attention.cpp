@@ -69,12 +69,14 @@ Capacity Capacity::of(const Tiles& t, int64_t slots) {
 }
 
 bool Capacity::holds(const Capacity& o) const {
-  return o.narrow <= narrow && o.wide <= wide && o.queries <= queries && o.merged <= merged && o.table <= table &&
-         o.slots <= slots && o.partials <= partials;
+  return o.narrow <= narrow && o.wide <= wide && o.queries <= queries && o.merged <= merged &&
+         o.table <= table && o.slots <= slots && o.partials <= partials;
 }
 
 Capacity Capacity::with_room() const {
-  const auto room = [](int64_t n) { return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(n, 64)))); };
+  const auto room = [](int64_t n) {
+    return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(n, 64))));
+  };
   return {room(narrow), room(wide), room(queries), merged, room(table), slots, room(partials)};
 }
 
@@ -114,7 +116,8 @@ std::vector<int32_t> Lists::pack(const Capacity& c, const Tiles& tiles, const st
 
 Attention::Attention(const CudaOptions& options) : options_(options), processors_(1) {
 #if !defined(TARL_EMULATE_CUDA)
-  C10_CUDA_CHECK(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, options.device.index()));
+  C10_CUDA_CHECK(
+      cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, options.device.index()));
 #endif
 }
 
@@ -134,9 +137,10 @@ void Attention::run(const Heads& x, const Tensor& keys, const Tensor& values, co
   const int64_t floats = chunks ? lists.capacity.partials * heads * (channels + 2) : 0;
   const Tensor partial = wide_like(x.q, {floats});
   on(x.q, [&]<class T>(T, Stream stream) {
-    Attend<T> a{heads, kv_heads, channels, static_cast<float>(scale_of(x)), in<T>(x.q), in<T>(keys), in<T>(values),
-                lists.at<int32_t>(at.table), shift, nullptr, nullptr, lists.at<Query>(at.queries), out<T>(result),
-                out<float>(lse), result.size(0), out<float>(partial)};
+    Attend<T> a{heads,          kv_heads,        channels,       static_cast<float>(scale_of(x)),
+                in<T>(x.q),     in<T>(keys),     in<T>(values),  lists.at<int32_t>(at.table),
+                shift,          nullptr,         nullptr,        lists.at<Query>(at.queries),
+                out<T>(result), out<float>(lse), result.size(0), out<float>(partial)};
     const auto launch = [&](int64_t most, int64_t tiles, int64_t count, int rows) {
       if (most == 0) return;
       a.tiles = lists.at<Tile>(tiles);
@@ -186,10 +190,12 @@ AttentionRows Attention::attend(const Heads& x, const RowsPlan& plan) const {
   const auto& p = static_cast<const PackedRows&>(plan);
   const int64_t heads = x.q.size(1), channels = x.q.size(2);
   if (flash(channels)) {
-    const Tensor k = p.shares ? x.k.index_select(0, p.place) : x.k, v = p.shares ? x.v.index_select(0, p.place) : x.v;
-    // A row's last query sees all of its keys: libtorch aligns causal masks of packed rows at the lower right.
-    const auto r = at::_flash_attention_forward(x.q, k, v, p.cum_q, p.cum_k, p.max_q, p.max_k, 0., true, false,
-                                                scale_of(x));
+    const Tensor k = p.shares ? x.k.index_select(0, p.place) : x.k,
+                 v = p.shares ? x.v.index_select(0, p.place) : x.v;
+    // A row's last query sees all of its keys: libtorch aligns causal masks of packed rows at the lower
+    // right.
+    const auto r = at::_flash_attention_forward(x.q, k, v, p.cum_q, p.cum_k, p.max_q, p.max_k, 0., true,
+                                                false, scale_of(x));
     return {std::get<0>(r).reshape({p.tokens, heads * channels}), std::get<1>(r)};
   }
   if (!p.lists) {
@@ -211,25 +217,32 @@ AttentionRows Attention::attend(const Heads& x, const RowsPlan& plan) const {
   return r;
 }
 
-Heads Attention::backward(const Heads& x, const AttentionRows& r, const Tensor& d_out, const RowsPlan& plan) const {
+Heads Attention::backward(const Heads& x, const AttentionRows& r, const Tensor& d_out,
+                          const RowsPlan& plan) const {
   const auto& p = static_cast<const PackedRows&>(plan);
   const int64_t channels = x.q.size(2);
   const bool stock = options_.device.is_cuda() && is_bf16(x.q) && channels % 8 == 0 && channels <= 256;
   if (!stock) return plain_backward(x, r, d_out, p.rows);
-  const Tensor k = p.shares ? x.k.index_select(0, p.place) : x.k, v = p.shares ? x.v.index_select(0, p.place) : x.v;
+  const Tensor k = p.shares ? x.k.index_select(0, p.place) : x.k,
+               v = p.shares ? x.v.index_select(0, p.place) : x.v;
   const Tensor seed = at::empty({2}, x.q.options().dtype(at::kUInt64)), none = at::empty({}, seed.options());
-  const auto [dq, dk, dv] = at::_flash_attention_backward(d_out.view_as(x.q), x.q, k, v, r.out.view_as(x.q), r.lse,
-                                                          p.cum_q, p.cum_k, p.max_q, p.max_k, 0., true, seed, none,
-                                                          scale_of(x));
+  const auto [dq, dk, dv] =
+      at::_flash_attention_backward(d_out.view_as(x.q), x.q, k, v, r.out.view_as(x.q), r.lse, p.cum_q,
+                                    p.cum_k, p.max_q, p.max_k, 0., true, seed, none, scale_of(x));
   if (!p.shares) return {dq, dk, dv};
-  const auto gathered = [&](const Tensor& d, const Tensor& whole) {  // a shared token has a gradient from each row
-    return wide_like(whole, whole.sizes()).zero_().index_add_(0, p.place, d.to(at::kFloat)).to(whole.scalar_type());
+  const auto gathered = [&](const Tensor& d,
+                            const Tensor& whole) {  // a shared token has a gradient from each row
+    return wide_like(whole, whole.sizes())
+        .zero_()
+        .index_add_(0, p.place, d.to(at::kFloat))
+        .to(whole.scalar_type());
   };
   return {dq, gathered(dk, x.k), gathered(dv, x.v)};
 }
 
 /// With S = q k^T / sqrt(C), P = exp(S - lse): dV = P^T dO, dS = P (dO V^T - sum(dO O)), in fp32, row by row.
-Heads Attention::plain_backward(const Heads& x, const AttentionRows& r, const Tensor& d_out, const Rows& rows) const {
+Heads Attention::plain_backward(const Heads& x, const AttentionRows& r, const Tensor& d_out,
+                                const Rows& rows) const {
   const int64_t heads = x.q.size(1), kv_heads = x.k.size(1), channels = x.q.size(2), group = heads / kv_heads;
   const auto wide = [](const Tensor& t) { return t.to(at::kFloat); };
   const Tensor dq = wide_like(x.q, x.q.sizes()).zero_(), dk = wide_like(x.k, x.k.sizes()).zero_(),
@@ -238,18 +251,22 @@ Heads Attention::plain_backward(const Heads& x, const AttentionRows& r, const Te
     const int64_t start = rows.start[static_cast<size_t>(row)], keys = rows.length(row),
                   own = keys - rows.shared[static_cast<size_t>(row)];
     if (own == 0) continue;
-    const Tensor place = upload(std::vector<int64_t>(rows.place.begin() + start, rows.place.begin() + start + keys),
-                                x.q.device());
+    const Tensor place = upload(
+        std::vector<int64_t>(rows.place.begin() + start, rows.place.begin() + start + keys), x.q.device());
     const int64_t first = rows.place[static_cast<size_t>(start + keys - own)];
-    const auto queries = [&](const Tensor& t) { return wide(t.narrow(0, first, own)).transpose(0, 1); };  // [H, t, C]
+    const auto queries = [&](const Tensor& t) {
+      return wide(t.narrow(0, first, own)).transpose(0, 1);
+    };                                        // [H, t, C]
     const auto seen = [&](const Tensor& t) {  // [H, S, C]
       return wide(t.index_select(0, place)).repeat_interleave(group, 1).transpose(0, 1);
     };
     const Tensor q = queries(x.q), k = seen(x.k), v = seen(x.v), d_row = queries(d);
     const Tensor hidden = at::ones({own, keys}, x.q.options().dtype(at::kBool)).triu(keys - own + 1);
-    const Tensor scores = at::matmul(q, k.transpose(1, 2)) * scale_of(x) - r.lse.narrow(1, first, own).unsqueeze(2);
+    const Tensor scores =
+        at::matmul(q, k.transpose(1, 2)) * scale_of(x) - r.lse.narrow(1, first, own).unsqueeze(2);
     const Tensor p = scores.masked_fill(hidden, -INFINITY).exp();
-    const Tensor ds = p * (at::matmul(d_row, v.transpose(1, 2)) - (d_row * queries(out)).sum(-1, true)) * scale_of(x);
+    const Tensor ds =
+        p * (at::matmul(d_row, v.transpose(1, 2)) - (d_row * queries(out)).sum(-1, true)) * scale_of(x);
     const auto summed = [&](const Tensor& t) {  // over the query heads of a key-value head -> [S, G, C]
       return t.view({kv_heads, group, keys, channels}).sum(1).transpose(0, 1);
     };
@@ -283,12 +300,14 @@ std::optional<Tiles> Attention::decode_tiles(const CachedSegments& p) const {
   if (!shape_) return std::nullopt;
   std::vector<Sequence> sequences;
   for (size_t i = 0; i < p.segments.size(); i++)
-    if (p.segments[i].length == 1) sequences.push_back({p.segments[i].start, p.segments[i].past, 1, p.tables[i]});
+    if (p.segments[i].length == 1)
+      sequences.push_back({p.segments[i].start, p.segments[i].past, 1, p.tables[i]});
   return chunk_tiles(sequences, kShift, shape_->heads, shape_->kv_heads,
                      wide_rows(options_.dtype == at::kBFloat16, shape_->channels));
 }
 
-/// Lists of the single tokens for our kernel. Prompts: the same with all of their chunks, or for flash attention.
+/// Lists of the single tokens for our kernel. Prompts: the same with all of their chunks, or for flash
+/// attention.
 void Attention::prepare(const CachedSegments& p, const Heads& x) const {
   Tiles tiles = *decode_tiles(p);
   std::vector<int32_t> cum_q{0}, cum_k{0};
@@ -322,12 +341,14 @@ void Attention::prepare(const CachedSegments& p, const Heads& x) const {
 
 Tensor Attention::attend_cached(const Heads& x, const CachedPlan& plan, const KvLayer& kv) {
   const auto& p = static_cast<const CachedSegments&>(plan);
-  const int64_t tokens = x.q.size(0), heads = x.q.size(1), channels = x.q.size(2), width = x.k.size(1) * channels;
+  const int64_t tokens = x.q.size(0), heads = x.q.size(1), channels = x.q.size(2),
+                width = x.k.size(1) * channels;
   shape_ = {static_cast<int>(heads), static_cast<int>(x.k.size(1)), static_cast<int>(channels)};
   if (!p.lists) prepare(p, x);
   on(x.k, [&]<class T>(T, Stream stream) {
-    write_slots<T>(tokens, width, in<T>(x.k), in<T>(x.v), p.lists->at<int32_t>(Offsets(p.lists->capacity).slots),
-                   out<T>(kv.keys), out<T>(kv.values), stream);
+    write_slots<T>(tokens, width, in<T>(x.k), in<T>(x.v),
+                   p.lists->at<int32_t>(Offsets(p.lists->capacity).slots), out<T>(kv.keys), out<T>(kv.values),
+                   stream);
   });
   const Tensor result = like(x.q, {tokens, heads * channels});
   if (p.lists->capacity.merged > 0) run(x, kv.keys, kv.values, *p.lists, kShift, true, result, {});
@@ -335,8 +356,8 @@ Tensor Attention::attend_cached(const Heads& x, const CachedPlan& plan, const Kv
   if (p.key_slots.defined()) {
     const auto keys_of = [&](const Tensor& pool) { return pool.flatten(0, 1).index_select(0, p.key_slots); };
     const Tensor q = p.prompt_rows.defined() ? x.q.index_select(0, p.prompt_rows) : x.q;
-    const auto r = at::_flash_attention_forward(q, keys_of(kv.keys), keys_of(kv.values), p.cum_q, p.cum_k, p.max_q,
-                                                p.max_k, 0., true, false, scale_of(x));
+    const auto r = at::_flash_attention_forward(q, keys_of(kv.keys), keys_of(kv.values), p.cum_q, p.cum_k,
+                                                p.max_q, p.max_k, 0., true, false, scale_of(x));
     const Tensor mixed = std::get<0>(r).reshape({q.size(0), heads * channels});
     if (!p.prompt_rows.defined()) return mixed;
     Tensor(result).index_copy_(0, p.prompt_rows, mixed);

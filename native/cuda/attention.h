@@ -1,6 +1,7 @@
-// Attention on CUDA: which queries see which keys, as lists on the device (plan.h), and who computes it. Decode
-// rounds are our kernel's (attend.cu). Prompts and training in bf16 are libtorch's packed flash attention, unless the
-// bits have to be the same as in decoding; so is no fp32, which flash attention does not have.
+// Attention on CUDA: which queries see which keys, as lists on the device (plan.h), and who computes it.
+// Decode rounds are our kernel's (attend.cu). Prompts and training in bf16 are libtorch's packed flash
+// attention, unless the bits have to be the same as in decoding; so is no fp32, which flash attention does
+// not have.
 
 #pragma once
 #include <optional>
@@ -10,7 +11,8 @@
 
 namespace tarl::cuda {
 
-/// Most entries of each list of a launch. A recorded launch is given lists of one capacity, whatever they hold.
+/// Most entries of each list of a launch. A recorded launch is given lists of one capacity, whatever they
+/// hold.
 struct Capacity {
   int64_t narrow = 0, wide = 0, queries = 0, merged = 0, table = 0, slots = 0, partials = 0;
   static Capacity of(const Tiles&, int64_t slots);
@@ -38,8 +40,8 @@ struct CachedSegments final : CachedPlan {
   bool decode = true;                        // segments are of one token each
 
   // Made at the first layer:
-  mutable std::optional<Lists> lists;         // single tokens
-  mutable std::optional<Lists> prompt_lists;  // prompts that our kernel takes
+  mutable std::optional<Lists> lists;          // single tokens
+  mutable std::optional<Lists> prompt_lists;   // prompts that our kernel takes
   mutable at::Tensor key_slots, cum_q, cum_k;  // of prompts that go through flash attention
   mutable at::Tensor prompt_rows;              // undefined: all rows are prompts'
   mutable int64_t max_q = 0, max_k = 0;
@@ -67,8 +69,8 @@ class Attention {
   int blocks() const;
   void prepare(const CachedSegments&, const Heads&) const;
   /// Launches the tiles in `lists`. Undefined lse: not wanted.
-  void run(const Heads&, const at::Tensor& keys, const at::Tensor& values, const Lists&, int shift, bool chunks,
-           const at::Tensor& out, const at::Tensor& lse) const;
+  void run(const Heads&, const at::Tensor& keys, const at::Tensor& values, const Lists&, int shift,
+           bool chunks, const at::Tensor& out, const at::Tensor& lse) const;
   Heads plain_backward(const Heads&, const AttentionRows&, const at::Tensor& d_out, const Rows&) const;
 
   CudaOptions options_;

@@ -60,10 +60,11 @@ class CudaBackend final : public Backend {
   Tensor norm_backward(const Tensor& d_sum, const Tensor& d_normed, const Tensor& sum, const Tensor& w,
                        const Tensor& rstd, const Tensor& grad) override {
     const int64_t t = sum.size(0), d = sum.size(1);
-    const Tensor dx = like(sum, {t, d}), partial = wide_like(sum, {grad.defined() ? cuda::partials(t) : 0, d});
+    const Tensor dx = like(sum, {t, d}),
+                 partial = wide_like(sum, {grad.defined() ? cuda::partials(t) : 0, d});
     on(sum, [&]<class T>(T, cuda::Stream stream) {
-      cuda::norm_backward<T>({t, d, in<T>(d_sum), in<T>(d_normed), in<T>(sum), in<T>(w), in<float>(rstd), out<T>(dx),
-                              out<float>(grad), out<float>(partial)},
+      cuda::norm_backward<T>({t, d, in<T>(d_sum), in<T>(d_normed), in<T>(sum), in<T>(w), in<float>(rstd),
+                              out<T>(dx), out<float>(grad), out<float>(partial)},
                              stream);
     });
     return dx;
@@ -72,28 +73,32 @@ class CudaBackend final : public Backend {
   SplitRows split(const Tensor& qkv, HeadShape s, const Tensor& q_norm, const Tensor& k_norm, double eps,
                   const Rotation& r) override {
     const int64_t t = qkv.size(0), c = s.channels;
-    const SplitRows rows{{like(qkv, {t, s.heads, c}), like(qkv, {t, s.kv_heads, c}), like(qkv, {t, s.kv_heads, c})},
-                         wide_like(qkv, {t, s.heads + s.kv_heads})};
+    const SplitRows rows{
+        {like(qkv, {t, s.heads, c}), like(qkv, {t, s.kv_heads, c}), like(qkv, {t, s.kv_heads, c})},
+        wide_like(qkv, {t, s.heads + s.kv_heads})};
     on(qkv, [&]<class T>(T, cuda::Stream stream) {
-      cuda::split<T>({t, narrow_int(s.heads), narrow_int(s.kv_heads), narrow_int(c), in<T>(qkv), in<T>(q_norm),
-                      in<T>(k_norm), static_cast<float>(eps), in<float>(r.cos), in<float>(r.sin),
-                      out<T>(rows.heads.q), out<T>(rows.heads.k), out<T>(rows.heads.v), out<float>(rows.rstd)},
-                     stream);
+      cuda::split<T>(
+          {t, narrow_int(s.heads), narrow_int(s.kv_heads), narrow_int(c), in<T>(qkv), in<T>(q_norm),
+           in<T>(k_norm), static_cast<float>(eps), in<float>(r.cos), in<float>(r.sin), out<T>(rows.heads.q),
+           out<T>(rows.heads.k), out<T>(rows.heads.v), out<float>(rows.rstd)},
+          stream);
     });
     return rows;
   }
 
   Tensor split_backward(const Heads& d, const Tensor& qkv, const Tensor& q_norm, const Tensor& k_norm,
-                        const Tensor& rstd, const Rotation& r, const Tensor& q_grad, const Tensor& k_grad) override {
+                        const Tensor& rstd, const Rotation& r, const Tensor& q_grad,
+                        const Tensor& k_grad) override {
     const int64_t t = qkv.size(0), c = d.q.size(2);
     const bool learns = q_grad.defined() || k_grad.defined();
-    const Tensor dqkv = like(qkv, qkv.sizes()), partial = wide_like(qkv, {learns ? cuda::partials(t) : 0, 2 * c});
+    const Tensor dqkv = like(qkv, qkv.sizes()),
+                 partial = wide_like(qkv, {learns ? cuda::partials(t) : 0, 2 * c});
     on(qkv, [&]<class T>(T, cuda::Stream stream) {
-      cuda::split_backward<T>({t, narrow_int(d.q.size(1)), narrow_int(d.k.size(1)), narrow_int(c), in<T>(d.q),
-                               in<T>(d.k), in<T>(d.v), in<T>(qkv), in<T>(q_norm), in<T>(k_norm), in<float>(rstd),
-                               in<float>(r.cos), in<float>(r.sin), out<T>(dqkv), out<float>(q_grad),
-                               out<float>(k_grad), out<float>(partial)},
-                              stream);
+      cuda::split_backward<T>(
+          {t, narrow_int(d.q.size(1)), narrow_int(d.k.size(1)), narrow_int(c), in<T>(d.q), in<T>(d.k),
+           in<T>(d.v), in<T>(qkv), in<T>(q_norm), in<T>(k_norm), in<float>(rstd), in<float>(r.cos),
+           in<float>(r.sin), out<T>(dqkv), out<float>(q_grad), out<float>(k_grad), out<float>(partial)},
+          stream);
     });
     return dqkv;
   }
@@ -101,9 +106,8 @@ class CudaBackend final : public Backend {
   Tensor swiglu(const Tensor& gate_up) override {
     const int64_t t = gate_up.size(0), f = gate_up.size(1) / 2;
     const Tensor y = like(gate_up, {t, f});
-    on(gate_up, [&]<class T>(T, cuda::Stream stream) {
-      cuda::swiglu<T>(t, f, in<T>(gate_up), out<T>(y), stream);
-    });
+    on(gate_up,
+       [&]<class T>(T, cuda::Stream stream) { cuda::swiglu<T>(t, f, in<T>(gate_up), out<T>(y), stream); });
     return y;
   }
 
@@ -118,7 +122,8 @@ class CudaBackend final : public Backend {
 
   std::unique_ptr<RowsPlan> plan(const Rows& rows) override { return attention_.plan(rows); }
   AttentionRows attend(const Heads& x, const RowsPlan& plan) override { return attention_.attend(x, plan); }
-  Heads attend_backward(const Heads& x, const AttentionRows& r, const Tensor& d_out, const RowsPlan& plan) override {
+  Heads attend_backward(const Heads& x, const AttentionRows& r, const Tensor& d_out,
+                        const RowsPlan& plan) override {
     return attention_.backward(x, r, d_out, plan);
   }
 
@@ -128,7 +133,9 @@ class CudaBackend final : public Backend {
   std::vector<int64_t> value_page(int64_t kv_heads, int64_t channels) const override {
     return key_page(kv_heads, channels);
   }
-  std::unique_ptr<CachedPlan> plan(const std::vector<Segment>& segments) override { return attention_.plan(segments); }
+  std::unique_ptr<CachedPlan> plan(const std::vector<Segment>& segments) override {
+    return attention_.plan(segments);
+  }
 #if !defined(TARL_EMULATE_CUDA)
   Tensor pass(const std::vector<Segment>& segments, const std::vector<int32_t>& ids,
               const std::vector<int32_t>& positions, int64_t memory, const Pass& model) override {
@@ -143,18 +150,20 @@ class CudaBackend final : public Backend {
     const int64_t t = logits.size(0);
     const LogpRows r{wide_like(logits, {t}), wide_like(logits, {t}), wide_like(logits, {t, 3})};
     on(logits, [&](auto, cuda::Stream stream) {
-      cuda::logp(t, logits.size(1), in<float>(logits), in<int32_t>(ids), inverse(temperature), out<float>(r.logp),
-                 out<float>(r.entropy), out<float>(r.stats), stream);
+      cuda::logp(t, logits.size(1), in<float>(logits), in<int32_t>(ids), inverse(temperature),
+                 out<float>(r.logp), out<float>(r.entropy), out<float>(r.stats), stream);
     });
     return r;
   }
 
   Tensor logp_backward(const Tensor& logits, const Tensor& ids, const Tensor& stats, double temperature,
                        const Tensor& d_logp, const Tensor& d_entropy) override {
-    const Tensor d = dtype_ == at::kFloat ? logits : at::empty(logits.sizes(), logits.options().dtype(dtype_));
+    const Tensor d =
+        dtype_ == at::kFloat ? logits : at::empty(logits.sizes(), logits.options().dtype(dtype_));
     on(d, [&]<class T>(T, cuda::Stream stream) {
-      cuda::logp_backward<T>(logits.size(0), logits.size(1), in<float>(logits), in<int32_t>(ids), in<float>(stats),
-                             inverse(temperature), in<float>(d_logp), in<float>(d_entropy), out<T>(d), stream);
+      cuda::logp_backward<T>(logits.size(0), logits.size(1), in<float>(logits), in<int32_t>(ids),
+                             in<float>(stats), inverse(temperature), in<float>(d_logp), in<float>(d_entropy),
+                             out<T>(d), stream);
     });
     return d;
   }
@@ -165,32 +174,40 @@ class CudaBackend final : public Backend {
     for (size_t i = 0; i < how.size(); i++) {
       const Sampling& s = *how[i];
       const bool greedy = s.temperature == 0;
-      choices.push_back({uniform[i], s.top_p, s.min_p, s.top_k, greedy ? 1.f : inverse(s.temperature), greedy});
+      choices.push_back(
+          {uniform[i], s.top_p, s.min_p, s.top_k, greedy ? 1.f : inverse(s.temperature), greedy});
     }
     const auto rows = static_cast<int64_t>(choices.size());
     const Tensor asked = cuda::pinned(choices.data(), choices.size() * sizeof(cuda::Choice), logits.device())
                              .to(logits.device(), /*non_blocking=*/true);
     const Tensor drawn = at::empty({rows * static_cast<int64_t>(sizeof(cuda::Drawn))}, asked.options());
     on(logits, [&](auto, cuda::Stream stream) {
-      cuda::sample(rows, logits.size(1), in<float>(logits), static_cast<const cuda::Choice*>(asked.const_data_ptr()),
+      cuda::sample(rows, logits.size(1), in<float>(logits),
+                   static_cast<const cuda::Choice*>(asked.const_data_ptr()),
                    static_cast<cuda::Drawn*>(drawn.mutable_data_ptr()), stream);
     });
     const Tensor host = drawn.to(at::kCPU);  // the one place of a round that waits for the device
     std::vector<Draw> draws;
-    for (const auto *d = static_cast<const cuda::Drawn*>(host.const_data_ptr()), *end = d + rows; d < end; d++)
+    for (const auto *d = static_cast<const cuda::Drawn*>(host.const_data_ptr()), *end = d + rows; d < end;
+         d++)
       draws.push_back({d->id, d->logp});
     return draws;
   }
 
   void adamw(const Tensor& value, const Tensor& grad, const Tensor& master, const Tensor& m, const Tensor& v,
              const AdamwStep& s) override {
-    const double rate = s.lr / (1 - std::pow(s.beta1, s.step)), root = 1 / std::sqrt(1 - std::pow(s.beta2, s.step));
-    const cuda::Adamw step{static_cast<float>(1 - s.lr * s.weight_decay), static_cast<float>(rate),
-                           static_cast<float>(root), static_cast<float>(s.beta1), static_cast<float>(s.beta2),
-                           static_cast<float>(s.eps), static_cast<float>(s.scale)};
+    const double rate = s.lr / (1 - std::pow(s.beta1, s.step)),
+                 root = 1 / std::sqrt(1 - std::pow(s.beta2, s.step));
+    const cuda::Adamw step{static_cast<float>(1 - s.lr * s.weight_decay),
+                           static_cast<float>(rate),
+                           static_cast<float>(root),
+                           static_cast<float>(s.beta1),
+                           static_cast<float>(s.beta2),
+                           static_cast<float>(s.eps),
+                           static_cast<float>(s.scale)};
     on(value, [&]<class T>(T, cuda::Stream stream) {
-      cuda::adamw<T>(value.numel(), out<T>(value), in<float>(grad), out<float>(master), out<float>(m), out<float>(v),
-                     step, stream);
+      cuda::adamw<T>(value.numel(), out<T>(value), in<float>(grad), out<float>(master), out<float>(m),
+                     out<float>(v), step, stream);
     });
   }
 
@@ -212,4 +229,6 @@ class CudaBackend final : public Backend {
 }  // namespace
 }  // namespace tarl
 
-tarl::Backend* tarl_cuda_backend(const tarl::CudaOptions* options) { return std::make_unique<tarl::CudaBackend>(*options).release(); }
+tarl::Backend* tarl_cuda_backend(const tarl::CudaOptions* options) {
+  return std::make_unique<tarl::CudaBackend>(*options).release();
+}

@@ -1,5 +1,5 @@
-// What the kernels are written against: CUDA under nvcc, native/test/cuda_emulation.h under g++, which runs the
-// same source on the CPU (native/test/cuda_test.cpp). Knows nothing of tensors.
+// What the kernels are written against: CUDA under nvcc, native/test/cuda_emulation.h under g++, which runs
+// the same source on the CPU (native/test/cuda_test.cpp). Knows nothing of tensors.
 
 #pragma once
 #include <cstdint>
@@ -106,12 +106,13 @@ __device__ inline float block_sum(float x) {
 template <class... P, class... A>
 void launch(void (*kernel)(P...), dim3 grid, int threads, size_t shared, Stream stream, A... args) {
   const auto check = [](cudaError_t error) {
-    if (error != cudaSuccess) throw std::runtime_error(std::string("CUDA kernel: ") + cudaGetErrorString(error));
+    if (error != cudaSuccess)
+      throw std::runtime_error(std::string("CUDA kernel: ") + cudaGetErrorString(error));
   };
   if (grid.x == 0 || grid.y == 0) return;
   if (shared > kPlainShared)
-    check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(shared)));
+    check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                               cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)));
   kernel<<<grid, static_cast<unsigned>(threads), shared, stream>>>(static_cast<P>(args)...);
   check(cudaGetLastError());
 }

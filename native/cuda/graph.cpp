@@ -15,8 +15,9 @@ using at::Tensor;
 
 namespace {
 
-/// Small steps where a round's time is launches, wider ones where it is memory; beyond the last a launch costs little.
-constexpr std::array<int64_t, 17> kBuckets{1,  2,  4,   8,   16,  24,  32,  48, 64,
+/// Small steps where a round's time is launches, wider ones where it is memory; beyond the last a launch
+/// costs little.
+constexpr std::array<int64_t, 17> kBuckets{1,  2,   4,   8,   16,  24,  32,  48, 64,
                                            96, 128, 160, 192, 256, 320, 384, 512};
 
 }  // namespace
@@ -45,8 +46,11 @@ Tensor Rounds::pass(const std::vector<Segment>& segments, const std::vector<int3
   const std::unique_ptr<CachedPlan> plan = attention_.plan(segments);
   const auto& p = static_cast<const CachedSegments&>(*plan);
   const auto count = static_cast<int64_t>(segments.size()), rows = bucket(count);
-  const std::optional<Tiles> tiles = works_ && p.decode && rows > 0 ? attention_.decode_tiles(p) : std::nullopt;
-  const auto now = [&] { return model(upload(ids, options_.device), upload(positions, options_.device), *plan); };
+  const std::optional<Tiles> tiles =
+      works_ && p.decode && rows > 0 ? attention_.decode_tiles(p) : std::nullopt;
+  const auto now = [&] {
+    return model(upload(ids, options_.device), upload(positions, options_.device), *plan);
+  };
   if (!tiles) return now();
 
   if (memory != memory_) recorded_.clear();
@@ -68,7 +72,8 @@ Tensor Rounds::pass(const std::vector<Segment>& segments, const std::vector<int3
     try {
       slot = record(rows, capacity, input, model);
     } catch (const std::exception& error) {
-      std::fprintf(stderr, "tarl: CUDA graphs are off, a decode round could not be recorded: %s\n", error.what());
+      std::fprintf(stderr, "tarl: CUDA graphs are off, a decode round could not be recorded: %s\n",
+                   error.what());
       works_ = false;
       recorded_.clear();
       return now();
@@ -81,7 +86,8 @@ Tensor Rounds::pass(const std::vector<Segment>& segments, const std::vector<int3
 }
 
 std::unique_ptr<Rounds::Recorded> Rounds::record(int64_t rows, const Capacity& capacity,
-                                                 const std::vector<int32_t>& input, const Backend::Pass& model) {
+                                                 const std::vector<int32_t>& input,
+                                                 const Backend::Pass& model) {
   auto r = std::make_unique<Recorded>();
   r->capacity = capacity;
   r->input = upload(input, options_.device);

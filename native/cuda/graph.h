@@ -1,6 +1,7 @@
-// Decode rounds as CUDA graphs: a round in which each conversation adds one token is recorded once per number of
-// conversations (rounded up) and replayed from then on, so that a round costs one launch. What differs between rounds
-// (ids, positions, pages, lengths) is copied into memory that stays. Not here: what a round computes (engine.cpp).
+// Decode rounds as CUDA graphs: a round in which each conversation adds one token is recorded once per number
+// of conversations (rounded up) and replayed from then on, so that a round costs one launch. What differs
+// between rounds (ids, positions, pages, lengths) is copied into memory that stays. Not here: what a round
+// computes (engine.cpp).
 
 #pragma once
 #include <map>
@@ -14,8 +15,8 @@ class Rounds {
   Rounds(const CudaOptions&, const Attention&);
   ~Rounds();
   /// Backend::pass.
-  at::Tensor pass(const std::vector<Segment>&, const std::vector<int32_t>& ids, const std::vector<int32_t>& positions,
-                  int64_t memory, const Backend::Pass& model);
+  at::Tensor pass(const std::vector<Segment>&, const std::vector<int32_t>& ids,
+                  const std::vector<int32_t>& positions, int64_t memory, const Backend::Pass& model);
 
  private:
   struct Recorded;

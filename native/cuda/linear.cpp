@@ -21,9 +21,11 @@ class Linear final : public LinearKernel {
       return y;
     }
     const int64_t whole = rows / kTileRows * kTileRows;
-    for (int64_t i = 0; i < whole; i += kTileRows) multiply(x.narrow(0, i, kTileRows), y.narrow(0, i, kTileRows));
+    for (int64_t i = 0; i < whole; i += kTileRows)
+      multiply(x.narrow(0, i, kTileRows), y.narrow(0, i, kTileRows));
     if (whole < rows) {
-      const Tensor padded = at::constant_pad_nd(x.narrow(0, whole, rows - whole), {0, 0, 0, kTileRows - rows + whole});
+      const Tensor padded =
+          at::constant_pad_nd(x.narrow(0, whole, rows - whole), {0, 0, 0, kTileRows - rows + whole});
       const Tensor result = at::empty({kTileRows, y.size(1)}, y.options());
       multiply(padded, result);
       y.narrow(0, whole, rows - whole).copy_(result.narrow(0, 0, rows - whole));

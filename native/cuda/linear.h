@@ -5,8 +5,8 @@
 
 namespace tarl::cuda {
 
-/// `tiled`: every product of a forward pass has kTileRows rows, the last ones padded, so that cuBLAS chooses the same
-/// kernel for them all and a row's bits do not depend on how many there are.
+/// `tiled`: every product of a forward pass has kTileRows rows, the last ones padded, so that cuBLAS chooses
+/// the same kernel for them all and a row's bits do not depend on how many there are.
 constexpr int64_t kTileRows = 128;
 std::unique_ptr<LinearKernel> linear(const at::Tensor& weight, const at::Tensor& bias, bool tiled);
 

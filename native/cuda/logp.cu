@@ -1,5 +1,6 @@
-// Log-probs and entropies of rows of logits [T, V], and the gradient. Forward: a block of 1024 threads per row, one
-// pass over the logits (softmax.h). Backward: blocks of 256 over (part of the row, row): every number by itself.
+// Log-probs and entropies of rows of logits [T, V], and the gradient. Forward: a block of 1024 threads per
+// row, one pass over the logits (softmax.h). Backward: blocks of 256 over (part of the row, row): every
+// number by itself.
 
 #include "softmax.h"
 
@@ -10,8 +11,8 @@ namespace {
 constexpr int kThreads = 256;
 
 template <int N>
-__global__ void logp_kernel(int64_t vocab, const float* logits, const int32_t* ids, float inverse, float* logp,
-                            float* entropy, float* stats) {
+__global__ void logp_kernel(int64_t vocab, const float* logits, const int32_t* ids, float inverse,
+                            float* logp, float* entropy, float* stats) {
   const int64_t t = blockIdx.x;
   const Stats s = softmax_stats<N>(vocab, logits + t * vocab, inverse);
   if (threadIdx.x != 0) return;
@@ -24,8 +25,9 @@ __global__ void logp_kernel(int64_t vocab, const float* logits, const int32_t* i
 
 // d logp_id / d z_j = [j = id] - p_j;  d H / d z_j = -p_j (log p_j + H), with H = log(sum) - weighted / sum
 template <class T>
-__global__ void logp_backward_kernel(int64_t vocab, const float* logits, const int32_t* ids, const float* stats,
-                                     float inverse, const float* d_logp, const float* d_entropy, T* d) {
+__global__ void logp_backward_kernel(int64_t vocab, const float* logits, const int32_t* ids,
+                                     const float* stats, float inverse, const float* d_logp,
+                                     const float* d_entropy, T* d) {
   const int64_t t = blockIdx.y, i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= vocab) return;
   const float sum = stats[3 * t + 1], mean = stats[3 * t + 2] / sum;
@@ -42,8 +44,8 @@ constexpr int64_t kMostRows = 65535;  // of a grid's second dimension
 void logp(int64_t tokens, int64_t vocab, const float* logits, const int32_t* ids, float inverse, float* logp,
           float* entropy, float* stats, Stream stream) {
   const bool packed = packable<float>(vocab, {logits});
-  launch(packed ? logp_kernel<kPack<float>> : logp_kernel<1>, dim3(static_cast<unsigned>(tokens)), kRowThreads, 0,
-         stream, vocab, logits, ids, inverse, logp, entropy, stats);
+  launch(packed ? logp_kernel<kPack<float>> : logp_kernel<1>, dim3(static_cast<unsigned>(tokens)),
+         kRowThreads, 0, stream, vocab, logits, ids, inverse, logp, entropy, stats);
 }
 
 template <class T>
@@ -51,8 +53,9 @@ void logp_backward(int64_t tokens, int64_t vocab, const float* logits, const int
                    float inverse, const float* d_logp, const float* d_entropy, T* d, Stream stream) {
   for (int64_t first = 0; first < tokens; first += kMostRows) {
     const int64_t rows = tokens - first < kMostRows ? tokens - first : kMostRows;
-    launch(logp_backward_kernel<T>, dim3(static_cast<unsigned>(ceil_div(vocab, kThreads)), static_cast<unsigned>(rows)),
-           kThreads, 0, stream, vocab, logits + first * vocab, ids + first, stats + 3 * first, inverse, d_logp + first,
+    launch(logp_backward_kernel<T>,
+           dim3(static_cast<unsigned>(ceil_div(vocab, kThreads)), static_cast<unsigned>(rows)), kThreads, 0,
+           stream, vocab, logits + first * vocab, ids + first, stats + 3 * first, inverse, d_logp + first,
            d_entropy + first, d + first * vocab);
   }
 }

@@ -1,9 +1,10 @@
 // RMS norm on the residual stream, and its gradient.
 //
-// Forward: a block per row, as many threads as the row has packs of 16 bytes (at most 1024), so that at a decode
-// round's few rows the latency is one read. A thread keeps its first pack in registers; only rows over 8192 (bf16)
-// are read twice. Backward: partials(T) blocks walk over the rows, so that the gradient of w is added up in shared
-// memory (D floats) and written once per block; add_columns sums the blocks in a fixed order.
+// Forward: a block per row, as many threads as the row has packs of 16 bytes (at most 1024), so that at a
+// decode round's few rows the latency is one read. A thread keeps its first pack in registers; only rows over
+// 8192 (bf16) are read twice. Backward: partials(T) blocks walk over the rows, so that the gradient of w is
+// added up in shared memory (D floats) and written once per block; add_columns sums the blocks in a fixed
+// order.
 
 #include "kernels.h"
 
@@ -11,11 +12,13 @@ namespace tarl::cuda {
 
 namespace {
 
-constexpr int64_t kMostWidth = 12288 - 64;  // floats of w's gradient in plain shared memory, beside block_sum's
+constexpr int64_t kMostWidth =
+    12288 - 64;  // floats of w's gradient in plain shared memory, beside block_sum's
 
 template <class T, int N>
 __global__ void norm_kernel(Norm<T> a) {
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * a.width, first = static_cast<int64_t>(threadIdx.x) * N;
+  const int64_t row = static_cast<int64_t>(blockIdx.x) * a.width,
+                first = static_cast<int64_t>(threadIdx.x) * N;
   const T* const from = a.add ? a.sum : a.x;
   float square = 0;
   Pack<T, N> held{};
@@ -74,7 +77,8 @@ __global__ void norm_backward_kernel(NormBackward<T> a) {
       for (int n = 0; n < N; n++) a.partial[static_cast<int64_t>(blockIdx.x) * a.width + i + n] = dw[i + n];
 }
 
-__global__ void add_columns_kernel(const float* partial, int64_t blocks, int64_t stride, int64_t width, float* to) {
+__global__ void add_columns_kernel(const float* partial, int64_t blocks, int64_t stride, int64_t width,
+                                   float* to) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= width) return;
   float sum = 0;
@@ -87,10 +91,11 @@ __global__ void add_columns_kernel(const float* partial, int64_t blocks, int64_t
 /// Two blocks for each of the 132 processors of an H100 or H200.
 int64_t partials(int64_t tokens) { return tokens < 264 ? tokens : 264; }
 
-void add_columns(const float* partial, int64_t blocks, int64_t stride, int64_t width, float* to, Stream stream) {
+void add_columns(const float* partial, int64_t blocks, int64_t stride, int64_t width, float* to,
+                 Stream stream) {
   constexpr int kThreads = 64;  // few columns, long sums: many small blocks
-  launch(add_columns_kernel, dim3(static_cast<unsigned>(ceil_div(width, kThreads))), kThreads, 0, stream, partial,
-         blocks, stride, width, to);
+  launch(add_columns_kernel, dim3(static_cast<unsigned>(ceil_div(width, kThreads))), kThreads, 0, stream,
+         partial, blocks, stride, width, to);
 }
 
 template <class T>
@@ -106,8 +111,8 @@ void norm(const Norm<T>& a, Stream stream) {
 template <class T>
 void norm_backward(const NormBackward<T>& a, Stream stream) {
   if (a.width > kMostWidth)
-    throw std::invalid_argument("a width of " + std::to_string(a.width) + ": the kernels on CUDA take up to " +
-                                std::to_string(kMostWidth));
+    throw std::invalid_argument("a width of " + std::to_string(a.width) +
+                                ": the kernels on CUDA take up to " + std::to_string(kMostWidth));
   const dim3 grid(static_cast<unsigned>(partials(a.tokens)));
   const size_t shared = a.grad ? static_cast<size_t>(a.width) * sizeof(float) : 0;
   constexpr int N = kPack<T>;

@@ -26,7 +26,8 @@ int64_t queries_at_once(int rows, int heads, int kv_heads) {
 Tiles whole_tiles(std::span<const Sequence> sequences, int /*shift*/, int heads, int kv_heads, int wide) {
   Tiles tiles;
   const std::vector<int32_t> begins = join(sequences, tiles.table);
-  const int64_t few = queries_at_once(kNarrow, heads, kv_heads), many = queries_at_once(wide, heads, kv_heads);
+  const int64_t few = queries_at_once(kNarrow, heads, kv_heads),
+                many = queries_at_once(wide, heads, kv_heads);
   for (size_t i = 0; i < sequences.size(); i++) {
     const Sequence& s = sequences[i];
     for (int64_t t = 0; t < s.length;) {
@@ -34,14 +35,16 @@ Tiles whole_tiles(std::span<const Sequence> sequences, int /*shift*/, int heads,
       const int64_t count = std::min(s.length - t, narrow ? few : many);
       const auto chunks = static_cast<int32_t>(ceil_div(s.past + t + count, kChunk));
       (narrow || wide == kNarrow ? tiles.narrow : tiles.wide)
-          .push_back({begins[i], 0, chunks, static_cast<int32_t>(tiles.queries.size()), static_cast<int32_t>(count)});
+          .push_back({begins[i], 0, chunks, static_cast<int32_t>(tiles.queries.size()),
+                      static_cast<int32_t>(count)});
       for (const int64_t end = t + count; t < end; t++)
         tiles.queries.push_back({static_cast<int32_t>(s.token + t), static_cast<int32_t>(s.past + t + 1), 0});
     }
   }
   // Those with the most keys first: they take longest.
   for (std::vector<Tile>* list : {&tiles.narrow, &tiles.wide})
-    std::stable_sort(list->begin(), list->end(), [](const Tile& a, const Tile& b) { return a.chunks > b.chunks; });
+    std::stable_sort(list->begin(), list->end(),
+                     [](const Tile& a, const Tile& b) { return a.chunks > b.chunks; });
   return tiles;
 }
 

@@ -1,5 +1,5 @@
-// Between tensors and the kernels' raw pointers: storage types, streams, uploads. Under the emulation the same code
-// runs on the CPU's tensors (native/test/cuda_backend_test.cpp).
+// Between tensors and the kernels' raw pointers: storage types, streams, uploads. Under the emulation the
+// same code runs on the CPU's tensors (native/test/cuda_backend_test.cpp).
 
 #pragma once
 #include <c10/core/DeviceGuard.h>
@@ -58,8 +58,8 @@ inline at::Tensor wide_like(const at::Tensor& t, at::IntArrayRef sizes) {
 
 /// Bytes of the host, in memory from which a GPU takes them without anybody waiting.
 inline at::Tensor pinned(const void* from, size_t bytes, at::Device device) {
-  const at::Tensor host =
-      at::empty({static_cast<int64_t>(bytes)}, at::TensorOptions().dtype(at::kByte).pinned_memory(device.is_cuda()));
+  const at::Tensor host = at::empty({static_cast<int64_t>(bytes)},
+                                    at::TensorOptions().dtype(at::kByte).pinned_memory(device.is_cuda()));
   if (bytes > 0) std::memcpy(host.mutable_data_ptr(), from, bytes);
   return host;
 }

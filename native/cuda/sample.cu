@@ -1,10 +1,11 @@
 // A token for each row of logits, a block per row: temperature, top-k, top-p and min-p as `distribution` of
-// core/sampler.h defines them, without sorting. Probabilities are counted in integers of 2^-44 of the likeliest
-// token's: their sums are exact, so that no order of threads changes a choice.
+// core/sampler.h defines them, without sorting. Probabilities are counted in integers of 2^-44 of the
+// likeliest token's: their sums are exact, so that no order of threads changes a choice.
 //
-// top-k and top-p are both "the largest key above which less than `target` lies": found by three passes over the
-// row, each of which counts the next 11, 11 and 10 bits of the keys in a histogram in shared memory. The draw itself
-// splits the row in one part per warp; the warp in whose part the number falls walks over it once more.
+// top-k and top-p are both "the largest key above which less than `target` lies": found by three passes over
+// the row, each of which counts the next 11, 11 and 10 bits of the keys in a histogram in shared memory. The
+// draw itself splits the row in one part per warp; the warp in whose part the number falls walks over it once
+// more.
 
 #include "softmax.h"
 
@@ -43,8 +44,8 @@ __device__ inline Mass before_lane(Mass own) {
   return sum - own;
 }
 
-/// The key such that less than `target` lies above it, and at least `target` above and at it; what lies at a token
-/// is amount(logit). Only keys from `floor` on count. Called by the whole block.
+/// The key such that less than `target` lies above it, and at least `target` above and at it; what lies at a
+/// token is amount(logit). Only keys from `floor` on count. Called by the whole block.
 template <class F>
 __device__ Border border(int64_t vocab, const float* logits, uint32_t floor, Mass target, F amount) {
   __shared__ Mass bins[kBins];
@@ -79,18 +80,20 @@ __device__ Border border(int64_t vocab, const float* logits, uint32_t floor, Mas
   return b;
 }
 
-/// Which tokens may be drawn: those above `key`, and the first `ties` at it; of these those of at least `least`.
+/// Which tokens may be drawn: those above `key`, and the first `ties` at it; of these those of at least
+/// `least`.
 struct Kept {
   uint32_t key;
   Mass ties;
   float least;  // share of the likeliest token's probability
 };
 
-/// One warp's walk over its part of the row: visit(i, mass) for each lane's token in turn, mass 0 where it may not
-/// be drawn, until visit, which all lanes return alike, says stop. `rank`: tokens at the key before this part.
+/// One warp's walk over its part of the row: visit(i, mass) for each lane's token in turn, mass 0 where it
+/// may not be drawn, until visit, which all lanes return alike, says stop. `rank`: tokens at the key before
+/// this part.
 template <class F>
-__device__ void walk(const float* logits, int64_t from, int64_t to, const Kept& kept, Mass rank, float inverse,
-                     float max, F visit) {
+__device__ void walk(const float* logits, int64_t from, int64_t to, const Kept& kept, Mass rank,
+                     float inverse, float max, F visit) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   for (int64_t i = from; i < to; i += kWarp) {
     const bool inside = i + lane < to;
@@ -111,7 +114,8 @@ __device__ inline int32_t likeliest(int64_t vocab, const float* logits) {
   const auto larger = [](unsigned long long a, unsigned long long b) { return a > b ? a : b; };
   unsigned long long own = 0;
   for (int64_t i = threadIdx.x; i < vocab; i += kRowThreads)
-    own = larger(own, static_cast<unsigned long long>(key_of(logits[i])) << 32 | (0xffffffffu - static_cast<uint32_t>(i)));
+    own = larger(own, static_cast<unsigned long long>(key_of(logits[i])) << 32 |
+                          (0xffffffffu - static_cast<uint32_t>(i)));
   own = over_warp(own, larger);
   if (threadIdx.x % kWarp == 0) best[threadIdx.x / kWarp] = own;
   __syncthreads();
@@ -182,7 +186,8 @@ __global__ void sample_kernel(int64_t vocab, const float* all, const Choice* cho
   }
 
   const int64_t part = round_to(ceil_div(vocab, kRowWarps), kWarp);
-  const int64_t from = warp * part < vocab ? warp * part : vocab, to = from + part < vocab ? from + part : vocab;
+  const int64_t from = warp * part < vocab ? warp * part : vocab,
+                to = from + part < vocab ? from + part : vocab;
   Mass at = 0, rank = 0, own = 0, before = 0;
   for (int64_t i = from + lane; i < to; i += kWarp) at += key_of(logits[i]) == kept.key;
   over_parts(over_warp(at, add), rank);
@@ -208,10 +213,11 @@ __global__ void sample_kernel(int64_t vocab, const float* all, const Choice* cho
 
 }  // namespace
 
-void sample(int64_t rows, int64_t vocab, const float* logits, const Choice* choices, Drawn* drawn, Stream stream) {
+void sample(int64_t rows, int64_t vocab, const float* logits, const Choice* choices, Drawn* drawn,
+            Stream stream) {
   const bool packed = packable<float>(vocab, {logits});
-  launch(packed ? sample_kernel<kPack<float>> : sample_kernel<1>, dim3(static_cast<unsigned>(rows)), kRowThreads, 0,
-         stream, vocab, logits, choices, drawn);
+  launch(packed ? sample_kernel<kPack<float>> : sample_kernel<1>, dim3(static_cast<unsigned>(rows)),
+         kRowThreads, 0, stream, vocab, logits, choices, drawn);
 }
 
 }  // namespace tarl::cuda

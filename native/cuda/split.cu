@@ -1,8 +1,9 @@
 // Queries, keys and values out of one product's rows: norm per head, rotation, and the gradients.
 //
-// A warp per head of a token: heads are 64 to 256 channels, so a lane has up to four pairs (i, i + C/2), the two
-// numbers that a rotation mixes, and norms need no shared memory. Blocks of eight warps. Backward: partials(T)
-// blocks walk over all heads, a lane adding up its channels' share of the norms' gradients in registers.
+// A warp per head of a token: heads are 64 to 256 channels, so a lane has up to four pairs (i, i + C/2), the
+// two numbers that a rotation mixes, and norms need no shared memory. Blocks of eight warps. Backward:
+// partials(T) blocks walk over all heads, a lane adding up its channels' share of the norms' gradients in
+// registers.
 
 #include "kernels.h"
 
@@ -57,7 +58,8 @@ __global__ void split_kernel(Split<T> a) {
       high[j] *= rstd * wide(w[i + half]);
     });
   }
-  T* const to = query ? a.q + (t * a.heads + head) * a.channels : a.k + (t * a.kv_heads + head - a.heads) * a.channels;
+  T* const to =
+      query ? a.q + (t * a.heads + head) * a.channels : a.k + (t * a.kv_heads + head - a.heads) * a.channels;
   over_pairs(half, [&](int j, int i) {
     const float cos = a.cos[t * half + i], sin = a.sin[t * half + i];
     to[i] = narrow<T>(low[j] * cos - high[j] * sin);
@@ -68,7 +70,8 @@ __global__ void split_kernel(Split<T> a) {
 template <class T>
 __global__ void split_backward_kernel(SplitBackward<T> a) {
   __shared__ float sums[kWarps][2 * kMostChannels];
-  const int kinds = a.heads + 2 * a.kv_heads, half = a.channels / 2, warp = static_cast<int>(threadIdx.x) / kWarp;
+  const int kinds = a.heads + 2 * a.kv_heads, half = a.channels / 2,
+            warp = static_cast<int>(threadIdx.x) / kWarp;
   float low_grad[2][kPairs] = {}, high_grad[2][kPairs] = {};  // of q_norm and of k_norm
   for (int64_t unit = static_cast<int64_t>(blockIdx.x) * kWarps + warp; unit < a.tokens * kinds;
        unit += static_cast<int64_t>(gridDim.x) * kWarps) {
@@ -85,8 +88,8 @@ __global__ void split_backward_kernel(SplitBackward<T> a) {
       continue;
     }
     const bool query = head < a.heads;
-    const T* const dy =
-        query ? a.dq + (t * a.heads + head) * a.channels : a.dk + (t * a.kv_heads + head - a.heads) * a.channels;
+    const T* const dy = query ? a.dq + (t * a.heads + head) * a.channels
+                              : a.dk + (t * a.kv_heads + head - a.heads) * a.channels;
     float low[kPairs] = {}, high[kPairs] = {};  // gradient before the rotation
     over_pairs(half, [&](int j, int i) {
       const float cos = a.cos[t * half + i], sin = a.sin[t * half + i];

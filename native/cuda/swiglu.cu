@@ -1,5 +1,5 @@
-// silu(gate) up and its gradient: a thread per pack of 16 bytes, in blocks of 256, since every number is read and
-// written once and only bandwidth counts.
+// silu(gate) up and its gradient: a thread per pack of 16 bytes, in blocks of 256, since every number is read
+// and written once and only bandwidth counts.
 
 #include "kernels.h"
 
@@ -46,7 +46,8 @@ void swiglu(int64_t tokens, int64_t feed, const T* gate_up, T* y, Stream stream)
   const bool packed = packable<T>(feed, {gate_up, y});
   const int64_t packs = tokens * feed / (packed ? kPack<T> : 1);
   const dim3 grid(static_cast<unsigned>(ceil_div(packs, kThreads)));
-  launch(packed ? swiglu_kernel<T, kPack<T>> : swiglu_kernel<T, 1>, grid, kThreads, 0, stream, packs, feed, gate_up, y);
+  launch(packed ? swiglu_kernel<T, kPack<T>> : swiglu_kernel<T, 1>, grid, kThreads, 0, stream, packs, feed,
+         gate_up, y);
 }
 
 template <class T>
@@ -54,8 +55,8 @@ void swiglu_backward(int64_t tokens, int64_t feed, const T* gate_up, const T* dy
   const bool packed = packable<T>(feed, {gate_up, dy, d});
   const int64_t packs = tokens * feed / (packed ? kPack<T> : 1);
   const dim3 grid(static_cast<unsigned>(ceil_div(packs, kThreads)));
-  launch(packed ? swiglu_backward_kernel<T, kPack<T>> : swiglu_backward_kernel<T, 1>, grid, kThreads, 0, stream, packs,
-         feed, gate_up, dy, d);
+  launch(packed ? swiglu_backward_kernel<T, kPack<T>> : swiglu_backward_kernel<T, 1>, grid, kThreads, 0,
+         stream, packs, feed, gate_up, dy, d);
 }
 
 template void swiglu(int64_t, int64_t, const float*, float*, Stream);

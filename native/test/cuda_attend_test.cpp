@@ -1,5 +1,5 @@
-// The CUDA attention kernels and their plans on the CPU (cuda_emulation.h): against the obvious loop in double, and
-// against themselves, for the bits of a query must not depend on how it is computed.
+// The CUDA attention kernels and their plans on the CPU (cuda_emulation.h): against the obvious loop in
+// double, and against themselves, for the bits of a query must not depend on how it is computed.
 
 #include <cstring>
 #include <numeric>
@@ -32,8 +32,12 @@ struct Pool {
   List<int64_t> lengths;
 
   Pool(int h, int g, int c, int64_t pages)
-      : heads(h), kv_heads(g), channels(c), keys(random<T>(pages * 16 * g * c, 1)),
-        values(random<T>(pages * 16 * g * c, 2)), pages_(pages) {}
+      : heads(h),
+        kv_heads(g),
+        channels(c),
+        keys(random<T>(pages * 16 * g * c, 1)),
+        values(random<T>(pages * 16 * g * c, 2)),
+        pages_(pages) {}
   /// `shared`: pages of the first conversation to begin with.
   void add(int64_t length, int64_t shared) {
     List<int32_t> table;
@@ -70,13 +74,27 @@ Result<T> run(const Pool<T>& pool, const List<T>& q, int64_t fresh, bool chunked
   List<Sequence> sequences;
   for (size_t i = 0; i < pool.tables.size(); i++)
     sequences.push_back({static_cast<int64_t>(i) * fresh, pool.lengths[i] - fresh, fresh, pool.tables[i]});
-  const Tiles tiles = (chunked ? chunk_tiles : whole_tiles)(sequences, kShift, pool.heads, pool.kv_heads, wide);
+  const Tiles tiles =
+      (chunked ? chunk_tiles : whole_tiles)(sequences, kShift, pool.heads, pool.kv_heads, wide);
   const auto tokens = static_cast<int64_t>(q.size()) / (pool.heads * pool.channels);
   Result<T> r{List<T>(q.size(), narrow<T>(7.f)), List<float>(static_cast<size_t>(tokens * pool.heads), 7.f)};
   List<float> partial(static_cast<size_t>(tiles.partials * pool.heads * (pool.channels + 2)), NAN);
-  Attend<T> a{pool.heads, pool.kv_heads, pool.channels, 1.f / std::sqrt(static_cast<float>(pool.channels)), q.data(),
-              pool.keys.data(), pool.values.data(), tiles.table.data(), kShift, nullptr, nullptr,
-              tiles.queries.data(), r.out.data(), r.lse.data(), tokens, partial.data()};
+  Attend<T> a{pool.heads,
+              pool.kv_heads,
+              pool.channels,
+              1.f / std::sqrt(static_cast<float>(pool.channels)),
+              q.data(),
+              pool.keys.data(),
+              pool.values.data(),
+              tiles.table.data(),
+              kShift,
+              nullptr,
+              nullptr,
+              tiles.queries.data(),
+              r.out.data(),
+              r.lse.data(),
+              tokens,
+              partial.data()};
   for (const auto& [list, rows] : {std::pair{&tiles.narrow, kNarrow}, std::pair{&tiles.wide, wide}}) {
     const auto count = static_cast<int32_t>(list->size());
     a.tiles = list->data();
@@ -106,10 +124,12 @@ void check(const Pool<T>& pool, const List<T>& q, int64_t fresh, const Result<T>
       double sum = 0;
       for (int64_t key = 0; key < keys; key++) {
         double dot = 0;
-        for (int c = 0; c < pool.channels; c++) dot += wide(q[at + static_cast<size_t>(c)]) * kv(pool.keys, key, c);
+        for (int c = 0; c < pool.channels; c++)
+          dot += wide(q[at + static_cast<size_t>(c)]) * kv(pool.keys, key, c);
         score.push_back(std::exp(dot / std::sqrt(pool.channels)));
         sum += score.back();
-        for (int c = 0; c < pool.channels; c++) mixed[static_cast<size_t>(c)] += score.back() * kv(pool.values, key, c);
+        for (int c = 0; c < pool.channels; c++)
+          mixed[static_cast<size_t>(c)] += score.back() * kv(pool.values, key, c);
       }
       EXPECT_NEAR(r.lse[static_cast<size_t>(h * tokens + t)], std::log(sum), 1e-4);
       for (size_t c = 0; c < mixed.size(); c++) EXPECT_NEAR(wide(r.out[at + c]), mixed[c] / sum, slack);
@@ -121,7 +141,8 @@ void attend_case(int heads, int kv_heads, int channels) {
   const int wide = wide_rows(sizeof(T) == 2, channels);
   Pool<T> pool(heads, kv_heads, channels, 101);
   pool.add(530, 0);
-  for (const auto& [length, shared] : {std::pair<int64_t, int64_t>{600, 33}, {517, 32}, {40, 1}, {1, 0}, {256, 0}, {257, 16}})
+  for (const auto& [length, shared] :
+       {std::pair<int64_t, int64_t>{600, 33}, {517, 32}, {40, 1}, {1, 0}, {256, 0}, {257, 16}})
     pool.add(length, shared);
   const auto conversations = static_cast<int64_t>(pool.tables.size());
 
@@ -142,7 +163,8 @@ void attend_case(int heads, int kv_heads, int channels) {
   const Result<T> prompt = run(one, many, fresh, false, wide);
   check(one, many, fresh, prompt);
   const Result<T> last = run(one, List<T>(many.end() - row, many.end()), 1, true, wide);
-  EXPECT(std::memcmp(last.out.data(), prompt.out.data() + (fresh - 1) * row, static_cast<size_t>(row) * sizeof(T)) == 0);
+  EXPECT(std::memcmp(last.out.data(), prompt.out.data() + (fresh - 1) * row,
+                     static_cast<size_t>(row) * sizeof(T)) == 0);
 }
 
 TEST(cuda_attend) {

@@ -1,6 +1,6 @@
-// The CUDA backend on the CPU's tensors, its kernels emulated: a model's log-probs, gradients, update and cached
-// conversations through it against plain ATen. What needs a GPU (cuBLAS in bf16, flash attention, recorded rounds)
-// is left to test/gpu.
+// The CUDA backend on the CPU's tensors, its kernels emulated: a model's log-probs, gradients, update and
+// cached conversations through it against plain ATen. What needs a GPU (cuBLAS in bf16, flash attention,
+// recorded rounds) is left to test/gpu.
 
 #include <numeric>
 
@@ -57,7 +57,7 @@ struct Setup {
       : backend(ours ? make(dtype, invariant) : nullptr),
         context{backend.get()},
         model(config(), shapes(), at::kCPU, dtype, 0, true),
-        trainer(model, context, 64, stopping) {
+        trainer(model, context, {.micro_tokens = 64}, stopping) {
     model.initialise(3);
   }
   static std::unique_ptr<Backend> make(at::ScalarType dtype, bool invariant) {
@@ -74,7 +74,8 @@ struct Conversations {
   std::vector<float> weight, advantage, old_logp;
   Conversations() {
     for (const int32_t row : {0, 1, 2, 3}) {
-      for (int32_t t = 0; t < 21 + row; t++) ids.push_back(t < 17 && row < 3 ? t * 7 % 61 : (t * 5 + row * 11) % 61);
+      for (int32_t t = 0; t < 21 + row; t++)
+        ids.push_back(t < 17 && row < 3 ? t * 7 % 61 : (t * 5 + row * 11) % 61);
       rows.push_back(static_cast<int32_t>(ids.size()));
     }
     weight.assign(ids.size(), 0.1f);
@@ -106,8 +107,9 @@ void learning(at::ScalarType dtype, double slack) {
   optimizer.lr = 0.01;
   for (Setup* s : {&ours, &plain}) s->trainer.step(c.batch(), loss, 0.9, optimizer);
   for (size_t i = 0; i < ours.model.parameters().size(); i++)
-    EXPECT_NEAR(difference(ours.model.parameters()[i].value.detach(), plain.model.parameters()[i].value.detach()), 0,
-                1e-3);
+    EXPECT_NEAR(
+        difference(ours.model.parameters()[i].value.detach(), plain.model.parameters()[i].value.detach()), 0,
+        1e-3);
 }
 
 /// Hidden states of rounds of segments: a prompt in two pieces, then two conversations on its first pages.

@@ -1,7 +1,7 @@
-// Enough of CUDA for g++ to compile the .cu files and run them on the CPU: the threads of a block are fibers that
-// change places at barriers and shuffles, blocks come one after the other. Finds wrong indices, missing barriers
-// (by running the threads in either order) and barriers that some thread does not reach; says nothing of speed,
-// nor of races between blocks. Included by cuda/device.h in place of the CUDA headers.
+// Enough of CUDA for g++ to compile the .cu files and run them on the CPU: the threads of a block are fibers
+// that change places at barriers and shuffles, blocks come one after the other. Finds wrong indices, missing
+// barriers (by running the threads in either order) and barriers that some thread does not reach; says
+// nothing of speed, nor of races between blocks. Included by cuda/device.h in place of the CUDA headers.
 
 #pragma once
 #include <ucontext.h>
@@ -156,7 +156,8 @@ inline void run_block() {
 }
 
 inline void run(dim3 grid, unsigned threads, size_t shared, std::function<void()> body) {
-  if (threads == 0 || threads > 1024 || threads % 32 != 0) fail("blocks are 32 to 1024 threads, in whole warps");
+  if (threads == 0 || threads > 1024 || threads % 32 != 0)
+    fail("blocks are 32 to 1024 threads, in whole warps");
   block.threads = threads;
   block.body = std::move(body);
   block.shared = std::vector<unsigned char>(shared);
@@ -171,8 +172,8 @@ inline void run(dim3 grid, unsigned threads, size_t shared, std::function<void()
 
 inline unsigned char* dynamic_shared() { return block.shared.data(); }
 
-/// Leaves a value in this lane's slot and waits for the other lanes. The slots alternate: they are written again
-/// only after one more barrier, when all lanes have read them.
+/// Leaves a value in this lane's slot and waits for the other lanes. The slots alternate: they are written
+/// again only after one more barrier, when all lanes have read them.
 template <class V>
 uint64_t* hand_in(V value) {
   const unsigned me = block.current;
@@ -243,7 +244,9 @@ inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
 struct __nv_bfloat16 {
   uint16_t bits;
 };
-inline float __bfloat162float(__nv_bfloat16 x) { return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16); }
+inline float __bfloat162float(__nv_bfloat16 x) {
+  return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16);
+}
 inline __nv_bfloat16 __float2bfloat16(float x) {
   const uint32_t bits = std::bit_cast<uint32_t>(x);
   if (x != x) return {0x7fff};
@@ -265,17 +268,21 @@ struct fragment {
   float tile[16][16];
 };
 inline void aligned(const void* p, unsigned step) {
-  if (reinterpret_cast<uintptr_t>(p) % 32 != 0 || step % 16 != 0) emulation::fail("wmma: tile is not aligned");
+  if (reinterpret_cast<uintptr_t>(p) % 32 != 0 || step % 16 != 0)
+    emulation::fail("wmma: tile is not aligned");
 }
 template <class Use, class Layout>
-void load_matrix_sync(fragment<Use, 16, 16, 16, __nv_bfloat16, Layout>& f, const __nv_bfloat16* from, unsigned step) {
+void load_matrix_sync(fragment<Use, 16, 16, 16, __nv_bfloat16, Layout>& f, const __nv_bfloat16* from,
+                      unsigned step) {
   aligned(from, step * 2);
   constexpr bool turned = std::is_same_v<Layout, col_major>;
   for (unsigned i = 0; i < 16; i++)
-    for (unsigned j = 0; j < 16; j++) f.tile[i][j] = __bfloat162float(turned ? from[j * step + i] : from[i * step + j]);
+    for (unsigned j = 0; j < 16; j++)
+      f.tile[i][j] = __bfloat162float(turned ? from[j * step + i] : from[i * step + j]);
   __syncwarp();
 }
-inline void load_matrix_sync(fragment<accumulator, 16, 16, 16, float>& f, const float* from, unsigned step, layout_t) {
+inline void load_matrix_sync(fragment<accumulator, 16, 16, 16, float>& f, const float* from, unsigned step,
+                             layout_t) {
   aligned(from, step * 4);
   for (unsigned i = 0; i < 16; i++)
     for (unsigned j = 0; j < 16; j++) f.tile[i][j] = from[i * step + j];
@@ -294,7 +301,8 @@ void mma_sync(fragment<accumulator, 16, 16, 16, float>& d, const A& a, const B& 
       d.tile[i][j] = sum;
     }
 }
-inline void store_matrix_sync(float* to, const fragment<accumulator, 16, 16, 16, float>& f, unsigned step, layout_t) {
+inline void store_matrix_sync(float* to, const fragment<accumulator, 16, 16, 16, float>& f, unsigned step,
+                              layout_t) {
   aligned(to, step * 4);
   __syncwarp();
   if (threadIdx.x % 32 == 0)

@@ -1,6 +1,6 @@
-// The CUDA kernels on the CPU (cuda_emulation.h), each compared with the obvious loop in double, for fp32 and bf16,
-// at sizes that fill packs, warps and tiles and at sizes that do not. Every kernel runs twice, its threads in either
-// order: the bits have to be the same.
+// The CUDA kernels on the CPU (cuda_emulation.h), each compared with the obvious loop in double, for fp32 and
+// bf16, at sizes that fill packs, warps and tiles and at sizes that do not. Every kernel runs twice, its
+// threads in either order: the bits have to be the same.
 
 #include <cstring>
 #include <limits>
@@ -61,18 +61,29 @@ void twice(const F& run, L&... out) {
 
 template <class T>
 void norm_case(int64_t tokens, int64_t width, bool adds, bool last) {
-  const auto x = random<T>(tokens * width, 1), add = random<T>(tokens * width, 2), w = random<T>(width, 3, 0.5f, 1),
-             d_sum = random<T>(tokens * width, 4), dy = random<T>(tokens * width, 5);
+  const auto x = random<T>(tokens * width, 1), add = random<T>(tokens * width, 2),
+             w = random<T>(width, 3, 0.5f, 1), d_sum = random<T>(tokens * width, 4),
+             dy = random<T>(tokens * width, 5);
   const float eps = 1e-6f;
   auto sum = blank<T>(tokens * width), normed = sum, dx = sum;
   List<float> rstd(static_cast<size_t>(tokens)), grad = numbers(static_cast<size_t>(width), 6),
-      partial(static_cast<size_t>(partials(tokens) * width));
+                                                 partial(static_cast<size_t>(partials(tokens) * width));
   const List<float> grad_before = grad;
-  twice([&] { norm<T>({tokens, width, x.data(), adds ? add.data() : nullptr, w.data(), eps, sum.data(), normed.data(),
-                       rstd.data()}, nullptr); }, sum, normed, rstd);
+  twice(
+      [&] {
+        norm<T>({tokens, width, x.data(), adds ? add.data() : nullptr, w.data(), eps, sum.data(),
+                 normed.data(), rstd.data()},
+                nullptr);
+      },
+      sum, normed, rstd);
   if (!adds) sum = x;
-  twice([&] { norm_backward<T>({tokens, width, last ? nullptr : d_sum.data(), dy.data(), sum.data(), w.data(),
-                                rstd.data(), dx.data(), grad.data(), partial.data()}, nullptr); }, dx, grad);
+  twice(
+      [&] {
+        norm_backward<T>({tokens, width, last ? nullptr : d_sum.data(), dy.data(), sum.data(), w.data(),
+                          rstd.data(), dx.data(), grad.data(), partial.data()},
+                         nullptr);
+      },
+      dx, grad);
   List<double> dw(static_cast<size_t>(width));
   for (int64_t t = 0; t < tokens; t++) {
     double square = 0, dot = 0;
@@ -88,12 +99,14 @@ void norm_case(int64_t tokens, int64_t width, bool adds, bool last) {
       const int64_t j = t * width + i;
       const double unit = at(sum, j) * r, y = unit * at(w, i);
       EXPECT_NEAR(at(normed, j), y, slack<T>(y));
-      const double d = (last ? 0 : at(d_sum, j)) + r * (at(w, i) * at(dy, j) - unit * dot / static_cast<double>(width));
+      const double d =
+          (last ? 0 : at(d_sum, j)) + r * (at(w, i) * at(dy, j) - unit * dot / static_cast<double>(width));
       EXPECT_NEAR(at(dx, j), d, slack<T>(d));
       dw[static_cast<size_t>(i)] += at(dy, j) * unit;
     }
   }
-  for (size_t i = 0; i < dw.size(); i++) EXPECT_NEAR(grad[i], grad_before[i] + dw[i], 1e-4 * (1 + std::abs(dw[i])));
+  for (size_t i = 0; i < dw.size(); i++)
+    EXPECT_NEAR(grad[i], grad_before[i] + dw[i], 1e-4 * (1 + std::abs(dw[i])));
 }
 
 template <class T>
@@ -107,17 +120,26 @@ void split_case(int64_t tokens, int heads, int kv_heads, int channels, bool norm
   const T *pq = norms ? wq.data() : nullptr, *pk = norms ? wk.data() : nullptr;
   auto q = blank<T>(tokens * heads * channels), k = blank<T>(tokens * kv_heads * channels), v = k;
   const float eps = 1e-6f;
-  twice([&] { split<T>({tokens, heads, kv_heads, channels, qkv.data(), pq, pk, eps, cos.data(), sin.data(), q.data(),
-                        k.data(), v.data(), rstd.data()}, nullptr); }, q, k, v, rstd);
+  twice(
+      [&] {
+        split<T>({tokens, heads, kv_heads, channels, qkv.data(), pq, pk, eps, cos.data(), sin.data(),
+                  q.data(), k.data(), v.data(), rstd.data()},
+                 nullptr);
+      },
+      q, k, v, rstd);
   const auto dq = random<T>(tokens * heads * channels, 5), dk = random<T>(tokens * kv_heads * channels, 6),
              dv = random<T>(tokens * kv_heads * channels, 7);
   auto dqkv = blank<T>(tokens * kinds * channels);
   List<float> q_grad(static_cast<size_t>(channels), 1), k_grad(static_cast<size_t>(channels), 2),
       partial(static_cast<size_t>(partials(tokens) * 2 * channels));
   float *gq = norms ? q_grad.data() : nullptr, *gk = norms ? k_grad.data() : nullptr;
-  twice([&] { split_backward<T>({tokens, heads, kv_heads, channels, dq.data(), dk.data(), dv.data(), qkv.data(), pq,
-                                 pk, rstd.data(), cos.data(), sin.data(), dqkv.data(), gq, gk, partial.data()},
-                                nullptr); }, dqkv, q_grad, k_grad);
+  twice(
+      [&] {
+        split_backward<T>({tokens, heads, kv_heads, channels, dq.data(), dk.data(), dv.data(), qkv.data(), pq,
+                           pk, rstd.data(), cos.data(), sin.data(), dqkv.data(), gq, gk, partial.data()},
+                          nullptr);
+      },
+      dqkv, q_grad, k_grad);
   List<double> dwq(static_cast<size_t>(channels)), dwk(dwq);
   for (int64_t t = 0; t < tokens; t++)
     for (int h = 0; h < kinds; h++) {
@@ -187,12 +209,18 @@ void adamw_case(int64_t count, int64_t step) {
   const List<float> p0 = master, m0 = m, v0 = v;
   const double lr = 0.01, decay = 0.1, b1 = 0.9, b2 = 0.95, eps = 1e-8, scale = 0.5;
   const double c1 = 1 - std::pow(b1, step), c2 = 1 - std::pow(b2, step);
-  const Adamw a{static_cast<float>(1 - lr * decay), static_cast<float>(lr / c1), static_cast<float>(1 / std::sqrt(c2)),
-                static_cast<float>(b1), static_cast<float>(b2), static_cast<float>(eps), static_cast<float>(scale)};
-  twice([&] { adamw<T>(count, value.data(), grad.data(), master.data(), m.data(), v.data(), a, nullptr); }, value,
-        master, m, v);
+  const Adamw a{static_cast<float>(1 - lr * decay),
+                static_cast<float>(lr / c1),
+                static_cast<float>(1 / std::sqrt(c2)),
+                static_cast<float>(b1),
+                static_cast<float>(b2),
+                static_cast<float>(eps),
+                static_cast<float>(scale)};
+  twice([&] { adamw<T>(count, value.data(), grad.data(), master.data(), m.data(), v.data(), a, nullptr); },
+        value, master, m, v);
   for (size_t i = 0; i < master.size(); i++) {
-    const double g = grad[i] * scale, first = b1 * m0[i] + (1 - b1) * g, second = b2 * v0[i] + (1 - b2) * g * g;
+    const double g = grad[i] * scale, first = b1 * m0[i] + (1 - b1) * g,
+                 second = b2 * v0[i] + (1 - b2) * g * g;
     const double p = p0[i] * (1 - lr * decay) - lr / c1 * first / (std::sqrt(second / c2) + eps);
     EXPECT_NEAR(m[i], first, 1e-6);
     EXPECT_NEAR(v[i], second, 1e-6);
@@ -210,11 +238,19 @@ void logp_case(int64_t tokens, int64_t vocab, float temperature) {
   List<float> lp(static_cast<size_t>(tokens)), entropy(lp), stats(static_cast<size_t>(3 * tokens)),
       d_lp = numbers(static_cast<size_t>(tokens), 2), d_entropy = numbers(static_cast<size_t>(tokens), 3);
   const float inverse = 1 / temperature;
-  twice([&] { logp(tokens, vocab, logits.data(), ids.data(), inverse, lp.data(), entropy.data(), stats.data(),
-                   nullptr); }, lp, entropy, stats);
+  twice(
+      [&] {
+        logp(tokens, vocab, logits.data(), ids.data(), inverse, lp.data(), entropy.data(), stats.data(),
+             nullptr);
+      },
+      lp, entropy, stats);
   auto d = blank<T>(tokens * vocab);
-  twice([&] { logp_backward<T>(tokens, vocab, logits.data(), ids.data(), stats.data(), inverse, d_lp.data(),
-                               d_entropy.data(), d.data(), nullptr); }, d);
+  twice(
+      [&] {
+        logp_backward<T>(tokens, vocab, logits.data(), ids.data(), stats.data(), inverse, d_lp.data(),
+                         d_entropy.data(), d.data(), nullptr);
+      },
+      d);
   for (int64_t t = 0; t < tokens; t++) {
     const auto z = [&](int64_t i) { return at(logits, t * vocab + i) * inverse; };
     double max = -1e30, sum = 0, mean = 0;
@@ -253,13 +289,14 @@ void sample_case(int64_t vocab, bool ties) {
   for (size_t i = 0; i < asked.size(); i++) {
     const Sampling& s = asked[i];
     const bool greedy = s.temperature == 0;
-    choices.push_back({(u[i] + 1) / 2, s.top_p, s.min_p, s.top_k, static_cast<float>(greedy ? 1 : 1 / s.temperature),
-                       greedy});
+    choices.push_back({(u[i] + 1) / 2, s.top_p, s.min_p, s.top_k,
+                       static_cast<float>(greedy ? 1 : 1 / s.temperature), greedy});
   }
   List<Drawn> drawn(static_cast<size_t>(rows), Drawn{-2, 0});
   twice([&] { sample(rows, vocab, logits.data(), choices.data(), drawn.data(), nullptr); }, drawn);
   for (size_t i = 0; i < asked.size(); i++) {
-    const std::span<const float> row(logits.data() + static_cast<int64_t>(i) * vocab, static_cast<size_t>(vocab));
+    const std::span<const float> row(logits.data() + static_cast<int64_t>(i) * vocab,
+                                     static_cast<size_t>(vocab));
     const List<double> p = distribution(row, asked[i]);
     const auto id = static_cast<size_t>(drawn[i].id);
     EXPECT(id < p.size() && p[id] > 0);
@@ -268,7 +305,8 @@ void sample_case(int64_t vocab, bool ties) {
     EXPECT(below <= choices[i].uniform + 1e-6 && choices[i].uniform <= below + p[id] + 1e-6);
     // The log-prob has the bits of `logp`.
     List<float> lp(1), entropy(1), stats(3);
-    logp(1, vocab, row.data(), &drawn[i].id, choices[i].inverse, lp.data(), entropy.data(), stats.data(), nullptr);
+    logp(1, vocab, row.data(), &drawn[i].id, choices[i].inverse, lp.data(), entropy.data(), stats.data(),
+         nullptr);
     EXPECT(std::memcmp(&lp[0], &drawn[i].logp, sizeof(float)) == 0);
   }
 }

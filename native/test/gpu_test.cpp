@@ -1,6 +1,7 @@
-// Every operation of the CUDA backend on a GPU against plain ATen with autograd, in fp32 and bf16, and what only a GPU
-// can show: bits that do not depend on a row's company, recorded rounds that give what unrecorded ones give. Built
-// with libtarl_cuda.so where libtorch has CUDA; run by test/gpu/kernels.test.ts. Prints a line per comparison.
+// Every operation of the CUDA backend on a GPU against plain ATen with autograd, in fp32 and bf16, and what
+// only a GPU can show: bits that do not depend on a row's company, recorded rounds that give what unrecorded
+// ones give. Built with libtarl_cuda.so where libtorch has CUDA; run by test/gpu/kernels.test.ts. Prints a
+// line per comparison.
 
 #include <torch/torch.h>
 
@@ -49,17 +50,22 @@ struct Device {
     invariant.reset(tarl_cuda_backend(&same));
     at::globalContext().setDeterministicAlgorithms(false, false);
   }
-  Tensor random(at::IntArrayRef sizes) const { return at::randn(sizes, at::TensorOptions(kDevice)).to(dtype); }
+  Tensor random(at::IntArrayRef sizes) const {
+    return at::randn(sizes, at::TensorOptions(kDevice)).to(dtype);
+  }
 };
 
 /// A number's fp32 copy that gradients are wanted of.
 Tensor leaf(const Tensor& t) { return t.detach().to(at::kFloat).requires_grad_(true); }
-Tensor rms(const Tensor& x, const Tensor& w, double eps) { return x * at::rsqrt(x.square().mean(-1, true) + eps) * w; }
+Tensor rms(const Tensor& x, const Tensor& w, double eps) {
+  return x * at::rsqrt(x.square().mean(-1, true) + eps) * w;
+}
 
 void norms(const Device& d) {
   for (const auto& [t, width] : {std::pair<int64_t, int64_t>{5, 4096}, {1000, 1024}, {3, 37}}) {
-    const Tensor x = d.random({t, width}), add = d.random({t, width}), w = d.random({width}), up = d.random({t, width}),
-                 d_sum = d.random({t, width}), grad = at::zeros({width}, at::TensorOptions(kDevice));
+    const Tensor x = d.random({t, width}), add = d.random({t, width}), w = d.random({width}),
+                 up = d.random({t, width}), d_sum = d.random({t, width}),
+                 grad = at::zeros({width}, at::TensorOptions(kDevice));
     const NormRows r = d.backend->norm(x, add, w, 1e-6);
     const Tensor dx = d.backend->norm_backward(d_sum, up, r.sum, w, r.rstd, grad);
     const Tensor s = leaf(r.sum), lw = leaf(w), y = rms(s, lw, 1e-6);
@@ -75,7 +81,8 @@ void norms(const Device& d) {
 void splits(const Device& d) {
   constexpr int64_t t = 70, heads = 6, kv_heads = 2, c = 128;
   const Tensor qkv = d.random({t, (heads + 2 * kv_heads) * c}), wq = d.random({c}), wk = d.random({c});
-  const Tensor angle = at::randn({t, c / 2}, at::TensorOptions(kDevice)), cos = angle.cos(), sin = angle.sin();
+  const Tensor angle = at::randn({t, c / 2}, at::TensorOptions(kDevice)), cos = angle.cos(),
+               sin = angle.sin();
   const SplitRows r = d.backend->split(qkv, {heads, kv_heads, c}, wq, wk, 1e-6, {cos, sin});
   const Heads up{d.random({t, heads, c}), d.random({t, kv_heads, c}), d.random({t, kv_heads, c})};
   const Tensor gq = at::zeros({c}, at::TensorOptions(kDevice)), gk = at::zeros_like(gq);
@@ -86,7 +93,8 @@ void splits(const Device& d) {
     return h * co + at::cat({-h.narrow(2, c / 2, c / 2), h.narrow(2, 0, c / 2)}, 2) * si;
   };
   const Tensor q = turned(rms(all.narrow(1, 0, heads), lq, 1e-6)),
-               k = turned(rms(all.narrow(1, heads, kv_heads), lk, 1e-6)), v = all.narrow(1, heads + kv_heads, kv_heads);
+               k = turned(rms(all.narrow(1, heads, kv_heads), lk, 1e-6)),
+               v = all.narrow(1, heads + kv_heads, kv_heads);
   torch::autograd::backward({q, k, v}, {up.q.to(at::kFloat), up.k.to(at::kFloat), up.v.to(at::kFloat)});
   near(d.name + "split q", r.heads.q, q, d.bound);
   near(d.name + "split k", r.heads.k, k, d.bound);
@@ -105,14 +113,16 @@ void swiglus(const Device& d) {
 }
 
 void linears(const Device& d) {
-  const Tensor x = d.random({300, 512}), w = d.random({768, 512}), bias = d.random({768}), dy = d.random({300, 768});
+  const Tensor x = d.random({300, 512}), w = d.random({768, 512}), bias = d.random({768}),
+               dy = d.random({300, 768});
   const Tensor lx = leaf(x), lw = leaf(w), lb = leaf(bias), y = at::linear(lx, lw, lb);
   y.backward(dy.to(at::kFloat));
   const auto kernel = d.backend->linear(w, bias), tiled = d.invariant->linear(w, bias);
   near(d.name + "linear", kernel->forward(x, false), y, d.bound);
   near(d.name + "linear in fp32", kernel->forward(x, true), y, 2e-5);
   near(d.name + "linear gradient", kernel->backward(dy), lx.grad(), d.bound);
-  const Tensor grad = at::ones({768, 512}, at::TensorOptions(kDevice)), bias_grad = at::ones({768}, grad.options());
+  const Tensor grad = at::ones({768, 512}, at::TensorOptions(kDevice)),
+               bias_grad = at::ones({768}, grad.options());
   kernel->gradient(x, dy, grad, bias_grad);
   near(d.name + "linear gradient of w", grad - 1, lw.grad(), 1e-4);
   near(d.name + "linear gradient of the bias", bias_grad - 1, lb.grad(), 1e-4);
@@ -129,7 +139,9 @@ Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v) {
                vh = v.repeat_interleave(group, 1).transpose(0, 1);
   const Tensor hidden = at::ones({t, keys}, at::TensorOptions(kDevice).dtype(at::kBool)).triu(keys - t + 1);
   const Tensor scores = at::matmul(q.transpose(0, 1), kh) / std::sqrt(static_cast<double>(q.size(2)));
-  return at::matmul(at::softmax(scores.masked_fill(hidden, -INFINITY), -1), vh).transpose(0, 1).reshape({t, -1});
+  return at::matmul(at::softmax(scores.masked_fill(hidden, -INFINITY), -1), vh)
+      .transpose(0, 1)
+      .reshape({t, -1});
 }
 
 Tensor indices(const std::vector<int64_t>& list) { return at::tensor(list, at::kLong).to(kDevice); }
@@ -152,7 +164,8 @@ void rows_of(const Device& d, const Backend& backend, const std::string& name) {
   const Tensor q = leaf(x.q), k = leaf(x.k), v = leaf(x.v);
   std::vector<Tensor> outs;
   for (int64_t row = 0, first = 0; row < 3; row++) {
-    const std::vector<int64_t> place(rows.place.begin() + rows.start[row], rows.place.begin() + rows.start[row + 1]);
+    const std::vector<int64_t> place(rows.place.begin() + rows.start[row],
+                                     rows.place.begin() + rows.start[row + 1]);
     const int64_t own = rows.length(row) - rows.shared[row];
     outs.push_back(plain_attention(q.narrow(0, first, own), k.index_select(0, indices(place)),
                                    v.index_select(0, indices(place))));
@@ -176,16 +189,19 @@ struct Pool {
   explicit Pool(const Device& d)
       : kv{d.random({kPages, kPage, kKvHeads, kChannels}), d.random({kPages, kPage, kKvHeads, kChannels})} {
     int64_t next = 0;
-    for (const auto& [length, shared] : {std::pair<int64_t, int64_t>{800, 0}, {700, 40}, {530, 32}, {20, 0}, {0, 0}}) {
+    for (const auto& [length, shared] :
+         {std::pair<int64_t, int64_t>{800, 0}, {700, 40}, {530, 32}, {20, 0}, {0, 0}}) {
       std::vector<int64_t> list;
-      for (int64_t p = 0; p * kPage <= length; p++) list.push_back(p < shared ? pages[0][p] : next++ * 3 % kPages);
+      for (int64_t p = 0; p * kPage <= length; p++)
+        list.push_back(p < shared ? pages[0][p] : next++ * 3 % kPages);
       pages.push_back(list);
       past.push_back(length);
     }
   }
   std::vector<Segment> decode() const {
     std::vector<Segment> list;
-    for (size_t i = 0; i < pages.size(); i++) list.push_back({static_cast<int64_t>(i), 1, past[i], &pages[i]});
+    for (size_t i = 0; i < pages.size(); i++)
+      list.push_back({static_cast<int64_t>(i), 1, past[i], &pages[i]});
     return list;
   }
   Heads heads(const Device& d, int64_t tokens) const {
@@ -234,7 +250,8 @@ void recorded(const Device& d) {
   const Tensor table = d.random({64, (Pool::kHeads + 2 * Pool::kKvHeads) * Pool::kChannels});
   const auto split = [&](const Tensor& rows) {
     const Tensor all = rows.view({rows.size(0), -1, Pool::kChannels});
-    return Heads{all.narrow(1, 0, Pool::kHeads).contiguous(), all.narrow(1, Pool::kHeads, Pool::kKvHeads).contiguous(),
+    return Heads{all.narrow(1, 0, Pool::kHeads).contiguous(),
+                 all.narrow(1, Pool::kHeads, Pool::kKvHeads).contiguous(),
                  all.narrow(1, Pool::kHeads + Pool::kKvHeads, Pool::kKvHeads).contiguous()};
   };
   const auto model = [&](const Tensor& ids, const Tensor& positions, const CachedPlan& plan) {
@@ -250,7 +267,8 @@ void recorded(const Device& d) {
       positions.push_back(static_cast<int32_t>(s.past));
     }
     const Tensor replayed = d.backend->pass(segments, ids, positions, 1, model);
-    const Tensor id = at::tensor(ids, at::kInt).to(kDevice), position = at::tensor(positions, at::kInt).to(kDevice);
+    const Tensor id = at::tensor(ids, at::kInt).to(kDevice),
+                 position = at::tensor(positions, at::kInt).to(kDevice);
     same(d.name + "recorded round " + std::to_string(round), replayed,
          model(id, position, *d.backend->plan(segments)));
   }
@@ -261,7 +279,8 @@ void vocabulary(const Device& d) {
   for (const int64_t v : {151936, 4099}) {
     const std::string name = d.name + "vocabulary of " + std::to_string(v);
     const Tensor z = at::randn({t, v}, at::TensorOptions(kDevice)) * 4, l = leaf(z);
-    const Tensor ids = at::randint(v, {t}, at::TensorOptions(kDevice).dtype(at::kLong)), id = ids.to(at::kInt);
+    const Tensor ids = at::randint(v, {t}, at::TensorOptions(kDevice).dtype(at::kLong)),
+                 id = ids.to(at::kInt);
     const Tensor dp = at::randn({t}, z.options()), de = at::randn({t}, z.options());
     const LogpRows r = d.backend->logp(z, id, 0.8);
     const Tensor all = at::log_softmax(l / 0.8, 1), logp = all.gather(1, ids.unsqueeze(1)).squeeze(1),
@@ -293,13 +312,15 @@ void vocabulary(const Device& d) {
     bool equal = true;
     for (int64_t i = 1; i < t; i++) equal &= again[i].item<float>() == draws[i].logp;
     expect(name + " sampler's log-probs are the trainer's, to the bit", equal, 0);
-    near(name + " gradient", d.backend->logp_backward(z.clone(), id, r.stats, 0.8, dp, de), l.grad(), d.bound);
+    near(name + " gradient", d.backend->logp_backward(z.clone(), id, r.stats, 0.8, dp, de), l.grad(),
+         d.bound);
   }
 }
 
 void update(const Device& d) {
-  const Tensor value = d.random({1000, 37}), master = value.to(at::kFloat), grad = d.random({1000, 37}).to(at::kFloat),
-               m = at::zeros_like(master), v = at::zeros_like(master);
+  const Tensor value = d.random({1000, 37}), master = value.to(at::kFloat),
+               grad = d.random({1000, 37}).to(at::kFloat), m = at::zeros_like(master),
+               v = at::zeros_like(master);
   const Tensor p = master.clone(), pm = m.clone(), pv = v.clone(), steps = at::ones({}, master.options());
   const AdamwStep step{0.01, 0.9, 0.95, 1e-8, 0.1, 1, 1};
   d.backend->adamw(d.dtype == at::kFloat ? master : value, grad, master, m, v, step);

@@ -3,11 +3,12 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-// @ts-expect-error: plain JavaScript, without types
-import { findNvcc, versionOf } from "../../scripts/nvcc.js";
+import { root as checkout } from "../../src/root.ts";
 
+const { findNvcc, versionOf } = await import(pathToFileURL(join(checkout, "scripts/nvcc.js")).href);
 const root = mkdtempSync(join(tmpdir(), "tarl-nvcc-"));
 test.after(() => rmSync(root, { recursive: true }));
 
