@@ -4,6 +4,7 @@
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -93,6 +94,11 @@ std::unique_ptr<Rounds::Recorded> Rounds::record(int64_t rows, const Capacity& c
   r->input = upload(input, options_.device);
   const Tensor ids = r->input.narrow(0, 0, rows), positions = r->input.narrow(0, rows, rows);
   r->plan.lists = Lists{capacity, r->input.narrow(0, 2 * rows, Lists::size(capacity))};
+  // A pool is gone with its last recording. Sharing is safe: only one runs at a time, and its result is
+  // copied.
+  const bool first =
+      std::none_of(recorded_.begin(), recorded_.end(), [](const auto& entry) { return entry.second; });
+  if (first) pool_ = at::cuda::graph_pool_handle();
   // Recording wants a stream of its own, on which cuBLAS has made what it needs before.
   c10::cuda::device_synchronize();
   {
@@ -100,7 +106,7 @@ std::unique_ptr<Rounds::Recorded> Rounds::record(int64_t rows, const Capacity& c
     model(ids, positions, r->plan);
     c10::cuda::device_synchronize();
     // Other threads of the process may use CUDA meanwhile.
-    r->graph.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+    r->graph.capture_begin(pool_, cudaStreamCaptureModeThreadLocal);
     try {
       r->result = model(ids, positions, r->plan);
     } catch (...) {

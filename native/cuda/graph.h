@@ -27,6 +27,7 @@ class Rounds {
   const Attention& attention_;
   bool works_;
   int64_t memory_ = -1;
+  std::pair<unsigned long long, unsigned long long> pool_;  // of memory, which all recordings share
   std::map<int64_t, std::unique_ptr<Recorded>> recorded_;
 };
 

@@ -44,7 +44,8 @@ if (gpu("the engine against itself with its kernels off, and the golden models")
       try {
         const talks = await converse(ours);
         const ids = Int32Array.from(talks.flatMap((talk) => talk.ids));
-        const rows = Int32Array.from(talks.reduce((ends, t) => [...ends, ends[ends.length - 1] + t.ids.length], [0]));
+        const rows = new Int32Array(talks.length + 1);
+        for (const [i, talk] of talks.entries()) rows[i + 1] = rows[i] + talk.ids.length;
         for (const policy of [ours, plain]) {
           const { logp } = await policy.score(ids, rows, 1);
           const off = talks.flatMap((talk, i) =>
