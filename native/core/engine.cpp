@@ -386,7 +386,8 @@ void Engine::compute(const std::vector<Slice>& slices) {
   }
   if (sampling.empty()) return;
 
-  const at::Tensor rows = hidden.index_select(0, at::tensor(last).to(hidden.device()));
+  const bool all = static_cast<int64_t>(last.size()) == hidden.size(0);  // then no index has to be copied
+  const at::Tensor rows = all ? hidden : hidden.index_select(0, at::tensor(last).to(hidden.device()));
   std::vector<const Sampling*> how;
   std::vector<double> random;
   for (const Conversation* c : sampling) {

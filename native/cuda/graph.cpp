@@ -4,7 +4,6 @@
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 
-#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -96,9 +95,9 @@ std::unique_ptr<Rounds::Recorded> Rounds::record(int64_t rows, const Capacity& c
   r->plan.lists = Lists{capacity, r->input.narrow(0, 2 * rows, Lists::size(capacity))};
   // A pool is gone with its last recording. Sharing is safe: only one runs at a time, and its result is
   // copied.
-  const bool first =
-      std::none_of(recorded_.begin(), recorded_.end(), [](const auto& entry) { return entry.second; });
-  if (first) pool_ = at::cuda::graph_pool_handle();
+  bool shared = false;
+  for (const auto& [size, recorded] : recorded_) shared |= recorded != nullptr;
+  if (!shared) pool_ = at::cuda::graph_pool_handle();
   // Recording wants a stream of its own, on which cuBLAS has made what it needs before.
   c10::cuda::device_synchronize();
   {
