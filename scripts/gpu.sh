@@ -25,7 +25,7 @@ if [ "${1:-}" = --pack ]; then
   npm ls --omit=dev --all --parseable 2>/dev/null | grep /node_modules/ | sed 's|.*/node_modules/|node_modules/|' |
     grep -v '^node_modules/typescript$' | sort -u |
     tar -ch --exclude='*.map' --exclude='*.d.ts' --exclude='*.d.mts' --exclude='*.d.cts' -T - | tar -x -C "$part"
-  cp -r dist "$part/dist"
+  cp -rL dist "$part/dist"
   tar -czf "$file" -C "$part" .
   echo "$file: $(du -h "$file" | cut -f1)"
   exit 0
