@@ -153,7 +153,7 @@ __device__ void mix(const Layout<T, ROWS>& at, int rows, const T* weights, const
 
 /// N: channels read at once.
 template <class T, int ROWS, bool WHOLE, int N>
-__global__ void attend_kernel(Attend<T> a) {
+__global__ void __launch_bounds__(ROWS* kLanes) attend_kernel(Attend<T> a) {
   DYNAMIC_SHARED(memory);
   const Layout<T, ROWS> at(a.channels, WHOLE);
   T* const q = reinterpret_cast<T*>(memory + at.q);

@@ -11,8 +11,9 @@ namespace {
 constexpr int kThreads = 256;
 
 template <int N>
-__global__ void logp_kernel(int64_t vocab, const float* logits, const int32_t* ids, float inverse,
-                            float* logp, float* entropy, float* stats) {
+__global__ void __launch_bounds__(kRowThreads)
+    logp_kernel(int64_t vocab, const float* logits, const int32_t* ids, float inverse, float* logp,
+                float* entropy, float* stats) {
   const int64_t t = blockIdx.x;
   const Stats s = softmax_stats<N>(vocab, logits + t * vocab, inverse);
   if (threadIdx.x != 0) return;

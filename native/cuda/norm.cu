@@ -16,7 +16,7 @@ constexpr int64_t kMostWidth =
     12288 - 64;  // floats of w's gradient in plain shared memory, beside block_sum's
 
 template <class T, int N>
-__global__ void norm_kernel(Norm<T> a) {
+__global__ void __launch_bounds__(kWidestBlock) norm_kernel(Norm<T> a) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * a.width,
                 first = static_cast<int64_t>(threadIdx.x) * N;
   const T* const from = a.add ? a.sum : a.x;
@@ -43,7 +43,7 @@ __global__ void norm_kernel(Norm<T> a) {
 }
 
 template <class T, int N>
-__global__ void norm_backward_kernel(NormBackward<T> a) {
+__global__ void __launch_bounds__(kWidestBlock) norm_backward_kernel(NormBackward<T> a) {
   DYNAMIC_SHARED(memory);
   float* const dw = reinterpret_cast<float*>(memory);  // [D]; each thread its own columns
   const int64_t first = static_cast<int64_t>(threadIdx.x) * N, step = static_cast<int64_t>(blockDim.x) * N;

@@ -125,7 +125,8 @@ __device__ inline int32_t likeliest(int64_t vocab, const float* logits) {
 }
 
 template <int N>
-__global__ void sample_kernel(int64_t vocab, const float* all, const Choice* choices, Drawn* drawn) {
+__global__ void __launch_bounds__(kRowThreads)
+    sample_kernel(int64_t vocab, const float* all, const Choice* choices, Drawn* drawn) {
   __shared__ Mass parts[kRowWarps];
   const float* const logits = all + static_cast<int64_t>(blockIdx.x) * vocab;
   const Choice c = choices[blockIdx.x];
