@@ -65,7 +65,7 @@ export function measureCeilings(threads: number, mm: { fp32: number; bf16: numbe
   return {
     memory,
     fp32: arithmetic(fp32, mm?.fp32 ?? null, own?.[0] ?? null),
-    bf16: arithmetic(bf16, mm?.bf16 ?? null, null),
+    bf16: arithmetic(bf16, mm?.bf16 ?? null, own?.[1] ?? null),
   };
 }
 

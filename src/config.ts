@@ -81,6 +81,13 @@ export const optionGroups = {
       "the policy to start from",
       "ours",
     ),
+    format: option(
+      choice("auto", "append", "strip", "template"),
+      "auto",
+      "",
+      "chat format: Qwen3's with earlier thoughts kept or stripped, the model's own template; auto: as it was trained",
+      "ours",
+    ),
     device: option(
       choice("auto", "cpu", "cuda"),
       "auto",
@@ -97,6 +104,13 @@ export const optionGroups = {
       "bf16",
     ),
     threads: option(whole(0, 1024), 0, "threads", "CPU threads; 0 takes every core", "ours"),
+    batchInvariant: option(
+      choice("auto", "on", "off"),
+      "auto",
+      "",
+      "bits of a conversation do not depend on its company; our CPU kernels always are so, on refuses what is not",
+      "ours",
+    ),
     loraRank: option(whole(0, 65_536), 0, "rank", "learn an adapter of this rank alone (LoRA); 0 learns all", "ours"),
     loraAlpha: option(above(0), 32, "number", "what it adds is multiplied by this over its rank", "ours"),
     loraTargets: option(
@@ -154,6 +168,13 @@ export const optionGroups = {
     topP: option(number(0.01, 1), 1, "mass", "nucleus sampling; below 1 it biases the ratio", "ours", 0.95),
     topK: option(whole(0), 0, "tokens", "sample from the k most likely; 0 is off", "ours"),
     minP: option(number(0, 1), 0, "share", "least probability against the most likely token; 0 is off", "ours"),
+    calls: option(
+      choice("profile", "first", "all"),
+      "profile",
+      "",
+      "which of several calls in one turn run; profile: only the first, as in tau-bench, but all of them under tau2",
+      "ours",
+    ),
     checkOutputs: option(
       choice("profile", "on", "off"),
       "profile",

@@ -10,6 +10,7 @@ import { blame, faulty, UsageError } from "./errors.ts";
 import type { Agent } from "./eval/evaluate.ts";
 import { metered } from "./llm/budget.ts";
 import { type ChatOptions, type OpenChat, openChat } from "./llm/client.ts";
+import { formatNote, readFormat, readTemplate } from "./policy/chat.ts";
 import { type ModelConfig, readConfig } from "./policy/checkpoint.ts";
 import { type Hub, isHubName } from "./policy/hub.ts";
 import { availableMemory, type MemoryPlan, memoryLine, planMemory, refusal } from "./policy/memory.ts";
@@ -19,6 +20,7 @@ import { loadTokenizer, type Tokenizer } from "./policy/tokenizer.ts";
 import { derive } from "./random.ts";
 import { type Attempt, checkPrompt, collect, converse, demonstrate, type Sandbox } from "./rollout/collect.ts";
 import { chatFormat } from "./rollout/format.ts";
+import { templateFormat } from "./rollout/jinja.ts";
 import { root } from "./root.ts";
 import { readDatabase } from "./sandbox/replay.ts";
 import { Session } from "./sandbox/session.ts";
@@ -33,7 +35,8 @@ import { ScriptedUser } from "./user/scripted.ts";
 export type Conversing = Pick<
   Config,
   "turns" | "turnTokens" | "promptTokens" | "contextTokens" | "invalidInRow" | "concurrent" | "checkOutputs"
->;
+> &
+  Partial<Pick<Config, "calls">>;
 
 /** The folder of a model that an option names, one that is on the disk. */
 export function modelPath(model: string): string {
@@ -61,9 +64,26 @@ function checkModel(model: string, dir: string): void {
 }
 
 /** How a config opens an engine with the model in a folder; a GPU that is not there is a UsageError. */
-export function engineOf({ device, dtype, threads }: Pick<Config, "device" | "dtype" | "threads">, model: string) {
+export function engineOf(config: Pick<Config, "device" | "dtype" | "threads" | "batchInvariant">, model: string) {
+  const { device, dtype, threads, batchInvariant } = config;
   if (device === "cuda" && !native.cuda()) throw new UsageError("--device cuda: no GPU is found; expected cpu or auto");
-  return { model, device, dtype, threads };
+  return { model, device, dtype, threads, batchInvariant };
+}
+
+/**
+ * How the conversations of a model are written: as the option says, else as the checkpoint was trained here, else as its
+ * family does; Qwen3's format is code, and models that bring no template are written in it as well.
+ */
+export function formatOf(dir: string, option: Config["format"], tokenizer: Tokenizer) {
+  const noted = option === "auto" ? readFormat(dir) : option;
+  const template = noted === "append" || noted === "strip" ? null : readTemplate(dir);
+  const { modelType, eosIds } = readConfig(dir);
+  if (noted === "template" && !template)
+    throw new UsageError(`--format template: ${dir} has no chat_template.jinja, and no tokenizer_config.json with one`);
+  if (template && (noted === "template" || modelType !== "qwen3"))
+    return { name: "template", format: templateFormat(tokenizer, template, eosIds) };
+  const mode = noted === "strip" ? "strip" : "append";
+  return { name: mode, format: blame(dir, () => chatFormat(tokenizer, { mode })) };
 }
 
 /** What a config's policy takes of the memory that there is. */
@@ -198,6 +218,8 @@ export interface Opening {
   readonly checkpoint?: string | null;
   readonly access?: Access;
   readonly role?: PolicyOptions["role"];
+  /** Rejects where what is played does not suit; before anything is loaded. */
+  readonly check?: (played: Played) => Promise<void>;
   /** Told the memory plan before anything is loaded. */
   readonly note?: (line: string) => void;
 }
@@ -221,14 +243,16 @@ export class Table implements Played {
 
   /** Opens domain, tokenizer and policy. */
   static async open(config: Config, opening: Opening = {}): Promise<Table> {
-    const { checkpoint = null, access, role = "policy", note } = opening;
+    const { checkpoint = null, access, role = "policy", check, note } = opening;
     const played = await openTasks(config, access);
     const adapter = loraOptions(config);
     // An adapter goes on from a checkpoint on the weights that it began with, which nothing has changed.
     const model = checkpoint && !adapter ? checkpoint : await findModel(config.model, access?.hub);
     if (!checkpoint || adapter) checkModel(config.model, model);
     const tokenizer = loadTokenizer(model);
-    const format = blame(model, () => chatFormat(tokenizer));
+    const { name, format } = formatOf(model, config.format, tokenizer);
+    if (name === "strip" && config.ratio === "sequence")
+      throw new UsageError("--ratio sequence with the format strip: it needs a conversation in one row");
     const shape = readConfig(model);
     const { vocabSize, maxPositions } = shape;
     if (tokenizer.size > vocabSize)
@@ -237,6 +261,7 @@ export class Table implements Played {
       throw new UsageError(`--context-tokens ${config.contextTokens}: ${model} reads at most ${maxPositions}`);
     checkPrompt(onePrompt(played, format, config), config);
     const vocabLimit = tokenizer.size; // rows of the embedding beyond the tokenizer are padding
+    await check?.(played);
     const memory = memoryOf(config, shape, role);
     if (memory.remedy !== null) throw new UsageError(refusal(memory));
     note?.(memoryLine(memory));
@@ -246,6 +271,7 @@ export class Table implements Played {
       ...engineOf(config, model),
       ...{ vocabLimit, kvTokens, microTokens, recompute, role, fresh: checkpoint === null },
       state: stateOptions(config),
+      files: new Map([formatNote(name)]),
       ...(adapter && { lora: { ...adapter, from: checkpoint ?? { seed } } }),
     });
     return new Table(played, policy, tokenizer, format, config, access?.hub);
@@ -320,8 +346,9 @@ export async function perform(
 }
 
 function sandboxFor(domain: Domain, { task }: Attempt, user: User, limits: Conversing): Sandbox {
-  const { turns, invalidInRow } = limits;
-  return new Session(domain, task, user, { turns, invalidInRow, checkOutputs: asksOutputs(limits, domain) });
+  const { turns, invalidInRow, calls = "profile" } = limits;
+  const everyCall = calls === "profile" ? domain.everyCall : calls === "all";
+  return new Session(domain, task, user, { turns, invalidInRow, everyCall, checkOutputs: asksOutputs(limits, domain) });
 }
 
 /** Does success ask for a task's outputs? */

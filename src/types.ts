@@ -121,6 +121,8 @@ export interface Domain<Args = any> {
   readonly profile: string;
   /** Does success ask for a task's outputs as well? */
   readonly checkOutputs: boolean;
+  /** Does every call of a turn run, one after the other (tau2-bench), or only the first (tau-bench; default)? */
+  readonly everyCall?: boolean;
   /** The system text: the rules that the agent has to follow. */
   readonly policy: string;
   /** False when the prompt holds no tool schemas (a policy trained on this domain alone knows them). */
@@ -201,7 +203,10 @@ export interface Speech {
 // Session
 // ---------------------------------------------------------------------------------------------------
 
-/** One line of a conversation, in order. `turn` counts the agent's turns from 0. */
+/**
+ * One line of a conversation, in order. `turn` counts the agent's turns from 0; a turn has one entry, or one for each of its
+ * calls where all of them run.
+ */
 export type Entry =
   | { readonly role: "user"; readonly text: string }
   | { readonly role: "agent"; readonly turn: number; readonly text: string }
@@ -559,6 +564,8 @@ export interface Policy {
   readonly vocabSize: number;
   /** Most tokens of one conversation. */
   readonly contextLength: number;
+  /** The bits of a conversation do not depend on its company, and the trainer's log-probs are the sampler's. */
+  readonly batchInvariant: boolean;
   open(ids: ArrayLike<number>, seed: number): Conversation;
   /** Log-prob and entropy of each token given those before it in its row, and the likeliest id, [N]; 0 on each row's first. */
   score(

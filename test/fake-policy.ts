@@ -23,6 +23,7 @@ export interface Step {
 export class FakePolicy implements Policy {
   readonly vocabSize = 0x110100;
   readonly contextLength: number;
+  readonly batchInvariant = true;
   readonly steps: Step[] = [];
   /** Conversations that are open at the moment, and the most there were. */
   open_ = 0;

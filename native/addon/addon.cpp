@@ -14,20 +14,27 @@ namespace tarl {
 class EngineObject : public Napi::ObjectWrap<EngineObject> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(
-        env, "Engine",
-        {InstanceMethod<&EngineObject::initialise>("initialise"),
-         InstanceMethod<&EngineObject::initialise_adapter>("initialiseAdapter"),
-         InstanceMethod<&EngineObject::read>("read"), InstanceMethod<&EngineObject::write>("write"),
-         InstanceMethod<&EngineObject::tensor>("tensor"), InstanceMethod<&EngineObject::open>("open"),
-         InstanceMethod<&EngineObject::append>("append"), InstanceMethod<&EngineObject::generate>("generate"),
-         InstanceMethod<&EngineObject::abort>("abort"), InstanceMethod<&EngineObject::fork>("fork"),
-         InstanceMethod<&EngineObject::close>("close"), InstanceMethod<&EngineObject::score>("score"),
-         InstanceMethod<&EngineObject::trace>("trace"),
-         InstanceMethod<&EngineObject::trace_cached>("traceCached"),
-         InstanceMethod<&EngineObject::backward>("backward"), InstanceMethod<&EngineObject::step>("step"),
-         InstanceMethod<&EngineObject::state>("state"), InstanceMethod<&EngineObject::stats>("stats"),
-         InstanceMethod<&EngineObject::dispose>("dispose")});
+    return DefineClass(env, "Engine",
+                       {InstanceMethod<&EngineObject::initialise>("initialise"),
+                        InstanceMethod<&EngineObject::initialise_adapter>("initialiseAdapter"),
+                        InstanceMethod<&EngineObject::read>("read"),
+                        InstanceMethod<&EngineObject::write>("write"),
+                        InstanceMethod<&EngineObject::tensor>("tensor"),
+                        InstanceMethod<&EngineObject::open>("open"),
+                        InstanceMethod<&EngineObject::append>("append"),
+                        InstanceMethod<&EngineObject::generate>("generate"),
+                        InstanceMethod<&EngineObject::abort>("abort"),
+                        InstanceMethod<&EngineObject::fork>("fork"),
+                        InstanceMethod<&EngineObject::close>("close"),
+                        InstanceMethod<&EngineObject::score>("score"),
+                        InstanceMethod<&EngineObject::trace>("trace"),
+                        InstanceMethod<&EngineObject::trace_cached>("traceCached"),
+                        InstanceMethod<&EngineObject::backward>("backward"),
+                        InstanceMethod<&EngineObject::step>("step"),
+                        InstanceMethod<&EngineObject::state>("state"),
+                        InstanceMethod<&EngineObject::stats>("stats"),
+                        InstanceMethod<&EngineObject::batch_invariant>("batchInvariant"),
+                        InstanceMethod<&EngineObject::dispose>("dispose")});
   }
 
   explicit EngineObject(const Napi::CallbackInfo& info)
@@ -385,14 +392,20 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
         return [s](Napi::Env env) -> Napi::Value {
           Napi::Object o = Napi::Object::New(env);
           const std::pair<const char*, int64_t> numbers[] = {
-              {"rounds", s.rounds}, {"computed", s.computed}, {"sampled", s.sampled},
-              {"shared", s.shared}, {"pages", s.pages},       {"pagesLimit", s.pages_limit}};
+              {"rounds", s.rounds},   {"computed", s.computed},     {"recomputed", s.recomputed},
+              {"sampled", s.sampled}, {"shared", s.shared},         {"waiting", s.waiting},
+              {"pages", s.pages},     {"pagesLimit", s.pages_limit}};
           for (const auto& [name, value] : numbers)
             o.Set(name, Napi::Number::New(env, static_cast<double>(value)));
           return o;
         };
       });
     });
+  }
+
+  // batchInvariant(): whether a conversation's bits do not depend on its company
+  Napi::Value batch_invariant(const Napi::CallbackInfo&) {
+    return guarded(env_, [&] { return Napi::Boolean::New(env_, engine().batch_invariant()); });
   }
 
   // dispose(): resolves when the thread has ended; generations under way end as aborted, other work as
@@ -466,7 +479,7 @@ Napi::Value write_start(const Napi::CallbackInfo& info) {
 }
 
 // isa(): the instruction set of the kernels in use
-Napi::Value isa(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), kernels().isa); }
+Napi::Value isa(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), kernels<float>().isa); }
 
 // cuda(): true when there is a GPU that libtorch can use
 Napi::Value cuda(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cuda_available()); }

@@ -201,6 +201,7 @@ EngineOptions to_engine(const Napi::Object& o) {
   options.threads = static_cast<int>(to_int(o, "threads"));
   require(options.threads >= 1 && options.threads <= 1024, "threads: expected 1 to 1024");
   options.kernels = to_flag(o, "kernels");
+  options.batch_invariant = to_flag(o, "batchInvariant");
   options.trained = to_flag(o, "trained");
   options.vocab_limit = to_int(o, "vocabLimit");
   options.context_length = to_int(o, "contextLength");

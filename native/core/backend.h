@@ -91,8 +91,7 @@ struct AttentionRows {
 };
 struct LogpRows {
   at::Tensor logp, entropy;  // [T] fp32, nats
-  at::Tensor
-      stats;  // [T, 3] fp32: max z, sum exp(z - max), sum exp(z - max) (z - max); z = logit / temperature
+  at::Tensor stats;          // [T, 3] fp32, as backward wants it
 };
 
 /// One AdamW update (Loshchilov and Hutter 2019): decoupled decay, bias-corrected moments.
@@ -148,7 +147,10 @@ class Backend {
   /// round but what it is given. `memory` changes when tensors that it reads elsewhere have moved.
   virtual at::Tensor pass(const std::vector<Segment>& segments, const std::vector<int32_t>& ids,
                           const std::vector<int32_t>& positions, int64_t /*memory*/, const Pass& model) {
-    return model(at::tensor(ids, at::kInt), at::tensor(positions, at::kInt), *plan(segments));
+    const auto here = [](const std::vector<int32_t>& list) {
+      return at::from_blob(const_cast<int32_t*>(list.data()), static_cast<int64_t>(list.size()), at::kInt);
+    };
+    return model(here(ids), here(positions), *plan(segments));
   }
   /// Writes the segments' keys and values into their pages, then attends over past and new ones -> [T, H C].
   virtual at::Tensor attend_cached(const Heads&, const CachedPlan&, const KvLayer&) = 0;
@@ -170,6 +172,8 @@ class Backend {
   /// itself.
   virtual void adamw(const at::Tensor& value, const at::Tensor& grad, const at::Tensor& master,
                      const at::Tensor& m, const at::Tensor& v, const AdamwStep&) = 0;
+  /// Of all elements, fp32; in double, in a fixed order.
+  virtual double sum_squares(std::span<const at::Tensor>) = 0;
   /// a [M, K] b [K, N] -> [M, N], fp32; any strides.
   virtual at::Tensor product(const at::Tensor& a, const at::Tensor& b) = 0;
 };

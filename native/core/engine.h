@@ -4,8 +4,11 @@
 // loading, saving.
 //
 // Keys and values stay between turns. Conversations that start alike share the pages of their common start.
-// Results do not depend on timing: random numbers are counted per conversation, and on the CPU kernels a
-// row's bits do not depend on its company. Knows nothing of text and of JavaScript.
+// A generation is admitted when all pages that it may come to need are there or can be had from conversations
+// that do not generate; then it ends whatever the others do. docs/engine.md argues why none waits for ever.
+// Results do not depend on timing: random numbers are counted per conversation, and with a batch-invariant
+// backend a row's bits do not depend on its company. Knows nothing of text and of JavaScript.
+// Tests: native/test/engine_test.cpp, native/test/soak.cpp, test/native/
 
 #pragma once
 #include <atomic>
@@ -16,6 +19,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <unordered_map>
 
 #include "attention.h"
 #include "model.h"
@@ -30,7 +34,8 @@ struct EngineOptions {
   std::string device = "cpu";
   at::ScalarType dtype = at::kFloat;
   int threads = 1;
-  bool kernels = true;  // of ours, where there are any for the device and dtype
+  bool kernels = true;           // of ours, where there are any for the device and dtype
+  bool batch_invariant = false;  // required
   bool trained = false;
   int64_t vocab_limit = 0;
   int64_t context_length = 0;  // most tokens of one conversation
@@ -54,9 +59,11 @@ struct Generation {
 
 struct EngineStats {
   int64_t rounds = 0;
-  int64_t computed = 0;  // tokens that went through the model in conversations
+  int64_t computed = 0;    // tokens that went through the model in conversations
+  int64_t recomputed = 0;  // of those: once more, since the conversation had to give its pages up
   int64_t sampled = 0;
-  int64_t shared = 0;  // tokens whose keys and values another conversation had already
+  int64_t shared = 0;   // tokens whose keys and values another conversation had already
+  int64_t waiting = 0;  // generations that are not admitted yet
   int64_t pages = 0, pages_limit = 0;
 };
 
@@ -91,16 +98,20 @@ class Engine {
   Trainer& trainer() { return *trainer_; }
   const Context& context() const { return context_; }
   EngineStats stats() const;
+  /// From any thread: a conversation's bits do not depend on what else the engine does.
+  bool batch_invariant() const { return backend_ && backend_->batch_invariant(); }
   /// As Trainer::trace for one row, but through cached keys and values, `parts` tokens at a time.
   Trace trace_cached(const std::vector<int32_t>& ids, const std::vector<int32_t>& parts);
   /// Runs what writes weights. After it, even if it failed halfway, packed copies and all keys and values are
-  /// stale.
+  /// stale; so the KV pool's memory is given back before, and free for gradients.
   template <class F>
   auto change(const F& write) {
     struct Changed {
-      Engine& engine;
-      ~Changed() { engine.weights_changed(); }
-    } changed{*this};
+      Model& model;
+      ~Changed() { model.changed(); }
+    } changed{*model_};
+    forget();
+    for (auto& [id, c] : conversations_) c.known = 0;
     return write();
   }
 
@@ -109,14 +120,17 @@ class Engine {
     Sampling sampling;
     Generation result;
     Done done;
-    size_t start = 0;      // tokens of the conversation before it
-    bool waiting = false;  // gave its pages up, until another generation ends
+    size_t start = 0;       // tokens of the conversation before it
+    int64_t pages = 0;      // that the conversation may come to hold
+    bool admitted = false;  // its pages are pinned, and those that it lacks can be had
   };
   struct Conversation {
     std::vector<int32_t> ids;
     std::vector<int64_t> pages;
     int64_t computed = 0;  // tokens whose keys and values are in the pages
+    int64_t known = 0;     // tokens that were computed at least once with these weights
     uint64_t seed = 0;
+    uint64_t parked = 0;  // its key in parked_, or 0
     std::optional<Active> active;
   };
   struct Slice {
@@ -127,14 +141,20 @@ class Engine {
   void loop();
   void round();
   void schedule(std::vector<Slice>&);
-  bool reserve(Conversation&, int64_t tokens);
+  bool fits(const Conversation&) const;
+  bool admit(Conversation&);
+  void add(std::vector<Slice>&, Conversation&, int64_t& left);
   void adopt(Conversation&);
+  void hold(Conversation&, int64_t page);
+  int64_t take();
+  void park(Conversation&);
+  void unpark(Conversation&);
   void publish(Conversation&, int64_t from, int64_t to);
   at::Tensor forward(const std::vector<Slice>&);
   void compute(const std::vector<Slice>&);
   void finish(Conversation&, const char* ended, std::exception_ptr = nullptr);
   void drop_pages(Conversation&, size_t kept = 0);
-  void weights_changed();
+  void forget();
   Conversation& at(int64_t id);
   Conversation& idle(int64_t id);
 
@@ -144,7 +164,14 @@ class Engine {
   std::unique_ptr<Model> model_;
   std::unique_ptr<KvPool> kv_;
   std::unique_ptr<Trainer> trainer_;
-  std::map<int64_t, Conversation> conversations_;
+  std::unordered_map<int64_t, Conversation> conversations_;
+  // Of the conversations: those that wait to be admitted and those that are, in the order of their
+  // `generate`; and those that hold pages without being admitted, the one that spoke least lately first.
+  std::deque<Conversation*> waiting_;
+  std::vector<Conversation*> admitted_;
+  std::map<uint64_t, Conversation*> parked_;
+  uint64_t clock_ = 0;
+  std::vector<int32_t> ids_, positions_;  // of a round's tokens
   EngineStats stats_;
 
   std::mutex mutex_;

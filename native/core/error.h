@@ -20,4 +20,14 @@ inline void require(bool condition, const std::string& message) {
   if (!condition) throw Error("INVALID_ARGUMENT", message);
 }
 
+/// Runs work whose failure there is nobody to tell of.
+template <class F>
+void attempt(const F& work) {
+  try {
+    work();
+  } catch (...) {
+    // Whoever waits for an answer has been given one; nothing thrown may end the process.
+  }
+}
+
 }  // namespace tarl

@@ -87,11 +87,14 @@ Tensor Optimizer::state(const std::string& name) {
   return {};
 }
 
-double Optimizer::gradient_norm() const {
+double Optimizer::gradient_norm(const Context& c) const {
+  std::vector<Tensor> grads;
+  for (const auto& weight : model_.weights())
+    if (weight->grad.defined()) grads.push_back(weight->grad);
+  if (c.backend) return std::sqrt(c.backend->sum_squares(grads));
   Tensor sum;  // stays on the device, so that it is waited for once
-  for (const auto& weight : model_.weights()) {
-    if (!weight->grad.defined()) continue;
-    const Tensor square = weight->grad.to(at::kDouble).square().sum();
+  for (const Tensor& grad : grads) {
+    const Tensor square = grad.to(at::kDouble).square().sum();
     sum = sum.defined() ? sum + square : square;
   }
   return sum.defined() ? std::sqrt(sum.item<double>()) : 0;
@@ -107,7 +110,7 @@ void Optimizer::clear_gradients() {
 double Optimizer::step(const Context& c, const OptimizerOptions& o) {
   prepare();
   const at::NoGradGuard guard;
-  const double norm = gradient_norm();
+  const double norm = gradient_norm(c);
   if (std::isfinite(norm)) {
     const double scale = o.max_grad_norm > 0 ? std::min(1.0, o.max_grad_norm / (norm + 1e-6)) : 1.0;
     steps_.add_(1);

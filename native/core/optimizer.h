@@ -28,7 +28,7 @@ class Optimizer {
   /// Updates the weights and clears the gradients. Returns the gradient's L2 norm before clipping; where that
   /// is not finite nothing is updated.
   double step(const Context&, const OptimizerOptions&);
-  double gradient_norm() const;
+  double gradient_norm(const Context&) const;
   void clear_gradients();
 
   /// Names of the state tensors that there are: "steps", "m/NAME", "v/NAME" of what AdamW moves, in 8 bits

@@ -1,12 +1,11 @@
 #include "backend.h"
 
-#include <ATen/ops/_fused_adamw.h>
-
 #include <cmath>
-#include <limits>
 
 #include "attention.h"
 #include "gemm.h"
+#include "sampling.h"
+#include "tensors.h"
 
 namespace tarl {
 
@@ -14,14 +13,8 @@ using at::Tensor;
 
 namespace {
 
-constexpr int64_t kRowBlock = 32;  // rows of element-wise work that a thread takes at once
-
-const float* in(const Tensor& t) { return t.const_data_ptr<float>(); }
-float* out(const Tensor& t) { return t.mutable_data_ptr<float>(); }
-const float* in_or_null(const Tensor& t) { return t.defined() ? in(t) : nullptr; }
-Tensor like(const Tensor& t, at::IntArrayRef shape) {
-  return at::empty(shape, t.options().requires_grad(false));
-}
+constexpr int64_t kRowBlock = 32;      // rows of element-wise work that a thread takes at once
+constexpr int64_t kLineBlock = 16384;  // numbers of a long line
 
 /// Runs f(first, last) over blocks of rows.
 template <class F>
@@ -40,7 +33,7 @@ class Partial {
   float* of(int64_t row) { return sums_.data() + row / kRowBlock * width_; }
   void add_to(const Tensor& grad) const {
     if (!grad.defined()) return;
-    float* g = out(grad);
+    float* g = out<float>(grad);
     for (int64_t b = 0; b < blocks_; b++)
       for (int64_t i = 0; i < width_; i++) g[i] += sums_[static_cast<size_t>(b * width_ + i)];
   }
@@ -50,10 +43,10 @@ class Partial {
   std::vector<float> sums_;
 };
 
+template <class E>
 class CpuLinear : public LinearKernel {
  public:
-  /// `scratch` serves all layers, one after the other.
-  CpuLinear(Pool& pool, Packed& scratch, const Tensor& weight, const Tensor& bias)
+  CpuLinear(Pool& pool, Packed<E>& scratch, const Tensor& weight, const Tensor& bias)
       : pool_(pool),
         scratch_(scratch),
         weight_(weight),
@@ -61,62 +54,72 @@ class CpuLinear : public LinearKernel {
         out_(weight.size(0)),
         in_(weight.size(1)) {}
 
-  Tensor forward(const Tensor& x, bool) override {
-    if (!forward_fresh_) forward_.pack(pool_, in_, out_, in(weight_), 1, in_, 0, out_);
-    forward_fresh_ = true;
+  Tensor forward(const Tensor& x, bool wide) override {
+    if (!fresh_) {
+      packed_.pack(pool_, in_, out_, in<E>(weight_), 1, in_, 0, out_);
+      wide_bias_.resize(bias_.defined() ? static_cast<size_t>(out_) : 0);
+      if (bias_.defined()) kernels<E>().widen(out_, in<E>(bias_), wide_bias_.data());
+    }
+    fresh_ = true;
     const int64_t t = x.size(0);
-    const Tensor y = like(x, {t, out_});
-    gemm(pool_, t, {in(x), in_, 1}, forward_, out(y), out_, false);
-    if (bias_.defined()) y.add_(bias_);
+    const Tensor y = wide ? like(x, {t, out_}, at::kFloat) : like(x, {t, out_});
+    gemm<E>(pool_, t, {in<E>(x), in_, 1}, packed_,
+            {.wide = wide ? out<float>(y) : nullptr,
+             .narrow = wide ? nullptr : out<E>(y),
+             .stride = out_,
+             .bias = bias_.defined() ? wide_bias_.data() : nullptr});
     return y;
   }
+  /// The weights are packed again each time, and not kept: little work beside a product with many rows.
   Tensor backward(const Tensor& dy) override {
-    if (!backward_fresh_) backward_.pack(pool_, out_, in_, in(weight_), in_, 1, 0, in_);
-    backward_fresh_ = true;
+    scratch_.pack(pool_, out_, in_, in<E>(weight_), in_, 1, 0, in_);
     const int64_t t = dy.size(0);
     const Tensor dx = like(dy, {t, in_});
-    gemm(pool_, t, {in(dy), out_, 1}, backward_, out(dx), in_, false);
+    gemm<E>(pool_, t, {in<E>(dy), out_, 1}, scratch_, {.wide = nullptr, .narrow = out<E>(dx), .stride = in_});
     return dx;
   }
   void gradient(const Tensor& x, const Tensor& dy, const Tensor& grad, const Tensor& bias_grad) override {
     if (grad.defined()) {
-      scratch_.pack(pool_, x.size(0), in_, in(x), in_, 1, 0, in_);
-      gemm(pool_, out_, {in(dy), 1, out_}, scratch_, out(grad), in_, true);
+      scratch_.pack(pool_, x.size(0), in_, in<E>(x), in_, 1, 0, in_);
+      gemm<E>(pool_, out_, {in<E>(dy), 1, out_}, scratch_,
+              {.wide = out<float>(grad), .narrow = nullptr, .stride = in_, .add = true});
     }
-    if (bias_grad.defined()) bias_grad.add_(dy.sum(0));
+    if (bias_grad.defined()) bias_grad.add_(dy.sum(0, false, at::kFloat));
   }
-  void changed() override { forward_fresh_ = backward_fresh_ = false; }
+  void changed() override { fresh_ = false; }
 
  private:
   Pool& pool_;
-  Packed& scratch_;
+  Packed<E>& scratch_;
   Tensor weight_, bias_;
   int64_t out_, in_;
-  Packed forward_, backward_;
-  bool forward_fresh_ = false, backward_fresh_ = false;
+  Packed<E> packed_;
+  std::vector<float> wide_bias_;
+  bool fresh_ = false;
 };
 
+template <class E>
 class CpuBackend : public Backend {
  public:
   explicit CpuBackend(int threads) : pool_(threads) {}
 
-  const char* name() const override { return kernels().isa; }
+  const char* name() const override { return kernel_.isa; }
   bool batch_invariant() const override { return true; }
 
   std::unique_ptr<LinearKernel> linear(const Tensor& weight, const Tensor& bias) override {
-    return std::make_unique<CpuLinear>(pool_, scratch_, weight, bias);
+    return std::make_unique<CpuLinear<E>>(pool_, scratch_, weight, bias);
   }
 
   NormRows norm(const Tensor& x, const Tensor& add, const Tensor& w, double eps) override {
     const int64_t t = x.size(0), d = x.size(1);
-    const NormRows r{add.defined() ? like(x, {t, d}) : x, like(x, {t, d}), like(x, {t})};
-    const float *from = in(x), *plus = in_or_null(add), *weight = in(w);
-    float *sum = plus ? out(r.sum) : nullptr, *y = out(r.normed), *rstd = out(r.rstd);
+    const NormRows r{add.defined() ? like(x, {t, d}) : x, like(x, {t, d}), like(x, {t}, at::kFloat)};
+    const E *from = in<E>(x), *plus = in_or_null<E>(add), *weight = in<E>(w);
+    E *sum = plus ? out<E>(r.sum) : nullptr, *y = out<E>(r.normed);
+    float* rstd = out<float>(r.rstd);
     over_rows(pool_, t, [&](int64_t first, int64_t last) {
       for (int64_t i = first; i < last; i++)
-        rstd[i] =
-            kernels().rms_norm(d, from + i * d, plus ? plus + i * d : nullptr, plus ? sum + i * d : nullptr,
-                               weight, static_cast<float>(eps), y + i * d);
+        rstd[i] = kernel_.rms_norm(d, from + i * d, plus ? plus + i * d : nullptr,
+                                   plus ? sum + i * d : nullptr, weight, static_cast<float>(eps), y + i * d);
     });
     return r;
   }
@@ -124,13 +127,15 @@ class CpuBackend : public Backend {
   Tensor norm_backward(const Tensor& d_sum, const Tensor& d_normed, const Tensor& sum, const Tensor& w,
                        const Tensor& rstd, const Tensor& grad) override {
     const int64_t t = sum.size(0), d = sum.size(1);
-    const Tensor dx = d_sum.defined() ? d_sum.clone() : at::zeros_like(sum);
+    const Tensor dx = like(sum, sum.sizes());
     Partial partial(t, d);
-    const float *px = in(sum), *pw = in(w), *pr = in(rstd), *pdy = in(d_normed);
-    float* pdx = out(dx);
+    const E *px = in<E>(sum), *pw = in<E>(w), *pdy = in<E>(d_normed), *plus = in_or_null<E>(d_sum);
+    const float* pr = in<float>(rstd);
+    E* pdx = out<E>(dx);
     over_rows(pool_, t, [&](int64_t first, int64_t last) {
       for (int64_t i = first; i < last; i++)
-        kernels().rms_norm_backward(d, px + i * d, pw, pr[i], pdy + i * d, pdx + i * d, partial.of(first));
+        kernel_.rms_norm_backward(d, px + i * d, pw, pr[i], pdy + i * d, plus ? plus + i * d : nullptr,
+                                  pdx + i * d, partial.of(first));
     });
     partial.add_to(grad);
     return dx;
@@ -138,27 +143,24 @@ class CpuBackend : public Backend {
 
   SplitRows split(const Tensor& qkv, HeadShape s, const Tensor& q_norm, const Tensor& k_norm, double eps,
                   const Rotation& rotation) override {
-    const int64_t t = qkv.size(0), ch = s.channels, normed = s.heads + s.kv_heads;
+    const int64_t t = qkv.size(0), ch = s.channels, turned = s.heads + s.kv_heads;
     const SplitRows r{
         {like(qkv, {t, s.heads, ch}), like(qkv, {t, s.kv_heads, ch}), like(qkv, {t, s.kv_heads, ch})},
-        like(qkv, {t, normed})};
-    const float *from = in(qkv), *wq = in_or_null(q_norm), *wk = in_or_null(k_norm);
-    const float *cos = in(rotation.cos), *sin = in(rotation.sin);
-    float *q = out(r.heads.q), *k = out(r.heads.k), *v = out(r.heads.v), *rstd = out(r.rstd);
+        like(qkv, {t, turned}, at::kFloat)};
+    const E *from = in<E>(qkv), *wq = in_or_null<E>(q_norm), *wk = in_or_null<E>(k_norm);
+    const float *cos = in<float>(rotation.cos), *sin = in<float>(rotation.sin);
+    E *q = out<E>(r.heads.q), *k = out<E>(r.heads.k), *v = out<E>(r.heads.v);
+    float* rstd = out<float>(r.rstd);
     over_rows(pool_, t, [&](int64_t first, int64_t last) {
       for (int64_t i = first; i < last; i++) {
-        const float* row = from + i * s.width();
-        for (int64_t h = 0; h < normed; h++, row += ch) {
+        const E* row = from + i * s.width();
+        for (int64_t h = 0; h < turned; h++, row += ch) {
           const bool query = h < s.heads;
-          float* to = query ? q + (i * s.heads + h) * ch : k + (i * s.kv_heads + h - s.heads) * ch;
-          if (wq)
-            rstd[i * normed + h] =
-                kernels().rms_norm(ch, row, nullptr, nullptr, query ? wq : wk, static_cast<float>(eps), to);
-          else
-            std::copy(row, row + ch, to);
-          kernels().rope(ch, to, cos + i * (ch / 2), sin + i * (ch / 2), 1.f);
+          E* to = query ? q + (i * s.heads + h) * ch : k + (i * s.kv_heads + h - s.heads) * ch;
+          rstd[i * turned + h] = kernel_.head(ch, row, query ? wq : wk, static_cast<float>(eps),
+                                              cos + i * (ch / 2), sin + i * (ch / 2), to);
         }
-        std::copy(row, row + s.kv_heads * ch, v + i * s.kv_heads * ch);
+        std::copy_n(row, s.kv_heads * ch, v + i * s.kv_heads * ch);
       }
     });
     return r;
@@ -169,29 +171,24 @@ class CpuBackend : public Backend {
                         const Tensor& k_grad) override {
     const int64_t heads = d.q.size(1), kv_heads = d.k.size(1), ch = d.q.size(2), t = qkv.size(0);
     const HeadShape s{heads, kv_heads, ch};
-    const Tensor dqkv = at::zeros_like(qkv);
+    const Tensor dqkv = like(qkv, qkv.sizes());
     Partial q_partial(t, ch), k_partial(t, ch);
-    const float *x = in(qkv), *cos = in(rotation.cos), *sin = in(rotation.sin), *pr = in(rstd);
-    const float *wq = in_or_null(q_norm), *wk = in_or_null(k_norm);
-    const float *pq = in(d.q), *pk = in(d.k), *pv = in(d.v);
-    float* to = out(dqkv);
+    const E *x = in<E>(qkv), *wq = in_or_null<E>(q_norm), *wk = in_or_null<E>(k_norm);
+    const float *cos = in<float>(rotation.cos), *sin = in<float>(rotation.sin), *pr = in<float>(rstd);
+    const E *pq = in<E>(d.q), *pk = in<E>(d.k), *pv = in<E>(d.v);
+    E* to = out<E>(dqkv);
     over_rows(pool_, t, [&](int64_t first, int64_t last) {
-      std::vector<float> turned(static_cast<size_t>(ch));
       for (int64_t i = first; i < last; i++) {
-        const float* row = x + i * s.width();
-        float* dx = to + i * s.width();
+        const E* row = x + i * s.width();
+        E* dx = to + i * s.width();
         for (int64_t h = 0; h < heads + kv_heads; h++, row += ch, dx += ch) {
           const bool query = h < heads;
-          const float* dy = query ? pq + (i * heads + h) * ch : pk + (i * kv_heads + h - heads) * ch;
-          std::copy(dy, dy + ch, turned.data());
-          kernels().rope(ch, turned.data(), cos + i * (ch / 2), sin + i * (ch / 2), -1.f);
-          if (wq)
-            kernels().rms_norm_backward(ch, row, query ? wq : wk, pr[i * (heads + kv_heads) + h],
-                                        turned.data(), dx, (query ? q_partial : k_partial).of(first));
-          else
-            std::copy(turned.begin(), turned.end(), dx);
+          kernel_.head_backward(ch, row, query ? wq : wk, pr[i * (heads + kv_heads) + h], cos + i * (ch / 2),
+                                sin + i * (ch / 2),
+                                query ? pq + (i * heads + h) * ch : pk + (i * kv_heads + h - heads) * ch, dx,
+                                (query ? q_partial : k_partial).of(first));
         }
-        std::copy(pv + i * kv_heads * ch, pv + (i + 1) * kv_heads * ch, dx);
+        std::copy_n(pv + i * kv_heads * ch, kv_heads * ch, dx);
       }
     });
     q_partial.add_to(q_grad);
@@ -202,10 +199,10 @@ class CpuBackend : public Backend {
   Tensor swiglu(const Tensor& gate_up) override {
     const int64_t t = gate_up.size(0), f = gate_up.size(1) / 2;
     const Tensor y = like(gate_up, {t, f});
-    const float* from = in(gate_up);
-    float* to = out(y);
+    const E* from = in<E>(gate_up);
+    E* to = out<E>(y);
     over_rows(pool_, t, [&](int64_t first, int64_t last) {
-      for (int64_t i = first; i < last; i++) kernels().swiglu(f, from + i * 2 * f, to + i * f);
+      for (int64_t i = first; i < last; i++) kernel_.swiglu(f, from + i * 2 * f, to + i * f);
     });
     return y;
   }
@@ -213,20 +210,22 @@ class CpuBackend : public Backend {
   Tensor swiglu_backward(const Tensor& gate_up, const Tensor& d) override {
     const int64_t t = gate_up.size(0), f = gate_up.size(1) / 2;
     const Tensor result = like(gate_up, gate_up.sizes());
-    const float *from = in(gate_up), *dy = in(d);
-    float* to = out(result);
+    const E *from = in<E>(gate_up), *dy = in<E>(d);
+    E* to = out<E>(result);
     over_rows(pool_, t, [&](int64_t first, int64_t last) {
       for (int64_t i = first; i < last; i++)
-        kernels().swiglu_backward(f, from + i * 2 * f, dy + i * f, to + i * 2 * f);
+        kernel_.swiglu_backward(f, from + i * 2 * f, dy + i * f, to + i * 2 * f);
     });
     return result;
   }
 
   std::unique_ptr<RowsPlan> plan(const Rows& rows) override { return cpu_plan(rows); }
-  AttentionRows attend(const Heads& x, const RowsPlan& plan) override { return cpu_attend(pool_, x, plan); }
+  AttentionRows attend(const Heads& x, const RowsPlan& plan) override {
+    return cpu_attend<E>(pool_, x, plan);
+  }
   Heads attend_backward(const Heads& x, const AttentionRows& r, const Tensor& d_out,
                         const RowsPlan& plan) override {
-    return cpu_attend_backward(pool_, x, r, d_out, plan);
+    return cpu_attend_backward<E>(pool_, x, r, d_out, plan);
   }
 
   std::vector<int64_t> key_page(int64_t kv_heads, int64_t channels) const override {
@@ -239,17 +238,17 @@ class CpuBackend : public Backend {
     return cpu_plan(segments);
   }
   Tensor attend_cached(const Heads& x, const CachedPlan& plan, const KvLayer& kv) override {
-    return cpu_attend_cached(pool_, x, plan, kv);
+    return cpu_attend_cached<E>(pool_, x, plan, kv);
   }
 
   LogpRows logp(const Tensor& logits, const Tensor& ids, double temperature) override {
     const int64_t n = logits.size(0), v = logits.size(1);
     const LogpRows r{like(logits, {n}), like(logits, {n}), like(logits, {n, 3})};
-    const float inverse = static_cast<float>(1.0 / temperature), *z = in(logits);
+    const float inverse = static_cast<float>(1.0 / temperature), *z = in<float>(logits);
     const int32_t* id = ids.const_data_ptr<int32_t>();
-    float *logp = out(r.logp), *entropy = out(r.entropy), *stats = out(r.stats);
+    float *logp = out<float>(r.logp), *entropy = out<float>(r.entropy), *stats = out<float>(r.stats);
     pool_.run(n, [&](int64_t i) {
-      const SoftmaxStats s = kernels().softmax_stats(v, z + i * v, inverse);
+      const SoftmaxStats s = kernel_.softmax_stats(v, z + i * v, inverse, nullptr);
       logp[i] = log_prob(z[i * v + id[i]], inverse, s);
       entropy[i] = std::log(s.sum) - s.weighted / s.sum;
       stats[3 * i] = s.max, stats[3 * i + 1] = s.sum, stats[3 * i + 2] = s.weighted;
@@ -262,62 +261,87 @@ class CpuBackend : public Backend {
     const int64_t n = logits.size(0), v = logits.size(1);
     const float inverse = static_cast<float>(1.0 / temperature);
     const int32_t* id = ids.const_data_ptr<int32_t>();
-    const float *st = in(stats), *gl = in(d_logp), *ge = in(d_entropy);
-    float* z = out(logits);
+    const float *st = in<float>(stats), *gl = in<float>(d_logp), *ge = in<float>(d_entropy);
+    const float* z = in<float>(logits);
+    const Tensor d = kSide<E> == 1 ? logits : like(logits, {n, v}, at::kBFloat16);
+    E* to = out<E>(d);
     pool_.run(n, [&](int64_t i) {
-      kernels().logp_backward(v, z + i * v, inverse, {st[3 * i], st[3 * i + 1], st[3 * i + 2]}, id[i], gl[i],
-                              ge[i]);
+      kernel_.logp_backward(v, z + i * v, inverse, {st[3 * i], st[3 * i + 1], st[3 * i + 2]}, id[i], gl[i],
+                            ge[i], to + i * v);
     });
-    return logits;
+    return d;
   }
 
   std::vector<Draw> sample(const Tensor& logits, std::span<const Sampling* const> how,
                            std::span<const double> uniform) override {
     const int64_t v = logits.size(1);
-    const float* z = in(logits);
+    const float* z = in<float>(logits);
     std::vector<Draw> draws(how.size());
     pool_.run(static_cast<int64_t>(how.size()), [&](int64_t i) {
-      const Sampling& s = *how[static_cast<size_t>(i)];
-      Draw& draw = draws[static_cast<size_t>(i)];
-      const float inverse = static_cast<float>(1.0 / (s.temperature == 0 ? 1.0 : s.temperature));
-      const SoftmaxStats stats = kernels().softmax_stats(v, z + i * v, inverse);
-      draw.id = std::isfinite(stats.sum)
-                    ? pick({z + i * v, static_cast<size_t>(v)}, s, uniform[static_cast<size_t>(i)])
-                    : -1;
-      draw.logp = draw.id < 0 ? std::numeric_limits<float>::quiet_NaN()
-                              : log_prob(z[i * v + draw.id], inverse, stats);
+      const size_t row = static_cast<size_t>(i);
+      draws[row] = sample_row({z + i * v, static_cast<size_t>(v)}, *how[row], uniform[row]);
     });
     return draws;
   }
 
   void adamw(const Tensor& value, const Tensor& grad, const Tensor& master, const Tensor& m, const Tensor& v,
              const AdamwStep& s) override {
-    const Tensor step = at::tensor(static_cast<float>(s.step));
-    at::_fused_adamw_({master}, {s.scale < 1 ? grad * s.scale : grad}, {m}, {v}, {}, {step}, s.lr, s.beta1,
-                      s.beta2, s.weight_decay, s.eps, false, false);
-    if (value.scalar_type() != at::kFloat) value.copy_(master);
+    const double first = 1 - std::pow(s.beta1, s.step), second = 1 - std::pow(s.beta2, s.step);
+    const AdamwRow row{static_cast<float>(s.scale),
+                       static_cast<float>(s.beta1),
+                       static_cast<float>(s.beta2),
+                       static_cast<float>(s.eps),
+                       static_cast<float>(s.lr / first),
+                       static_cast<float>(1 / second),
+                       static_cast<float>(1 - s.lr * s.weight_decay)};
+    E* const to = out<E>(value);
+    const float* g = in<float>(grad);
+    float *w = out<float>(master), *pm = out<float>(m), *pv = out<float>(v);
+    over_line(value.numel(),
+              [&](int64_t i, int64_t n) { kernel_.adamw(n, to + i, g + i, w + i, pm + i, pv + i, row); });
+  }
+
+  double sum_squares(std::span<const Tensor> tensors) override {
+    double total = 0;
+    for (const Tensor& t : tensors) {
+      std::vector<double> parts(static_cast<size_t>((t.numel() + kLineBlock - 1) / kLineBlock));
+      const float* x = in<float>(t);
+      over_line(t.numel(), [&](int64_t i, int64_t n) {
+        parts[static_cast<size_t>(i / kLineBlock)] = kernel_.square(n, x + i);
+      });
+      for (const double part : parts) total += part;
+    }
+    return total;
   }
 
   Tensor product(const Tensor& a, const Tensor& b) override {
-    Packed packed;
-    packed.pack(pool_, b.size(0), b.size(1), in(b), b.stride(0), b.stride(1), 0, b.size(1));
+    Packed<float> packed;
+    packed.pack(pool_, b.size(0), b.size(1), in<float>(b), b.stride(0), b.stride(1), 0, b.size(1));
     const Tensor y = at::empty({a.size(0), b.size(1)}, a.options());
-    gemm(pool_, a.size(0), {in(a), a.stride(0), a.stride(1)}, packed, out(y), b.size(1), false);
+    gemm<float>(pool_, a.size(0), {in<float>(a), a.stride(0), a.stride(1)}, packed,
+                {.wide = out<float>(y), .narrow = nullptr, .stride = b.size(1)});
     return y;
   }
 
  private:
-  /// One expression for sampler and trainer, so that they agree to the bit.
-  static float log_prob(float logit, float inverse, const SoftmaxStats& s) {
-    return logit * inverse - s.max - std::log(s.sum);
+  /// Runs f(first, count) over blocks of a long line.
+  template <class F>
+  void over_line(int64_t n, const F& f) {
+    pool_.run((n + kLineBlock - 1) / kLineBlock,
+              [&](int64_t b) { f(b * kLineBlock, std::min(kLineBlock, n - b * kLineBlock)); });
   }
 
+  const Kernels<E>& kernel_ = kernels<E>();
   Pool pool_;
-  Packed scratch_;
+  Packed<E> scratch_;  // the right operand of a product that is not a forward one
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> cpu_backend(int threads) { return std::make_unique<CpuBackend>(threads); }
+std::unique_ptr<Backend> cpu_backend(at::ScalarType dtype, int threads) {
+  if (dtype == at::kFloat) return std::make_unique<CpuBackend<float>>(threads);
+  if (dtype == at::kBFloat16) return std::make_unique<CpuBackend<bf16>>(threads);
+  return nullptr;
+}
 
 }  // namespace tarl

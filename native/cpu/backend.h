@@ -6,7 +6,7 @@
 
 namespace tarl {
 
-/// For fp32.
-std::unique_ptr<Backend> cpu_backend(int threads);
+/// For fp32 and bf16; null for other dtypes.
+std::unique_ptr<Backend> cpu_backend(at::ScalarType dtype, int threads);
 
 }  // namespace tarl

@@ -1,107 +1,83 @@
 #include "gemm.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
-#include <new>
-#include <vector>
 
 namespace tarl {
 
 namespace {
 
-constexpr int64_t kDepthBlock = 512;  // a panel of it stays in the first cache level
-constexpr int64_t kTileBlock = 8;     // tiles that use a panel while it is there
-
-float* allocate(int64_t n) {
-  void* p = std::aligned_alloc(64, static_cast<size_t>(round_up(n * 4, 64)));
-  if (!p) throw std::bad_alloc();
-  return static_cast<float*>(p);
-}
-
-/// The rows of a one after another, where its columns are what lies side by side. A few columns at a time, so
-/// that what is read stays in the first cache level until all rows have it; by itself, so that its counters
-/// stay in registers.
-[[gnu::noinline]] void turn(const Left a, int64_t rows, int64_t depth, float* out) {
-  constexpr int64_t kStep = 16;
-  for (int64_t k = 0; k < depth; k += kStep) {
-    const int64_t count = std::min(kStep, depth - k);
-    for (int64_t r = 0; r < rows; r++) {
-      const float* from = a.data + r * a.row + k * a.col;
-      float* to = out + r * depth + k;
-      for (int64_t i = 0; i < count; i++) to[i] = from[i * a.col];
-    }
-  }
-}
-
-/// `rows` x `columns` of b, a few rows at a time, into lines of `width`; by itself as `turn` is.
-[[gnu::noinline]] void lay(const float* b, int64_t row_stride, int64_t column_stride, int64_t rows,
-                           int64_t columns, float* out, int64_t width) {
-  constexpr int64_t kStep = 16;
-  for (int64_t row = 0; row < rows; row += kStep) {
-    const int64_t end = std::min(rows, row + kStep);
-    if (column_stride == 1) {
-      for (int64_t r = row; r < end; r++)
-        std::memcpy(out + r * width, b + r * row_stride, static_cast<size_t>(columns) * 4);
-    } else {
-      for (int64_t c = 0; c < columns; c++)
-        for (int64_t r = row; r < end; r++) out[r * width + c] = b[r * row_stride + c * column_stride];
-    }
-  }
-}
+constexpr int64_t kTileBlock = 8;      // tiles that use a panel while it is in a cache
+constexpr int64_t kDepthBlock = 1024;  // of a product in fp32, whose sums can wait in memory
 
 }  // namespace
 
-void Packed::pack(Pool& pool, int64_t k, int64_t n, const float* b, int64_t k_stride, int64_t n_stride,
-                  int64_t n_offset, int64_t n_total) {
-  const int64_t width = kernels().panel, size = k * round_up(n_total, width);
+template <class E>
+void Packed<E>::pack(Pool& pool, int64_t k, int64_t n, const E* b, int64_t k_stride, int64_t n_stride,
+                     int64_t n_offset, int64_t n_total) {
+  const Kernels<E>& kernel = kernels<E>();
+  const int64_t width = kernel.panel;
+  const int64_t size = round_up(k, kSide<E>) * round_up(n_total, width) * static_cast<int64_t>(sizeof(E));
   if (size > capacity_) {
-    data_ = {allocate(size), [](float* p) { std::free(p); }};
+    data_.reset();
+    data_ = allocate(size);
     capacity_ = size;
   }
   depth_ = k;
   columns_ = n_total;
-  // Columns from other sources may share a panel with these, so each column is written by itself.
+  // Columns from other sources may share a panel with these; the first source to come fills it up.
   const int64_t first = n_offset / width, last = (n_offset + n - 1) / width;
   pool.run(last - first + 1, [&](int64_t i) {
-    float* panel = data_.get() + (first + i) * k * width;
     const int64_t begin = (first + i) * width;
     const int64_t from = std::max(begin, n_offset), to = std::min(begin + width, n_offset + n);
-    lay(b + (from - n_offset) * n_stride, k_stride, n_stride, k, to - from, panel + from - begin, width);
-    if (to == n_total)
-      for (int64_t row = 0; row < k; row++)
-        std::memset(panel + row * width + to - begin, 0, static_cast<size_t>(begin + width - to) * 4);
+    kernel.lay_right(k, from - begin, to - from, b + (from - n_offset) * n_stride, k_stride, n_stride,
+                     data() + (first + i) * stride());
   });
 }
 
-void gemm(Pool& pool, int64_t m, Left a, const Packed& b, float* c, int64_t ldc, bool accumulate) {
-  const Kernels& kernel = kernels();
+template <class E>
+void gemm(Pool& pool, int64_t m, Strided<E> a, const Packed<E>& b, Into<E> c) {
+  const Kernels<E>& kernel = kernels<E>();
   const int64_t tile = kernel.tile, width = kernel.panel, n = b.columns(), depth = b.depth();
   const int64_t panels = (n + width - 1) / width, tiles = (m + tile - 1) / tile;
   const int64_t blocks = (tiles + kTileBlock - 1) / kTileBlock;
   // Few rows: split over the columns as well, so that every thread has work.
   const int64_t groups = std::clamp<int64_t>(pool.threads() * 4 / std::max<int64_t>(blocks, 1), 1, panels);
+  const int64_t deepest = c.wide ? std::min(depth, kDepthBlock) : depth;
+  const int64_t line = kernel.left_stride(deepest);
   pool.run(blocks * groups, [&](int64_t unit) {
-    thread_local std::vector<float> turned;
-    if (a.col != 1) turned.resize(static_cast<size_t>(kTileBlock * tile * std::min(depth, kDepthBlock)));
     const int64_t block = unit / groups, group = unit % groups;
-    const int64_t tile0 = block * kTileBlock, tile1 = std::min(tiles, tile0 + kTileBlock);
+    const int64_t row0 = block * kTileBlock * tile, row1 = std::min(m, row0 + kTileBlock * tile);
     const int64_t panel0 = panels * group / groups, panel1 = panels * (group + 1) / groups;
-    for (int64_t k0 = 0; k0 < depth; k0 += kDepthBlock) {
-      const int64_t deep = std::min(kDepthBlock, depth - k0);
-      if (a.col != 1)
-        turn({a.data + tile0 * tile * a.row + k0 * a.col, a.row, a.col},
-             std::min(tile1 * tile, m) - tile0 * tile, deep, turned.data());
-      for (int64_t p = panel0; p < panel1; p++)
-        for (int64_t t = tile0; t < tile1; t++) {
-          const float* left =
-              a.col == 1 ? a.data + t * tile * a.row + k0 : turned.data() + (t - tile0) * tile * deep;
-          kernel.gemm(std::min(tile, m - t * tile), deep, left, a.col == 1 ? a.row : deep,
-                      b.panel(p) + k0 * width, c + t * tile * ldc + p * width, ldc,
-                      std::min(width, n - p * width), accumulate || k0 > 0);
+    const int64_t at_once = row1 - row0 <= tile ? panel1 - panel0 : 1;  // panels
+    char* const left = static_cast<char*>(thread_scratch((row1 - row0) * line));
+    for (int64_t k = 0; k < depth; k += deepest) {
+      const int64_t deep = std::min(deepest, depth - k), stride = kernel.left_stride(deep);
+      kernel.lay_left(row1 - row0, deep, a.data + row0 * a.row + k * a.column, a.row, a.column, left);
+      for (int64_t p = panel0; p < panel1; p += at_once)
+        for (int64_t row = row0; row < row1; row += tile) {
+          const int64_t first = p * width, at = row * c.stride + first;
+          const bool goes_on = c.add || k > 0;
+          kernel.product({.rows = std::min(tile, row1 - row),
+                          .depth = deep,
+                          .columns = std::min(at_once * width, n - first),
+                          .left = left + (row - row0) * stride,
+                          .right = b.panel(p) + k * width,
+                          .right_stride = b.stride(),
+                          .from = goes_on  ? c.wide + at
+                                  : c.bias ? c.bias + first
+                                           : nullptr,
+                          .from_stride = goes_on ? c.stride : 0,
+                          .wide = c.wide ? c.wide + at : nullptr,
+                          .narrow = c.wide ? nullptr : c.narrow + at,
+                          .stride = c.stride});
         }
     }
   });
 }
+
+template class Packed<float>;
+template class Packed<bf16>;
+template void gemm(Pool&, int64_t, Strided<float>, const Packed<float>&, Into<float>);
+template void gemm(Pool&, int64_t, Strided<bf16>, const Packed<bf16>&, Into<bf16>);
 
 }  // namespace tarl

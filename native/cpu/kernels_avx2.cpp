@@ -4,5 +4,6 @@
 #define TARL_ISA avx2
 #define TARL_VECTOR 8
 #define TARL_TILE 6
+#define TARL_PANEL 2
 #include "kernels.inc"
 #endif

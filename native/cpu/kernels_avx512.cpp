@@ -4,5 +4,6 @@
 #define TARL_ISA avx512
 #define TARL_VECTOR 16
 #define TARL_TILE 12
+#define TARL_PANEL 2
 #include "kernels.inc"
 #endif

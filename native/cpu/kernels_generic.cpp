@@ -3,4 +3,5 @@
 #define TARL_ISA generic
 #define TARL_VECTOR 4
 #define TARL_TILE 4
+#define TARL_PANEL 2
 #include "kernels.inc"

@@ -211,6 +211,14 @@ class CudaBackend final : public Backend {
     });
   }
 
+  double sum_squares(std::span<const Tensor> tensors) override {
+    Tensor sum;  // on the device, so that it is waited for once
+    for (const Tensor& t : tensors) {
+      const Tensor part = t.to(at::kDouble).square().sum();
+      sum = sum.defined() ? sum + part : part;
+    }
+    return sum.defined() ? sum.item<double>() : 0;
+  }
   Tensor product(const Tensor& a, const Tensor& b) override { return cuda::product(a, b); }
 
  private:

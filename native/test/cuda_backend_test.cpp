@@ -57,8 +57,13 @@ struct Setup {
       : backend(ours ? make(dtype, invariant) : nullptr),
         context{backend.get()},
         model(config(), shapes(), at::kCPU, dtype, 0, true),
-        trainer(model, context, {.micro_tokens = 64}, stopping) {
+        trainer(model, context, small(), stopping) {
     model.initialise(3);
+  }
+  static TrainerOptions small() {
+    TrainerOptions options;
+    options.micro_tokens = 64;
+    return options;
   }
   static std::unique_ptr<Backend> make(at::ScalarType dtype, bool invariant) {
     const CudaOptions options{at::kCPU, dtype, invariant, false};

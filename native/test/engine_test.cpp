@@ -1,63 +1,15 @@
 // Conversations, learning and files through the engine, so that the sanitizers see every path.
 
-#include "core/engine.h"
-
 #include <cstdio>
-#include <future>
 
 #include "core/checkpoint.h"
 #include "core/error.h"
 #include "test.h"
+#include "tiny.h"
 
 using namespace tarl;
 
 namespace {
-
-EngineOptions tiny(bool kernels) {
-  EngineOptions o;
-  o.config = {61, 2, 4, 2, 8, 1e4, 1e-6, true, 0.3};
-  o.shapes = {{"model.embed_tokens.weight", {61, 24}}, {"model.norm.weight", {24}}};
-  for (int layer = 0; layer < 2; layer++) {
-    const std::string at = "model.layers." + std::to_string(layer) + ".";
-    for (const auto& [name, sizes] :
-         std::vector<std::pair<std::string, std::vector<int64_t>>>{{"self_attn.q_proj.weight", {32, 24}},
-                                                                   {"self_attn.q_proj.bias", {32}},
-                                                                   {"self_attn.k_proj.weight", {16, 24}},
-                                                                   {"self_attn.v_proj.weight", {16, 24}},
-                                                                   {"self_attn.o_proj.weight", {24, 32}},
-                                                                   {"self_attn.q_norm.weight", {8}},
-                                                                   {"self_attn.k_norm.weight", {8}},
-                                                                   {"mlp.gate_proj.weight", {40, 24}},
-                                                                   {"mlp.up_proj.weight", {40, 24}},
-                                                                   {"mlp.down_proj.weight", {24, 40}},
-                                                                   {"input_layernorm.weight", {24}},
-                                                                   {"post_attention_layernorm.weight", {24}}})
-      o.shapes.push_back({at + name, sizes});
-  }
-  o.threads = 2;
-  o.kernels = kernels;
-  o.trained = true;
-  o.context_length = 120;
-  o.kv_tokens = 4096;
-  o.round_tokens = 50;
-  o.learning.micro_tokens = 50;
-  return o;
-}
-
-/// Runs work on the engine's thread and waits.
-template <class F>
-auto on(Engine& engine, const F& work) {
-  std::promise<decltype(work())> promise;
-  engine.post([&] {
-    if constexpr (std::is_void_v<decltype(work())>) {
-      work();
-      promise.set_value();
-    } else {
-      promise.set_value(work());
-    }
-  });
-  return promise.get_future().get();
-}
 
 std::vector<Generation> talk(Engine& engine, int64_t count) {
   Sampling sampling;
@@ -223,10 +175,4 @@ TEST(a_failed_round_leaves_nothing_behind) {
       EXPECT(engine.stats().pages == 0);
     });
   }
-}
-
-TEST(a_pool_that_cannot_grow_is_full) {
-  const int64_t heads = int64_t{1} << 58;  // more bytes than a tensor can have
-  KvPool pool(2, {heads, 8, kPage}, {heads, kPage, 8}, at::kFloat, 4096);
-  EXPECT(pool.take() == -1 && pool.take() == -1 && pool.used() == 0);
 }

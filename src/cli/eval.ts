@@ -28,8 +28,9 @@ interface Options extends Sources {
 
 /** What the result is a function of; the rest of the table has no place here. */
 const DECIDES = [
-  ...(["model", "device", "dtype", "tasks", "domain", "profile", "families", "refuseShare"] as const),
-  ...(["turns", "turnTokens", "promptTokens", "contextTokens", "invalidInRow", "checkOutputs"] as const),
+  ...(["model", "format", "device", "dtype", "batchInvariant", "tasks", "domain", "profile", "families"] as const),
+  ...(["refuseShare", "turns", "turnTokens", "promptTokens", "contextTokens", "invalidInRow"] as const),
+  ...(["calls", "checkOutputs"] as const),
   ...(["user", "disturbances", "userModel", "userTemperature"] as const),
   ...(["evalTasks", "evalSplit", "trials", "evalSeed", "evalTemperature"] as const),
 ];
@@ -38,7 +39,7 @@ const KEYS = [
   ...(["threads", "concurrent", "userUrl", "userPrices", "budget", "cache", "apiTimeout", "apiRetries"] as const),
 ];
 /** Options of the engine, and of what an agent says. */
-const ENGINE = ["model", "device", "dtype", "threads"];
+const ENGINE = ["model", "format", "device", "dtype", "threads", "batchInvariant"];
 const SAMPLING = ["evalTemperature"];
 
 export default {

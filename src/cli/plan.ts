@@ -29,7 +29,7 @@ async function handler(argv: Options): Promise<void> {
     return;
   }
   const { parts, total, available, recompute, kvTokens } = plan;
-  const rows = [...parts, { name: "in all", bytes: total }, { name: "there is", bytes: available }];
+  const rows = [...parts, { name: "at most at once", bytes: total }, { name: "there is", bytes: available }];
   for (const { name, bytes } of rows) process.stdout.write(`${name.padEnd(18)}${bytesText(bytes).padStart(10)}\n`);
   const notes = [`room for ${kvTokens} tokens of conversations`, ...(recompute ? ["layers are computed again"] : [])];
   process.stdout.write(`${notes.join("; ")}\n`);

@@ -4,7 +4,7 @@ import { setMaxListeners } from "node:events";
 import { join, resolve } from "node:path";
 import { type Config, flagName } from "../config.ts";
 import { UsageError } from "../errors.ts";
-import type { Access, Table } from "../play.ts";
+import type { Access, Played, Table } from "../play.ts";
 import { RunDirectory } from "../run/directory.ts";
 import { Display } from "../run/progress.ts";
 import type { Stop } from "../train.ts";
@@ -20,7 +20,7 @@ export interface RunKind<C> {
   /** Paths of the sets that it learns from. */
   readonly sets: (config: C) => readonly string[];
   /** Rejects with a UsageError where the domain has not what the config asks for. */
-  readonly check: (config: C, table: Table) => Promise<void>;
+  readonly check: (config: C, played: Played) => Promise<void>;
   /** What a run is called when nobody names it. */
   readonly name: (config: C) => string;
   /** One line for the start. */
@@ -60,6 +60,7 @@ export async function withRun<C>(
   const { Table } = await import("../play.ts");
   const runs = argv.runs ?? RUNS;
   const resumed = argv.resume === undefined ? null : resume(argv, runs, argv.resume);
+  if (!resumed) RunDirectory.checkBase(runs);
   if (argv.run !== undefined) RunDirectory.checkName(runs, argv.run);
   const { sets: made, ...json } = resumed?.readJson<{ readonly sets?: Hashes }>("config.json") ?? {};
   const reach = access();
@@ -71,8 +72,8 @@ export async function withRun<C>(
     const step = resumed?.checkpoints().at(-1) ?? 0;
     const checkpoint = resumed && step ? resumed.checkpointPath(step) : null;
     const note = (line: string) => void process.stderr.write(`${line}\n`);
-    table = await Table.open(kind.options(config), { checkpoint, access: reach, note });
-    await kind.check(config, table);
+    const check = (played: Played) => kind.check(config, played);
+    table = await Table.open(kind.options(config), { checkpoint, access: reach, check, note });
     const sets = await hashes(kind.sets(config));
     if (made) checkSets(argv.resume!, made, sets);
     const kept = Object.keys(sets).length > 0 ? { ...config, sets } : config;
@@ -80,7 +81,8 @@ export async function withRun<C>(
     const run = opened;
     run.rewind(step);
     const display = new Display(argv.json ? process.stderr : process.stdout, (line) => run.log(line));
-    display.line(`${resumed ? "going on with" : "run"} ${run.dir}: ${kind.describe(config)}`);
+    const bits = table.policy.batchInvariant ? "batch-invariant" : "not batch-invariant";
+    display.line(`${resumed ? "going on with" : "run"} ${run.dir}: ${kind.describe(config)}, ${bits}`);
     const stopping =
       "stopping: the step under way is finished and saved, a measurement is not; Ctrl-C again stops at once";
     await work({ config, run, step, table, display, stop: onInterrupt(display, stopping) });

@@ -27,7 +27,8 @@ interface SftConfig {
 
 /** What it takes of the table; the rest is the recipe's. */
 const KEYS = [
-  ...(["model", "device", "dtype", "threads", "loraRank", "loraAlpha", "loraTargets"] as const),
+  ...(["model", "format", "device", "dtype", "threads", "batchInvariant"] as const),
+  ...(["loraRank", "loraAlpha", "loraTargets"] as const),
   ...(["memory", "microTokens", "recompute", "moments", "master"] as const),
   ...(["turns", "turnTokens", "promptTokens", "contextTokens", "invalidInRow", "concurrent", "keep"] as const),
 ];

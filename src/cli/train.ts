@@ -46,7 +46,7 @@ async function handler(argv: Options): Promise<void> {
   const { closing } = await import("../run/closing.ts");
   const { Observer } = await import("../run/observer.ts");
   await withRun(argv, kind(argv), async ({ config, run, step, table, display, stop }) => {
-    const observer = new Observer(run, display, config, step);
+    const observer = new Observer(run, display, config, step, table.policy.batchInvariant);
     const finished = await train({ config, table, run, observer, stop }, step);
     if (!finished) return stopped(display, run);
     const summary = closing(config, run, display, observer.seconds());

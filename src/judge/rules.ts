@@ -7,7 +7,7 @@ import { callTool, readCall } from "../domains/tool.ts";
 import { faulty } from "../errors.ts";
 import type { Call, Domain, Entry, Judge, Judgement, Rollout, Speech, Task, TurnScore } from "../types.ts";
 
-/** What is known of one turn. A turn is a call, a message, or could not be acted on. */
+/** What is known of one entry of a turn: a call, a message, or what could not be acted on. */
 interface Facts {
   readonly call: boolean;
   readonly message: boolean;
@@ -102,13 +102,12 @@ export function ruleJudge(domain: Domain): Judge {
   };
 }
 
-function score(turns: readonly (Facts | undefined)[], { turns: count, outcome }: Rollout): Judgement {
+function score(turns: readonly (readonly Facts[] | undefined)[], { turns: count, outcome }: Rollout): Judgement {
   const scores: TurnScore[] = [];
   const reasons: string[] = [];
   let major: { rule: Rule; turn: number } | null = null;
   for (let turn = 0; turn < count; turn++) {
-    const facts = turns[turn];
-    const rule = facts && RULES.find(({ when }) => when(facts));
+    const rule = worst(turns[turn]?.map((facts) => RULES.find(({ when }) => when(facts))!));
     scores.push(major || !rule ? 0 : rule.score);
     reasons.push(major ? "after a major error" : (rule?.reason ?? "not acted on"));
     if (!major && rule?.score === -1) major = { rule, turn };
@@ -120,17 +119,21 @@ function score(turns: readonly (Facts | undefined)[], { turns: count, outcome }:
   return { scores: scores.map((own, i) => (i === turn ? -1 : rule.voids ? 0 : own)), reasons };
 }
 
-/** Plays the talk again on fresh data and finds the facts of each turn; `undefined` where a turn left no trace. */
-function study(domain: Domain, { task, transcript }: Rollout): (Facts | undefined)[] {
-  const turns: (Facts | undefined)[] = [];
+/** A turn of several calls is as good as the worst of them. */
+function worst(rules: readonly Rule[] = []): Rule | undefined {
+  return rules.reduce<Rule | undefined>((low, rule) => (low && low.score <= rule.score ? low : rule), undefined);
+}
+
+/** Plays the talk again on fresh data and finds the facts of each turn's entries; a hole where a turn left no trace. */
+function study(domain: Domain, { task, transcript }: Rollout): Facts[][] {
+  const turns: Facts[][] = [];
   const known = new Knowledge(domain, task);
   for (const [i, entry] of transcript.entries()) {
     if (entry.role === "user") known.customer += ` ${entry.text}`;
-    else turns[entry.turn] = known.facts(entry, transcript.slice(0, i + 1));
+    else turns[entry.turn] = [...(turns[entry.turn] ?? []), known.facts(entry, transcript.slice(0, i + 1))];
   }
   let wanted = false;
-  for (const facts of turns.toReversed()) {
-    if (!facts) continue;
+  for (const facts of turns.flat().toReversed()) {
     facts.leads = wanted;
     if (facts.wrote) wanted = facts.wanted && facts.violation === null;
     if (facts.says.confirms) wanted = false;

@@ -150,6 +150,7 @@ export const COMPANIONS: readonly string[] = [
   "vocab.json",
   "merges.txt",
   "generation_config.json",
+  "tarl.json",
 ];
 
 /** Those of a checkpoint folder, read at once: a run may have deleted that folder by the time it saves the next one. */

@@ -32,6 +32,7 @@ export interface MemoryOptions {
 export interface MemoryPlan {
   /** In the order in which they are met. */
   readonly parts: readonly { readonly name: string; readonly bytes: number }[];
+  /** Less than their sum: activations and logits, and keys and values, are never there together. */
   readonly total: number;
   readonly available: number;
   readonly recompute: boolean;
@@ -45,6 +46,8 @@ export interface MemoryPlan {
 const LOGIT_ROWS = 256;
 /** What is left to the rest of the machine. */
 const MARGIN = 0.05;
+/** What malloc holds on to between tensors, as a share of the rest, where layers are kept (measured; native/core/engine.cpp). */
+const HEAP = 0.2;
 const LORA_RANK = 32;
 
 /** What fits into the memory, or what would. */
@@ -53,12 +56,12 @@ export function planMemory(config: ModelConfig, options: MemoryOptions): MemoryP
   return plan.total <= plan.available ? plan : { ...plan, remedy: remedy(config, options) };
 }
 
-/** With layers computed again only where `auto` finds that the conversations have not room enough otherwise. */
+/** With layers computed again only where `auto` finds that they cannot be kept. */
 function fitted(config: ModelConfig, options: MemoryOptions): MemoryPlan {
   const { recompute } = options;
   if (recompute !== "auto") return laidOut(config, options, recompute === "on");
   const kept = laidOut(config, options, false);
-  return kept.kvTokens >= wanted(options) ? kept : laidOut(config, options, true);
+  return kept.total <= kept.available ? kept : laidOut(config, options, true);
 }
 
 /** KV of every conversation at its longest. */
@@ -72,31 +75,52 @@ function laidOut(config: ModelConfig, options: MemoryOptions, recompute: boolean
   const learned = !learns ? [] : lora ? adapter : shapes;
   const weights = (count(shapes) + count(adapter)) * bytes;
   const masters = { fp32: 4, split: 2, none: 0 }[state.master];
-  const fixed = [
+  const kept = [
     { name: "weights", bytes: weights },
     { name: "packed copies", bytes: options.device === "cpu" ? packedCopies(config, options, bytes) : 0 },
     { name: "gradients", bytes: 4 * count(learned) },
     { name: "master weights", bytes: dtype === "bf16" ? masters * count(learned) : 0 },
     { name: "moments", bytes: momentBytes(learned, state) },
-    { name: "activations", bytes: activations(config, options, bytes, recompute) },
-    { name: "logits", bytes: LOGIT_ROWS * config.vocabSize * (4 + (options.device === "cpu" ? 0 : bytes)) },
     { name: "reference", bytes: options.reference && !lora ? weights * (options.device === "cpu" ? 2 : 1) : 0 },
   ];
+  const working = [
+    { name: "activations", bytes: activations(config, options, bytes, recompute) },
+    { name: "logits", bytes: LOGIT_ROWS * config.vocabSize * (4 + (options.device === "cpu" ? 0 : bytes)) },
+  ];
+  const heap = options.device === "cpu" && learns && !recompute ? HEAP * (sum(kept) + sum(working)) : 0;
+  working.push({ name: "heap", bytes: heap });
   const perToken = 2 * config.layers * config.kvHeads * config.headDim * bytes;
-  const left = available * (1 - MARGIN) - sum(fixed);
+  const left = available * (1 - MARGIN) - sum(kept);
   const kvTokens = Math.max(contextTokens, Math.min(wanted(options), Math.floor(left / perToken)));
-  const parts = [...fixed, { name: "keys and values", bytes: kvTokens * perToken }].filter(({ bytes }) => bytes > 0);
-  return { parts, total: sum(parts), available: available * (1 - MARGIN), recompute, kvTokens, remedy: null };
+  const parts = [...kept, ...working, { name: "keys and values", bytes: kvTokens * perToken }];
+  return {
+    parts: parts.filter(({ bytes }) => bytes > 0),
+    // The pool gives its memory back while the policy learns (docs/engine.md).
+    total: sum(kept) + Math.max(sum(working), kvTokens * perToken),
+    available: available * (1 - MARGIN),
+    recompute,
+    kvTokens,
+    remedy: null,
+  };
 }
 
-/** The CPU's kernels keep each matrix packed for the forward pass, and once more for backward. */
-function packedCopies(config: ModelConfig, { lora, learns }: MemoryOptions, bytes: number): number {
-  const matrices = (shapes: Shapes) =>
-    count(shapes.filter(([name, shape]) => shape.length === 2 && !/embed/.test(name)));
-  const head = config.tied ? config.vocabSize * config.hiddenSize : 0;
-  const adapters = lora ? matrices(adapterShapes(config, lora)) : 0;
-  return (learns ? 2 : 1) * bytes * (matrices(parameterShapes(config)) + head + adapters);
+/** The CPU's kernels keep each matrix packed; what backward packs, a matrix or a micro-batch, is there one at a time. */
+function packedCopies(config: ModelConfig, options: MemoryOptions, bytes: number): number {
+  const { lora, learns } = options;
+  const of = (shapes: Shapes) => shapes.filter(([name, shape]) => shape.length === 2 && !/embed/.test(name));
+  const head = [["lm_head.weight", [config.vocabSize, config.hiddenSize]]] as const;
+  const matrices = [
+    ...of(parameterShapes(config)),
+    ...(config.tied ? head : []),
+    ...(lora ? of(adapterShapes(config, lora)) : []),
+  ];
+  const inputs = Math.max(config.hiddenSize, config.intermediateSize, config.heads * config.headDim);
+  const largest = Math.max(tokensAtOnce(options) * inputs, ...matrices.map((each) => count([each])));
+  return bytes * (count(matrices) + (learns ? largest : 0));
 }
+
+/** Of the largest micro-batch. */
+const tokensAtOnce = ({ microTokens, contextTokens }: MemoryOptions): number => Math.max(microTokens, contextTokens);
 
 function momentBytes(learned: Shapes, { moments }: StateOptions): number {
   const matrices = count(learned.filter(([, shape]) => shape.length === 2));
@@ -111,15 +135,15 @@ function momentBytes(learned: Shapes, { moments }: StateOptions): number {
  */
 function activations(config: ModelConfig, options: MemoryOptions, bytes: number, recompute: boolean): number {
   const { hiddenSize: width, intermediateSize: inner, heads, kvHeads, headDim, layers } = config;
-  const { lora, microTokens, contextTokens } = options;
+  const { lora } = options;
   const heads_ = (heads + 2 * kvHeads) * headDim;
   const adapters = lora ? lora.rank * lora.targets.length : 0;
   const layer =
     bytes * (4 * width + 2 * heads_ + heads * headDim + 3 * inner + adapters) + 4 * (3 * heads + kvHeads + 2);
-  const working = bytes * (2 * width + 3 * inner) + 4 * Math.max(width, inner, heads * headDim);
+  const working = bytes * (2 * width + 3 * inner);
   const rest = 4 * bytes * width + 4 * headDim;
   const kept = !options.learns ? layer : recompute ? layers * bytes * width + layer : layers * layer;
-  return Math.max(microTokens, contextTokens) * (kept + working + rest);
+  return tokensAtOnce(options) * (kept + working + rest);
 }
 
 /** The first of the options below that suffices; else more and more of them together. */

@@ -20,6 +20,8 @@ export interface NativeOptions {
   readonly threads: number;
   /** Our CPU kernels; off: plain ATen, the reference. */
   readonly kernels: boolean;
+  /** Required; where it cannot be had the constructor throws. */
+  readonly batchInvariant: boolean;
   readonly trained: boolean;
   /** Ids from there on get no logit; 0: none. */
   readonly vocabLimit: number;
@@ -39,9 +41,13 @@ export interface EngineStats {
   readonly rounds: number;
   /** Tokens of conversations that went through the model. */
   readonly computed: number;
+  /** Of those: computed once more, since their conversation had to give its pages up. */
+  readonly recomputed: number;
   readonly sampled: number;
   /** Tokens whose keys and values another conversation had already. */
   readonly shared: number;
+  /** Generations that are not admitted yet: the pages that they may need are promised to others. */
+  readonly waiting: number;
   readonly pages: number;
   readonly pagesLimit: number;
 }
@@ -83,6 +89,8 @@ export interface NativeEngine {
   /** Names of the optimizer's tensors, as `read` and `write` take them. */
   state(): Promise<string[]>;
   stats(): Promise<EngineStats>;
+  /** Whether a conversation's bits do not depend on its company. */
+  batchInvariant(): boolean;
   /** Once. */
   dispose(): Promise<void>;
 }

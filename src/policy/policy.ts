@@ -34,10 +34,14 @@ export interface PolicyOptions {
   readonly role: "policy" | "reference";
   /** "off": plain ATen, the slow twin of our kernels. */
   readonly kernels?: "on" | "off";
+  /** "on": refused where a conversation's bits depend on its company. Our kernels are always invariant, at no cost. */
+  readonly batchInvariant?: "auto" | "on" | "off";
   /** Leaves optimizer state in the folder unread: a new run that starts from another one's checkpoint. */
   readonly fresh?: boolean;
   /** Ids from there on get no logit, in sampling and learning alike. 0: none. */
   readonly vocabLimit?: number;
+  /** Goes into every checkpoint beside the model's own files, over those of the same name. */
+  readonly files?: Companions;
   /** Most tokens of the KV pool; default: a quarter of the free memory, at most 4 million tokens. */
   readonly kvTokens?: number;
   /** Most tokens of conversations that go through the model at once. */
@@ -86,7 +90,12 @@ export async function openPolicy(options: PolicyOptions): Promise<EnginePolicy> 
     await engine.dispose();
     throw error;
   }
-  return new EnginePolicy(engine, config, random ? new Map() : readCompanions(model), options);
+  return new EnginePolicy(
+    engine,
+    config,
+    new Map([...(random ? [] : readCompanions(model)), ...(options.files ?? [])]),
+    options,
+  );
 }
 
 /** What learns, and how the optimizer remembers it. */
@@ -95,7 +104,7 @@ function learnedOf(config: ModelConfig, { dtype, lora, state = defaultState }: P
 }
 
 function engineOptions(config: ModelConfig, options: PolicyOptions): NativeOptions {
-  const kvBytes = 2 * 4 * config.layers * config.kvHeads * config.headDim;
+  const kvBytes = 2 * (options.dtype === "bf16" ? 2 : 4) * config.layers * config.kvHeads * config.headDim;
   return {
     config,
     shapes: parameterShapes(config),
@@ -103,6 +112,7 @@ function engineOptions(config: ModelConfig, options: PolicyOptions): NativeOptio
     dtype: options.dtype,
     threads: options.threads || availableParallelism(),
     kernels: options.kernels !== "off",
+    batchInvariant: options.batchInvariant === "on",
     trained: options.role === "policy",
     vocabLimit: options.vocabLimit ?? 0,
     contextLength: config.maxPositions,
@@ -118,6 +128,7 @@ function engineOptions(config: ModelConfig, options: PolicyOptions): NativeOptio
 export class EnginePolicy implements Policy {
   readonly vocabSize: number;
   readonly contextLength: number;
+  readonly batchInvariant: boolean;
   #conversations = 0;
   #disposed: Promise<void> | undefined;
 
@@ -130,6 +141,7 @@ export class EnginePolicy implements Policy {
   ) {
     this.vocabSize = config.vocabSize;
     this.contextLength = config.maxPositions;
+    this.batchInvariant = engine.batchInvariant();
   }
 
   open(ids: ArrayLike<number>, seed: number): Conversation {

@@ -58,9 +58,12 @@ const DIGITS_SPLIT = "\\p{N}";
 
 /** Cuts a text where a tokenizer.json with these patterns does, one after the other; every character is in one piece. */
 export function splitter(...patterns: readonly string[]): (text: string) => string[] {
-  const splits = patterns.map((pattern) => new SplitPreTokenizer(splitNode(pattern)));
+  const [first, ...others] = patterns.map((pattern) => new SplitPreTokenizer(splitNode(pattern)));
   const cut = (text: string): string[] =>
-    splits.reduce((pieces, split) => pieces.flatMap((piece) => split.pre_tokenize_text(piece)), text ? [text] : []);
+    others.reduce(
+      (pieces, split) => pieces.flatMap((piece) => split.pre_tokenize_text(piece)),
+      first ? first.pre_tokenize_text(text) : [text],
+    );
   return (text) => {
     const known = withoutNewLetters(text);
     if (known === text) return cut(text);

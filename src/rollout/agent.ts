@@ -26,22 +26,29 @@ export function chatAgent(
   };
 }
 
-/** The talk as the model sees it. `turns`: its own, as it wrote them; of a turn only the first call ran. */
+/** The talk as the model sees it. `turns`: its own, as it wrote them; calls that ran are told one after the other. */
 export function messagesOf(
   policy: string,
   transcript: readonly Entry[],
   turns: readonly AgentTurn[],
 ): readonly ChatMessage[] {
-  return [{ role: "system", text: policy }, ...transcript.flatMap((entry) => wordsOf(entry, turns))];
+  const nth = (i: number) =>
+    i - transcript.findIndex((other) => other.role !== "user" && other.turn === turnOf(transcript[i]));
+  return [{ role: "system", text: policy }, ...transcript.flatMap((entry, i) => wordsOf(entry, turns, nth(i)))];
 }
 
-function wordsOf(entry: Entry, turns: readonly AgentTurn[]): ChatMessage[] {
+function turnOf(entry: Entry): number {
+  return entry.role === "user" ? -1 : entry.turn;
+}
+
+/** `nth`: which entry of its turn it is. */
+function wordsOf(entry: Entry, turns: readonly AgentTurn[], nth: number): ChatMessage[] {
   if (entry.role === "user") return [{ role: "user", text: entry.text }];
   if (entry.role === "agent") return [{ role: "assistant", text: entry.text }];
   const { text, calls } = turns[entry.turn];
   if (calls.length > 0)
     return [
-      { role: "assistant", text, call: calls[0] },
+      { role: "assistant", text: nth === 0 ? text : "", call: calls[nth] },
       { role: "tool", text: entry.observation },
     ];
   // Broken calls are told as text: servers refuse a request that holds one, and an answer of a tool without its call.

@@ -96,7 +96,7 @@ export function parseApart(text: string, written: readonly WrittenCall[], cut: b
   try {
     const calls = written.map(({ name, arguments: json }) => {
       if (name === "") throw new Refusal("json", NO_NAME);
-      return { name, arguments: checkArguments(json.trim()) };
+      return { name, arguments: argumentsIn(json.trim()) };
     });
     return { text: said, calls, invalid: null };
   } catch (error) {
@@ -161,13 +161,17 @@ function readArguments(written: string | undefined): string {
     throw new Refusal("arguments", 'the tool call has no "arguments", expected {"name": ..., "arguments": {...}}');
   checkSize(written);
   if (!written.startsWith('"')) return checkObject(written);
-  const inner: string = JSON.parse(written).trim();
+  return argumentsIn(JSON.parse(written).trim());
+}
+
+/** Arguments that are a text of their own, mended where they are no JSON as they stand. */
+function argumentsIn(text: string): string {
   try {
-    return checkArguments(inner);
+    return checkArguments(text);
   } catch (error) {
     if (!(error instanceof Refusal) || error.reason !== "json") throw error;
-    const mended = mendObject(inner, 0);
-    if (mended?.end !== inner.length || !isJson(mended.json)) throw error;
+    const mended = mendObject(text, 0);
+    if (mended?.end !== text.length || !isJson(mended.json)) throw error;
     return checkArguments(mended.json);
   }
 }

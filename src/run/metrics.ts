@@ -127,6 +127,7 @@ export function rolloutLine(graded: Graded, advantage: number | Float64Array | u
     ids: [...ledger.ids],
     mask: [...ledger.mask],
     turn: [...ledger.turn],
+    ...(ledger.rows && { rows: [...ledger.rows] }),
     logp: Array.from(ledger.logp, (value) => Number(value.toPrecision(9))),
   };
   return `${JSON.stringify(line, plainJson)}\n`;

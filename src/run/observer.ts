@@ -7,7 +7,7 @@ import type { Evaluation } from "../eval/evaluate.ts";
 import type { Rollout } from "../types.ts";
 import type { Line, RunDirectory } from "./directory.ts";
 import type { StepLine } from "./metrics.ts";
-import { alarm, type Display, evaluationLine, gradientAlarm, stepText } from "./progress.ts";
+import { alarm, type Display, evaluationLine, gradientAlarm, mismatchAlarm, stepText } from "./progress.ts";
 
 /** The stretches that a step's time is told apart by. */
 export type Stretch = "rollout" | "judge" | "train" | "write" | "evaluate";
@@ -35,6 +35,7 @@ export class Observer {
     readonly display: Display,
     private readonly config: Pick<Config, "steps" | "klCoef">,
     step: number,
+    private readonly batchInvariant: boolean,
   ) {
     this.#step = step;
     this.#earlier = run.lines<Timing>("timing.jsonl").reduce((sum, line) => sum + total(line), 0);
@@ -77,10 +78,12 @@ export class Observer {
         kl: klCoef > 0 ? line.kl : line.approxKl,
         rolloutSpeed: made / (timing.rollout || 1),
         trainSpeed: line.tokens / (timing.train || 1),
+        shared: 1 - line.computedTokens / (line.tokens || 1),
         secondsLeft: perUpdate * (steps - line.step) + this.#evaluation,
       }),
     );
-    for (const warning of [gradientAlarm(line), alarm(this.#history)]) if (warning) this.display.line(warning);
+    const warnings = [gradientAlarm(line), mismatchAlarm(line, this.batchInvariant), alarm(this.#history)];
+    for (const warning of warnings) if (warning) this.display.line(warning);
   }
 
   measured(step: number, evaluation: Evaluation): void {

@@ -50,6 +50,8 @@ export interface Shown {
   /** Tokens per second. */
   readonly rolloutSpeed: number;
   readonly trainSpeed: number;
+  /** Of the tokens that were learned from, those that rows had in common and that were not computed again. */
+  readonly shared: number;
   readonly secondsLeft: number;
 }
 
@@ -66,7 +68,7 @@ export function stepText(s: Shown): string {
     `kl ${small(s.kl)}`,
     `mismatch ${small(s.mismatch)}`,
     `rollout ${thousands(s.rolloutSpeed)} tok/s`,
-    `train ${thousands(s.trainSpeed)} tok/s`,
+    `train ${thousands(s.trainSpeed)} tok/s${s.shared > 0 ? ` (${Math.round(100 * s.shared)}% shared)` : ""}`,
     `left ${duration(s.secondsLeft)}`,
   ].join("  ");
 }
@@ -151,6 +153,15 @@ export function closingAlarm(before: Evaluation, after: Evaluation): string | nu
 /** One line of warning after an update that the engine left out, or null. */
 export function gradientAlarm({ step, gradNorm }: { readonly step: number; readonly gradNorm: number }): string | null {
   return Number.isFinite(gradNorm) ? null : `ALARM: step ${step}: the gradient is not finite: nothing was updated`;
+}
+
+/** The same where the trainer's log-probs are not the sampler's although arithmetic is batch-invariant: a bug of ours. */
+export function mismatchAlarm(
+  { step, mismatch }: { readonly step: number; readonly mismatch: number },
+  batchInvariant: boolean,
+): string | null {
+  if (!batchInvariant || mismatch === 0) return null;
+  return `ALARM: step ${step}: trainer and sampler differ by ${small(mismatch)}, in batch-invariant arithmetic: please report it`;
 }
 
 function alarmText(where: string, tarl: number, pass: number): string {

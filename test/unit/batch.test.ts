@@ -71,6 +71,20 @@ test("dropping rollouts without an advantage keeps the others' weights", () => {
   assert.equal(all.weight[5], Math.fround(1 / 5));
 });
 
+test("contexts of one conversation are rows of their own, and one sequence", () => {
+  // Two contexts: a prompt and a turn of two tokens; the prompt, what is left of that turn, and a turn of one token.
+  const twice = { ...ledger([0, 1, 1, 0, 0, 1], 30), rows: Int32Array.of(0, 3, 6) };
+  const batch = pack([a, twice, b], [1, 3, 0], { ...options, aggregation: "seq-mean-token-mean", dropZero: true });
+  assert.equal([...batch.rows], [0, 4, 7, 10]);
+  assert.equal([...batch.ids.subarray(4)], [30, 31, 32, 33, 34, 35]);
+  assert.equal([...batch.advantage.subarray(4)], [0, 3, 3, 0, 0, 3]);
+  assert.equal([...batch.oldLogp!.subarray(4)], [0, -2, -3, 0, 0, -6]);
+  assert.equal(
+    [...batch.weight.subarray(4)],
+    [0, 1, 1, 0, 0, 1].map((bit) => Math.fround(bit / (3 * 3))),
+  );
+});
+
 test("a batch can be empty", () => {
   const batch = pack([a, b], [0, 0], { ...options, dropZero: true });
   assert.equal([...batch.rows], [0]);

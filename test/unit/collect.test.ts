@@ -11,7 +11,7 @@ import { type Attempt, attempts, collect, converse, type Sandbox } from "../../s
 import { chatFormat } from "../../src/rollout/format.ts";
 import { LedgerWriter } from "../../src/rollout/ledger.ts";
 import { Session } from "../../src/sandbox/session.ts";
-import type { Rollout } from "../../src/types.ts";
+import type { Conversation, Format, Policy, Reply, Rollout } from "../../src/types.ts";
 import { ScriptedUser } from "../../src/user/scripted.ts";
 import { letters } from "../../src/vocabulary.ts";
 import { FakePolicy } from "../fake-policy.ts";
@@ -160,6 +160,70 @@ test("seeds depend on the run, the label, the task and the sample, and on nothin
     ...attempts([task], 2, 2, "train", 3).map(({ seed }) => seed),
   ];
   assert.is(new Set(all).size, 8);
+});
+
+test("a context that begins anew is a row of its own; every sampled token is learnt once", async () => {
+  const attempt = attemptOf(shop.families[0]);
+  const said = ["one", "two", "three"].map((word) => [...letters.encodePlain(word), format.stopIds[0]]);
+  const contexts: number[][] = [];
+  let turn = 0;
+  const seeds: number[] = [];
+  const policy: Policy = Object.assign(new FakePolicy(), {
+    open(ids: ArrayLike<number>, seed: number): Conversation {
+      const own = Array.from(ids);
+      seeds.push(seed);
+      return {
+        length: 0,
+        append: (more) => void own.push(...Array.from(more)),
+        async generate() {
+          contexts.push([...own]);
+          const ids = Int32Array.from(said[turn++]);
+          own.push(...ids);
+          return { ids, logp: new Float32Array(ids.length).fill(-turn), ended: "stop" };
+        },
+        fork: () => {
+          throw new Error("not needed");
+        },
+        close: () => {},
+      };
+    },
+  });
+  const ends: Reply["ending"][] = [null, null, "user-stop"];
+  const sandbox: Sandbox = {
+    start: async () => ({ system: "", tools: [], user: "Hi" }),
+    act: async () => {
+      const ending = ends[turn - 1];
+      return { messages: ending ? [] : [{ role: "user", text: `${turn}` }], ending };
+    },
+    transcript: [],
+    outcome: () => ({ success: 1, stateMatches: true, outputsSaid: true, writes: 0 }),
+  };
+  // After the second turn only the last words are left.
+  const short: Format = {
+    ...format,
+    open: (...given) => ({
+      prompt: format.open(...given).prompt,
+      next: (_, reply) => ({ ids: format.between(reply, true), anew: turn === 2 }),
+    }),
+  };
+  const { ledger, turns } = await converse(attempt, sandbox, policy, short, sampling, limits);
+  assert.is(turns, 3);
+  assert.is(seeds.length, 2);
+  assert.is.not(seeds[0], seeds[1]);
+  const rows = Array.from(ledger.rows!);
+  assert.is(rows.at(-1), ledger.ids.length);
+  // Each turn stands in its row right behind what the policy had read.
+  for (const [t, context] of contexts.entries()) {
+    const at = ledger.turn.indexOf(t);
+    const start = rows.findLast((row) => row <= at)!;
+    assert.equal([...ledger.ids.subarray(start, at)], context);
+    assert.equal([...ledger.ids.subarray(at, at + said[t].length)], said[t]);
+    assert.ok(ledger.logp.subarray(at, at + said[t].length).every((logp) => logp === -(t + 1)));
+  }
+  assert.is(
+    ledger.mask.reduce((sum, bit) => sum + bit, 0),
+    said.flat().length,
+  );
 });
 
 test.run();

@@ -91,6 +91,39 @@ test("without thinking every turn starts with an empty thought", () => {
   assert.ok(quiet.decode(quiet.between(user("Yes."), true)).endsWith(start));
 });
 
+test("stripped: thoughts stay while tools answer, and leave the context when the customer speaks", () => {
+  const strip = chatFormat(tokenizer, { mode: "strip" });
+  const script = strip.open("Be kind.", [], "Where is it?");
+  const result = (text: string): Reply => ({ messages: [{ role: "tool", text }], ending: null });
+  const first = tokenizer.encode("<think>\nplan\n</think>\n\n<tool_call>\n{}\n</tool_call><|im_end|>");
+  const called = script.next(first, result("home"));
+  assert.equal(called, { ids: strip.between(result("home"), true), anew: false });
+  const second = tokenizer.encode("<think>\nok\n</think>\n\nAt home.<|im_end|>");
+  const asked = script.next(second, user("Thanks"));
+  assert.is(asked.anew, true);
+  const call = { role: "assistant", content: "<think>\nplan\n</think>\n\n<tool_call>\n{}\n</tool_call>" };
+  const history: Message[] = [
+    { role: "system", content: "Be kind." },
+    { role: "user", content: "Where is it?" },
+    call,
+    { role: "tool", content: "home" },
+    { role: "assistant", content: "<think>\nok\n</think>\n\nAt home." },
+    { role: "user", content: "Thanks" },
+  ];
+  assert.equal(asked.ids, tokenizer.encode(render(history, [], { generationPrompt: true })));
+  // Nothing left to strip: the next words are appended.
+  const third = tokenizer.encode("Bye.<|im_end|>");
+  assert.equal(script.next(third, user("Bye")), { ids: strip.between(user("Bye"), true), anew: false });
+  // A thought that did not end is no thought of the template's, and a cut turn is closed first.
+  const cut = script.next(tokenizer.encode("<think>\nfor ever"), user("?"));
+  assert.equal(cut, { ids: strip.between(user("?"), false), anew: false });
+});
+
+test("stripped without a token for thoughts there is nothing to strip by", () => {
+  const small = new Tokenizer(train(["Hi there."], { size: 300, added: CHAT_TOKENS }));
+  assert.throws(() => chatFormat(small, { mode: "strip" }), /has no <\/think>/);
+});
+
 const hostile = fc
   .array(fc.oneof(fc.constantFrom(...CONTROLS, "<|im_", "start|>", "\n"), fc.string()))
   .map((parts) => parts.join(""));

@@ -204,8 +204,10 @@ for (const shape of Object.keys(SHAPES) as Shape[])
       .map((parts) => `.${parts.join("")}.`);
     const talk = (a: string, b: string, c: string): number[][] => {
       const script = format.open(a, [{ ...tool, description: b, parameters: { type: "object", title: c } }], c);
-      const turn = format.turn(says(b));
-      const call = format.turn({ ...says(""), calls: [{ name: "x", arguments: JSON.stringify({ [a]: b }) }] });
+      // A demonstration has no thought, which that prompt begins.
+      const turn = shape === "thinking" ? [] : format.turn(says(b));
+      const args = JSON.stringify({ [a]: b });
+      const call = shape === "thinking" ? [] : format.turn({ ...says(""), calls: [{ name: "x", arguments: args }] });
       const heard = [user(a), result(b)].map((reply) => script.next(turn, reply).ids);
       return [script.prompt, turn, call, ...heard].map(controls);
     };

@@ -12,6 +12,7 @@ import {
   duration,
   evaluationLine,
   gradientAlarm,
+  mismatchAlarm,
   stepText,
   thousands,
 } from "../../src/run/progress.ts";
@@ -73,9 +74,10 @@ test("the line of a step shows every figure", () => {
     pass: 0.45,
     turns: 6.12,
   };
-  const line = stepText({ ...shown, kl: 0.00123, mismatch: 0, rolloutSpeed: 1930, trainSpeed: 2400, secondsLeft: 190 });
+  const rest = { kl: 0.00123, mismatch: 0, rolloutSpeed: 1930, trainSpeed: 2400, secondsLeft: 190 };
+  assert.match(stepText({ ...shown, ...rest, shared: 0.384 }), /train 2\.4k tok\/s \(38% shared\) {2}left/);
   assert.is(
-    line,
+    stepText({ ...shown, ...rest, shared: 0 }),
     "step 3/30  reward 6.21 (outcome 4.50 turns 2.90 major -1.19)  pass .450  turns 6.1  kl 0.0012  mismatch 0  " +
       "rollout 1.9k tok/s  train 2.4k tok/s  left 3 min 10 s",
   );
@@ -169,6 +171,12 @@ test("an update that was left out is told, as are conversations that broke off",
   assert.is(gradientAlarm({ step: 3, gradNorm: 2 }), null);
   for (const gradNorm of [Number.NaN, Infinity])
     assert.is(gradientAlarm({ step: 3, gradNorm }), "ALARM: step 3: the gradient is not finite: nothing was updated");
+  assert.is(mismatchAlarm({ step: 3, mismatch: 0 }, true), null);
+  assert.is(mismatchAlarm({ step: 3, mismatch: 0.1 }, false), null);
+  assert.match(
+    mismatchAlarm({ step: 3, mismatch: 1e-7 }, true)!,
+    /^ALARM: step 3: trainer and sampler differ by 1.0e-7/,
+  );
   const broken = { ...evaluation(0, 1), pass: [], interval: [], faults: 8, error: "out of memory" };
   assert.match(
     evaluationLine("before", broken),

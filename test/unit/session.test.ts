@@ -131,6 +131,32 @@ test("only the first call of a turn runs, and text beside it stays unsaid", asyn
   assert.is(session.transcript.length, 2);
 });
 
+test("where every call of a turn runs, each has its answer, until one ends the talk", async () => {
+  const calls = [
+    ...call("add", { id: "a", by: 2 }).calls,
+    ...call("none", {}).calls,
+    ...call("add", { id: "a", by: 5 }).calls,
+  ];
+  const turn = { text: "I add.", calls, invalid: null };
+  const { session, last } = await play([turn], { everyCall: true, invalidInRow: 1 });
+  assert.equal(session.store.get("counters", "a"), { value: 8 });
+  assert.equal(
+    last.messages.map(({ text }) => text),
+    ["3", "Error: unknown tool none", "8"],
+  );
+  assert.equal(
+    session.transcript.slice(1).map((entry) => [entry.role, entry.role === "user" ? -1 : entry.turn]),
+    [
+      ["tool", 0],
+      ["invalid", 0],
+      ["tool", 0],
+    ],
+  );
+  const refused = { ...turn, calls: [calls[1], calls[1]] };
+  assert.is((await play([refused, refused], { everyCall: true, invalidInRow: 2 })).session.ending, "invalid-limit");
+  assert.is((await play([refused], { everyCall: true, invalidInRow: 2 })).session.ending, null);
+});
+
 test("what a tool throws, and what it reports as an error, is a failed observation that wrote nothing", async () => {
   const { session, replies, outcome } = await play([call("add", { id: "b", by: 1 }), call("add", { id: "a", by: 0 })]);
   assert.equal(

@@ -67,6 +67,7 @@ const doors: { readonly [name: string]: RegExp } = {
   "hyparquet-compressors": /^tasks\/rows\.ts$/,
   "@huggingface/hub": /^policy\/hub\.ts$/,
   "@huggingface/tokenizers": /^policy\/tokenizer\.ts$/,
+  "@huggingface/jinja": /^rollout\/jinja\.ts$/,
 };
 
 interface Source {

@@ -21,6 +21,7 @@ export function over(base: Domain<Dict>): Domain<Dict> {
   return {
     ...base,
     ...{ retail, airline }[name],
+    everyCall: true,
     database(seed) {
       const plain = base.database(seed);
       const database = made.get(plain) ?? typed(name, asData(plain), `database ${seed} of ${name}`);
