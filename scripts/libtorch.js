@@ -70,45 +70,48 @@ export function find(root, gpu, env = process.env) {
  */
 export async function fetch(root, gpu, run, say) {
   const part = join(root, ".libtorch.part");
-  const wheels = join(part, "wheels");
   const tree = join(part, "tree");
-  const temporary = join(part, "tmp");
-  for (const dir of [tree, temporary, join(part, "old")]) rmSync(dir, { recursive: true, force: true });
-  for (const dir of [tree, temporary, wheels]) mkdirSync(dir, { recursive: true });
-
-  /** Fetches one requirement unless its wheel is there, unpacks it; a damaged or broken-off wheel is fetched again. */
-  async function take(requirement, patterns) {
-    const [, name, version = ""] = /^([\w-]+)(?:==([\d.]+\d))?/.exec(requirement);
-    const prefix = `${name.replaceAll("-", "_")}-${version}`;
-    for (let attempt = 1; ; attempt++) {
-      let wheel = readdirSync(wheels).find((file) => file.startsWith(prefix) && file.endsWith(".whl"));
-      let code = 0;
-      if (!wheel) {
-        // The C++ part of a wheel is the same for every Python: 3.11's serves them all.
-        const which = ["--no-deps", "--only-binary=:all:", "--python-version", "3.11", "--no-cache-dir"];
-        const args = ["-m", "pip", "download", ...which, "--progress-bar", "off", "-d", wheels, requirement];
-        code = await run("python3", args, { TMPDIR: temporary });
-        wheel = readdirSync(wheels).find((file) => file.startsWith(prefix) && file.endsWith(".whl"));
-      }
-      if (code === 0 && wheel) {
-        code = await run("python3", [unpacker, join(wheels, wheel), tree, "*.dist-info/METADATA", ...patterns]);
-        if (code === 0) return metadata(tree, prefix);
-        rmSync(join(wheels, wheel));
-      }
-      if (attempt === tries) throw new Error(`${requirement} could not be fetched (${tries} tries)`);
-      say(`${requirement}: try ${attempt + 1} of ${tries}`);
-    }
-  }
-
-  const torch = await take(`torch==${pinned}`, gpu ? ["*"] : cpuMembers);
-  for (const requirement of await cudaWheels(torch, gpu, (line) => take(line, []))) {
-    await take(requirement, gpu ? ["*"] : cpuLibraries);
+  for (const dir of [tree, join(part, "old")]) rmSync(dir, { recursive: true, force: true });
+  const wheel = (requirement, patterns) => take(part, requirement, patterns, run, say);
+  const torch = await wheel(`torch==${pinned}`, gpu ? ["*"] : cpuMembers);
+  for (const requirement of await cudaWheels(torch, gpu, (line) => wheel(line, []))) {
+    await wheel(requirement, gpu ? ["*"] : cpuLibraries);
   }
 
   const place = join(root, ".libtorch");
   if (existsSync(place)) renameSync(place, join(part, "old"));
   renameSync(tree, place);
   rmSync(part, { recursive: true, force: true });
+}
+
+/**
+ * Fetches the wheel of one requirement into `part`/wheels unless it is there, and unpacks the members that match into
+ * `part`/tree; a damaged or broken-off wheel is fetched again. Resolves to its METADATA.
+ */
+export async function take(part, requirement, patterns, run, say) {
+  const [wheels, tree, temporary] = ["wheels", "tree", "tmp"].map((name) => join(part, name));
+  rmSync(temporary, { recursive: true, force: true });
+  for (const dir of [wheels, tree, temporary]) mkdirSync(dir, { recursive: true });
+  const [, name, version = ""] = /^([\w-]+)(?:==([\d.]+\d))?/.exec(requirement);
+  const prefix = `${name.replaceAll("-", "_")}-${version}`;
+  for (let attempt = 1; ; attempt++) {
+    let wheel = readdirSync(wheels).find((file) => file.startsWith(prefix) && file.endsWith(".whl"));
+    let code = 0;
+    if (!wheel) {
+      // The C++ part of a wheel is the same for every Python: 3.11's serves them all.
+      const which = ["--no-deps", "--only-binary=:all:", "--python-version", "3.11", "--no-cache-dir"];
+      const args = ["-m", "pip", "download", ...which, "--progress-bar", "off", "-d", wheels, requirement];
+      code = await run("python3", args, { TMPDIR: temporary });
+      wheel = readdirSync(wheels).find((file) => file.startsWith(prefix) && file.endsWith(".whl"));
+    }
+    if (code === 0 && wheel) {
+      code = await run("python3", [unpacker, join(wheels, wheel), tree, "*.dist-info/METADATA", ...patterns]);
+      if (code === 0) return metadata(tree, prefix);
+      rmSync(join(wheels, wheel));
+    }
+    if (attempt === tries) throw new Error(`${requirement} could not be fetched (${tries} tries)`);
+    say(`${requirement}: try ${attempt + 1} of ${tries}`);
+  }
 }
 
 function metadata(tree, prefix) {

@@ -12,7 +12,7 @@ import { steps } from "./steps.js";
 const env = {
   UBSAN_OPTIONS: "print_stacktrace=1",
   ASAN_OPTIONS: "detect_stack_use_after_return=1",
-  TSAN_OPTIONS: "halt_on_error=1 second_deadlock_stack=1 suppressions=native/test/tsan.txt",
+  TSAN_OPTIONS: "halt_on_error=1 second_deadlock_stack=1",
 };
 
 /** ThreadSanitizer wants memory where it expects it, so addresses must not be random. */

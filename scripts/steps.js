@@ -5,6 +5,7 @@ import { existsSync, realpathSync, rmSync, symlinkSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import { describe, fetch, find, hasGpu, pinned } from "./libtorch.js";
+import { fetchNvcc, findNvcc } from "./nvcc.js";
 import { files, writeWhole } from "./stamp.js";
 
 /** Compiling one file against torch takes about this much memory. */
@@ -60,7 +61,6 @@ export function steps(root) {
       facts: () => `${process.platform} ${process.arch} ${origin(link)}`,
       output: at("build/Release/tarl.node"),
       async run({ command, must }) {
-        const jobs = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / bytesPerCompiler)));
         // A compiler that was killed may have left half an object file, which only ninja would notice.
         const begun = at(".setup/native.begun");
         if (existsSync(begun) && !existsSync(at("build/cmake/build.ninja"))) {
@@ -73,7 +73,7 @@ export function steps(root) {
             await must(...cmakeJs("configure"));
           }
           const [node, args] = cmakeJs("build");
-          await must(node, args, { CMAKE_BUILD_PARALLEL_LEVEL: String(jobs) });
+          await must(node, args, { CMAKE_BUILD_PARALLEL_LEVEL: String(jobs()) });
           await must(process.execPath, ["-e", 'require("./build/Release/tarl.node")']);
         } finally {
           rmSync(begun, { force: true });
@@ -98,6 +98,37 @@ export function steps(root) {
       },
     },
   ];
+}
+
+/** Our kernels for a GPU. Not one of `steps`: npm run build:cuda does it, where somebody wants it. */
+export function cudaStep(root) {
+  const at = (...names) => join(root, ...names);
+  return {
+    name: "cuda",
+    what: "nvcc and CMake: the kernels for a GPU (a few minutes; nvcc is fetched where there is none, 0.1 GB)",
+    again: "npm run build:cuda, or NVCC=/path/to/nvcc npm run build:cuda",
+    inputs: () => [at("CMakeLists.txt"), at("native/core/backend.h"), ...files(at("native/cuda"))],
+    facts: () => `${process.env.NVCC ?? ""} ${origin(at(".setup/libtorch"))}`,
+    output: at("build/Release/libtarl_cuda.so"),
+    async run({ command, must, say }) {
+      if (!findNvcc(root)) await fetchNvcc(root, command, say);
+      const nvcc = findNvcc(root);
+      if (!nvcc) throw new Error("what pip brought holds no nvcc that runs here");
+      const folder = at("build/cuda");
+      const configure = ["-S", root, "-B", folder, "-DTARL_CUDA=ON", `-DCMAKE_CUDA_COMPILER=${nvcc}`];
+      if ((await command("cmake", configure)) !== 0) {
+        rmSync(folder, { recursive: true, force: true }); // of another nvcc, perhaps
+        await must("cmake", configure);
+      }
+      await must("cmake", ["--build", folder, "--parallel", String(jobs())]);
+      return nvcc;
+    },
+  };
+}
+
+/** Compilers at once. */
+function jobs() {
+  return Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / bytesPerCompiler)));
 }
 
 /** Where the linked libtorch lies, and its version. */

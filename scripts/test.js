@@ -1,5 +1,5 @@
 // The test runner: sets up if needed, checks the code (check.js), then runs every test file in a process of its own.
-//   npm test                      all of it, test/gpu only where there is a GPU
+//   npm test                      all of it; without a GPU test/gpu says what it skips
 //   node scripts/test.js PATTERN  only the test files whose path holds a PATTERN, no checks
 // uvu leaves with 0 where nothing ran or a hook threw, so its counts decide: a file that runs no test, fewer than it
 // has, one marked `.only`, or one over its time limit has failed. A line `SKIP <count> <why>` of a test file counts
@@ -10,7 +10,6 @@ import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { stripVTControlCharacters } from "node:util";
 import { biome, clangFormat, types } from "./check.js";
-import { hasGpu } from "./libtorch.js";
 import { run } from "./run.js";
 import { root, SetupError, setup } from "./setup.js";
 import { files } from "./stamp.js";
@@ -61,10 +60,8 @@ function print(name, { passed, skipped, wrong, seconds, output }) {
 
 async function main(patterns) {
   await setup(root);
-  const gpu = hasGpu();
   const sources = files(join(root, "test"), (path) => path.endsWith(".test.ts"))
     .map((path) => relative(root, path))
-    .filter((path) => gpu || !path.startsWith("test/gpu/"))
     .filter((path) => patterns.length === 0 || patterns.some((pattern) => path.includes(pattern)));
   const sum = { passed: 0, failed: 0, skipped: 0 };
   const add = (name, result) => {

@@ -35,7 +35,7 @@ const REPLAYS = 2;
 const OUTAGES = 20;
 
 /** Who is measured. */
-export interface Measured extends Pick<Setting, "agent" | "model" | "sampling"> {
+export interface Measured extends Pick<Setting, "agent" | "model" | "batchInvariant" | "sampling"> {
   readonly play: (attempt: Attempt) => Promise<Rollout>;
   readonly decode: (ids: Int32Array) => string;
   /** A model behind an API that plays the agent. */
@@ -101,6 +101,7 @@ export function policyOf(config: Config, table: Table, signal?: AbortSignal): Me
   return {
     agent: "policy",
     model: config.model,
+    batchInvariant: table.policy.batchInvariant,
     sampling: { temperature: sampling.temperature, maxTokens: sampling.maxTokens },
     play: (attempt) => table.converse(attempt, sampling, signal),
     decode: table.decode,
@@ -154,11 +155,16 @@ function heldOut({ evalTasks, evalSeed }: Config, { tasks }: Played): Task[] {
   return blame(`--eval-tasks ${evalTasks}`, () => tasks.heldOut(evalTasks, evalSeed));
 }
 
-function settingOf(config: Config, { domain, origin, tasks }: Played, { agent, model, sampling }: Measured): Setting {
+function settingOf(
+  config: Config,
+  { domain, origin, tasks }: Played,
+  { agent, model, batchInvariant, sampling }: Measured,
+): Setting {
   const { user, disturbances, userModel, userTemperature, evalSeed, turns } = config;
   return {
     agent,
     ...(model !== undefined && { model }),
+    ...(batchInvariant !== undefined && { batchInvariant }),
     sampling,
     domain: domain.name,
     profile: domain.profile,

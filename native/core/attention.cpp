@@ -65,9 +65,12 @@ Tensor RowAttention::operator()(const Heads& x) const {
   return at::cat(outs);
 }
 
-CachedAttention::CachedAttention(const Context& c, std::vector<Segment> segments, const KvPool& pool)
-    : context_(c), segments_(std::move(segments)), pool_(pool) {
-  if (c.backend) plan_ = c.backend->plan(segments_);
+CachedAttention::CachedAttention(const Context& c, std::vector<Segment> segments, const KvPool& pool,
+                                 const CachedPlan* plan)
+    : context_(c), segments_(std::move(segments)), pool_(pool), plan_(plan) {
+  if (!c.backend || plan) return;
+  own_ = c.backend->plan(segments_);
+  plan_ = own_.get();
 }
 
 Tensor CachedAttention::operator()(int64_t layer, const Heads& x) const {

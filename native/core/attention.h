@@ -24,7 +24,8 @@ class RowAttention {
 /// Attention of the segments' new tokens over past and new ones, for every layer. No gradient.
 class CachedAttention {
  public:
-  CachedAttention(const Context&, std::vector<Segment>, const KvPool&);
+  /// `plan`: the kernels' one for the segments, where it has been made already; the caller keeps it.
+  CachedAttention(const Context&, std::vector<Segment>, const KvPool&, const CachedPlan* plan = nullptr);
   /// Writes the keys and values of the new tokens into the pool first. -> [T, H C]
   at::Tensor operator()(int64_t layer, const Heads&) const;
 
@@ -32,7 +33,8 @@ class CachedAttention {
   const Context& context_;
   std::vector<Segment> segments_;
   const KvPool& pool_;
-  std::unique_ptr<CachedPlan> plan_;
+  std::unique_ptr<CachedPlan> own_;
+  const CachedPlan* plan_;
 };
 
 }  // namespace tarl

@@ -9,6 +9,7 @@
 #pragma once
 #include <torch/torch.h>
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -138,6 +139,19 @@ class Backend {
   virtual std::vector<int64_t> key_page(int64_t kv_heads, int64_t channels) const = 0;
   virtual std::vector<int64_t> value_page(int64_t kv_heads, int64_t channels) const = 0;
   virtual std::unique_ptr<CachedPlan> plan(const std::vector<Segment>&) = 0;
+  /// What a model makes of tokens [T] int32 at positions [T] int32.
+  using Pass =
+      std::function<at::Tensor(const at::Tensor& ids, const at::Tensor& positions, const CachedPlan&)>;
+  /// model(ids, positions, plan(segments)). A device may record a round of single tokens and replay it for
+  /// later ones: model has to launch the same for every round of as many segments, and to read nothing of the
+  /// round but what it is given. `memory` changes when tensors that it reads elsewhere have moved.
+  virtual at::Tensor pass(const std::vector<Segment>& segments, const std::vector<int32_t>& ids,
+                          const std::vector<int32_t>& positions, int64_t /*memory*/, const Pass& model) {
+    const auto here = [](const std::vector<int32_t>& list) {
+      return at::from_blob(const_cast<int32_t*>(list.data()), static_cast<int64_t>(list.size()), at::kInt);
+    };
+    return model(here(ids), here(positions), *plan(segments));
+  }
   /// Writes the segments' keys and values into their pages, then attends over past and new ones -> [T, H C].
   virtual at::Tensor attend_cached(const Heads&, const CachedPlan&, const KvLayer&) = 0;
 

@@ -6,8 +6,10 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <cstdio>
 
 #include "cpu/backend.h"
+#include "cuda/backend.h"
 #include "error.h"
 
 namespace tarl {
@@ -24,6 +26,21 @@ struct CudaPart {
 const CudaPart& cuda_part() {
   static const CudaPart part;
   return part;
+}
+
+/// The kernels for a GPU, from the library beside this one; null, and a line that says why, where there are
+/// none.
+std::unique_ptr<Backend> cuda_backend(const CudaOptions& options) {
+  Dl_info here{};
+  dladdr(reinterpret_cast<const void*>(&cuda_available), &here);
+  const std::string path(here.dli_fname ? here.dli_fname : "");
+  const std::string name = path.substr(0, path.rfind('/') + 1) + "libtarl_cuda.so";
+  void* const library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+  void* const make = library ? dlsym(library, "tarl_cuda_backend") : nullptr;
+  if (make) return std::unique_ptr<Backend>(reinterpret_cast<decltype(&tarl_cuda_backend)>(make)(&options));
+  std::fprintf(stderr, "tarl: %s; plain libtorch is used (npm run build:cuda makes the kernels)\n",
+               dlerror());
+  return nullptr;
 }
 
 }  // namespace
@@ -49,6 +66,9 @@ Engine::Engine(const EngineOptions& options) : options_(options), context_{nullp
           "device: " + options.device + ", but libtorch finds no such GPU" +
               (why.empty() ? "" : " (" + why + ")") + "; expected cpu");
   if (options.kernels && device.is_cpu()) backend_ = cpu_backend(options.dtype, options.threads);
+  if (options.kernels && device.is_cuda() && (options.dtype == at::kFloat || options.dtype == at::kBFloat16))
+    backend_ = cuda_backend(
+        {device.has_index() ? device : at::Device(at::kCUDA, 0), options.dtype, options.batch_invariant});
   context_.backend = backend_.get();
   // Layers are computed again where memory is short: tensors then give theirs back at once. Otherwise malloc
   // keeps it, which spares a quarter of the time that learning takes small models, and takes up to a third

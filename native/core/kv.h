@@ -55,6 +55,8 @@ class KvPool {
   /// Pages: with an owner, pinned, and in all.
   int64_t used() const { return used_; }
   int64_t pinned() const { return pinned_; }
+  /// Pages that there is memory for. When it grows, all of them have moved.
+  int64_t allocated() const { return static_cast<int64_t>(pages_.size()); }
   int64_t capacity() const { return limit_; }
 
  private:

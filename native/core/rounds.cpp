@@ -137,12 +137,18 @@ at::Tensor Engine::forward(const std::vector<Slice>& slices) {
     positions_.resize(ids_.size());
     std::iota(positions_.end() - length, positions_.end(), static_cast<int32_t>(c.computed));
   }
+  const auto pass = [&](const at::Tensor& ids, const at::Tensor& positions, const CachedPlan* plan) {
+    const CachedAttention attend(context_, segments, *kv_, plan);
+    return model_->forward(context_, ids, positions, std::ref(attend));
+  };
+  const auto planned = [&](const at::Tensor& ids, const at::Tensor& positions, const CachedPlan& plan) {
+    return pass(ids, positions, &plan);
+  };
   const auto on_device = [&](std::vector<int32_t>& values) {
     return at::from_blob(values.data(), static_cast<int64_t>(values.size()), at::kInt).to(device);
   };
-  const CachedAttention attend(context_, std::move(segments), *kv_);
-  const at::Tensor hidden =
-      model_->forward(context_, on_device(ids_), on_device(positions_), std::ref(attend));
+  const at::Tensor hidden = backend_ ? backend_->pass(segments, ids_, positions_, kv_->allocated(), planned)
+                                     : pass(on_device(ids_), on_device(positions_), nullptr);
   for (const auto& [conversation, length] : slices) {
     Conversation& c = *conversation;
     stats_.recomputed += std::max<int64_t>(0, std::min(c.known, c.computed + length) - c.computed);

@@ -96,8 +96,8 @@ class Soak {
         ll(operations_), seconds, ll(generations_), ll(answered_), ll(failed_), ll(aborted_),
         ll(stats.sampled), ll(stats.computed), ll(stats.recomputed), ll(stats.shared), ll(stats.rounds),
         ll(forks_), ll(scores_), ll(steps_), ll(compared_), first, second, last);
-    // What the allocators keep comes in the first tenth.
-    if (tenth >= 20) EXPECT(last < 1.02 * second + 2);
+    // What the allocators keep comes in the first tenth; of a short run, or under a sanitizer, that is all.
+    if (operations_ >= 100000) EXPECT(last < 1.02 * second + 2);
   }
 
  private:

@@ -60,6 +60,7 @@ export async function withRun<C>(
   const { Table } = await import("../play.ts");
   const runs = argv.runs ?? RUNS;
   const resumed = argv.resume === undefined ? null : resume(argv, runs, argv.resume);
+  if (!resumed) RunDirectory.checkBase(runs);
   if (argv.run !== undefined) RunDirectory.checkName(runs, argv.run);
   const { sets: made, ...json } = resumed?.readJson<{ readonly sets?: Hashes }>("config.json") ?? {};
   const reach = access();

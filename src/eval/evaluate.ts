@@ -22,6 +22,8 @@ export interface Setting {
   readonly agent: string;
   /** The policy's folder; absent without one. */
   readonly model?: string;
+  /** Whether what the policy says depends on nothing but its seed and its weights; absent without one. */
+  readonly batchInvariant?: boolean;
   /** How the agent's turns were drawn; null where nothing is. */
   readonly sampling: { readonly temperature: number; readonly maxTokens: number } | null;
   readonly domain: string;

@@ -4,8 +4,10 @@
 // Test: test/unit/directory.test.ts
 
 import {
+  accessSync,
   appendFileSync,
   closeSync,
+  constants,
   existsSync,
   fsyncSync,
   mkdirSync,
@@ -14,8 +16,9 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
 } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { UsageError } from "../errors.ts";
 import { Folder, taken } from "./folder.ts";
 
@@ -38,6 +41,18 @@ export class RunDirectory extends Folder {
       throw new UsageError(`--run ${name}: expected letters, digits, "-", "_" and "." without a slash`);
     const dir = resolve(base, name);
     if (taken(dir)) throw new UsageError(`--run ${name}: it exists; --resume ${dir} goes on with it`);
+  }
+
+  /** Whether `base` is, or can become, a folder that can be written to. Makes nothing. */
+  static checkBase(base: string): void {
+    let dir = resolve(base);
+    while (!existsSync(dir)) dir = dirname(dir);
+    try {
+      if (!statSync(dir).isDirectory()) throw new Error(`${dir} is no folder`);
+      accessSync(dir, constants.W_OK);
+    } catch (error) {
+      throw new UsageError(`--runs ${base}: ${(error as Error).message}; expected a folder that can be written to`);
+    }
   }
 
   /** Makes `<base>/<name>` and writes its config.json. A name that is taken is a UsageError. */

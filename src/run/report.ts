@@ -58,6 +58,7 @@ function settingText(s: Setting): string {
     user.kind === "llm" ? `customer ${user.model} at temperature ${user.temperature}` : "scripted customer",
     ...(user.kind === "scripted" && user.disturbances > 0 ? [`disturbances ${rate(user.disturbances)}`] : []),
     ...(s.model === undefined ? [] : [s.model]),
+    ...(s.batchInvariant === undefined ? [] : [s.batchInvariant ? "batch-invariant" : "not batch-invariant"]),
     ...(sampling ? [`temperature ${sampling.temperature}`] : []),
     `${s.checkOutputs ? "outputs asked for" : "state alone"}`,
     `at most ${s.turns} turns`,

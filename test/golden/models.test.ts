@@ -17,6 +17,8 @@ import { type Comparison, expectNear, readTensors, type Values } from "../tensor
 
 const folder = golden("hf");
 if (!folder) throw new Error("no golden/hf: set TARL_GOLDEN to the folder that holds it");
+/** test/gpu/engine.test.ts runs this file on a GPU. */
+const device = process.env.TARL_TEST_DEVICE === "cuda" ? "cuda" : "cpu";
 const readJson = (...path: string[]): any => JSON.parse(readFileSync(join(...path), "utf8"));
 
 interface Case {
@@ -90,7 +92,7 @@ const greedy = (maxTokens: number, stopIds: readonly number[] = []): Sampling =>
 
 /** A policy that only speaks, of ids below `vocabLimit`. */
 const speakerOf = (model: string, kernels: "on" | "off", vocabLimit: number) =>
-  openPolicy({ model, device: "cpu", dtype: "fp32", threads: 2, role: "reference", kernels, vocabLimit });
+  openPolicy({ model, device, dtype: "fp32", threads: 2, role: "reference", kernels, vocabLimit });
 
 // ---------------------------------------------------------------------------------------------------
 // Kinds
@@ -120,7 +122,7 @@ const kinds: { [kind: string]: (one: Case, given: Given) => Promise<void> } = {
   },
 
   async forward_bf16(one, { model, kernels, input, output }) {
-    const options = { model, device: "cpu", threads: 2, role: "reference", kernels } as const;
+    const options = { model, device, threads: 2, role: "reference", kernels } as const;
     const wide = await openPolicy({ ...options, dtype: "fp32" });
     const narrow = await openPolicy({ ...options, dtype: "bf16" });
     const rows = new Rows(input);
@@ -389,7 +391,7 @@ function declare(name: string, one: Case, model: string, tensors: string): void 
     );
   for (const kernels of ["on", "off"] as const)
     test(`${name}, kernels ${kernels}`, async () => {
-      const policy = await openPolicy({ model, device: "cpu", dtype: "fp32", threads: 2, role: "policy", kernels });
+      const policy = await openPolicy({ model, device, dtype: "fp32", threads: 2, role: "policy", kernels });
       try {
         await kinds[one.kind](one, { policy, input: part("in."), output: part("out."), kernels, model });
       } finally {
@@ -404,7 +406,7 @@ for (const one of readJson(folder, "errors", "cases.json").cases) {
   if (!existsSync(join(dir, "config.json"))) continue;
   test(`errors/${one.name}: logits`, async () => {
     const all = readTensors(join(folder, "errors", one.file));
-    const policy = await openPolicy({ model: dir, device: "cpu", dtype: "fp32", threads: 1, role: "reference" });
+    const policy = await openPolicy({ model: dir, device, dtype: "fp32", threads: 1, role: "reference" });
     const rows = new Rows({ input_ids: all["in.input_ids"] });
     const { logits } = await policy.engine.trace(rows.ids, rows.rows, null);
     await policy.dispose();

@@ -123,13 +123,13 @@ test("who spoke least lately gives pages up first, from the end, and no more tha
 });
 
 test("generations that may outgrow the pool together are admitted in order, and a cancelled one makes room at once", async () => {
-  await using({ kvTokens: 8 * 16 }, async (policy) => {
+  await using({ kvTokens: 24 * 16 }, async (policy) => {
     const order: number[] = [];
     const controllers = Array.from({ length: 6 }, () => new AbortController());
     const talks = controllers.map((_, n) => policy.open(ids(new Random("order", n), 20), n));
-    // 20 + 70 tokens each: one fits at a time.
+    // 20 + 360 tokens each: one fits at a time.
     const said = talks.map(async (each, n) => {
-      const { ended } = await each.generate({ ...long, maxTokens: 70 }, controllers[n].signal);
+      const { ended } = await each.generate({ ...long, maxTokens: 360 }, controllers[n].signal);
       order.push(n);
       return ended;
     });
@@ -146,9 +146,9 @@ test("generations that may outgrow the pool together are admitted in order, and 
     assert.is(waiting, 0);
     assert.ok(pages <= pagesLimit);
     // The pages of one that is closed while it speaks are back when its promise settles.
-    for (const each of talks.slice(1)) each.close();
-    const endless = talks[0].generate({ ...long, maxTokens: 100 - 90 });
-    talks[0].close();
+    for (const [n, each] of talks.entries()) if (n !== 3) each.close();
+    const endless = talks[3].generate({ ...long, maxTokens: 360 });
+    talks[3].close();
     assert.is((await endless).ended, "aborted");
     assert.is((await policy.stats()).pages, 0);
   });

@@ -84,7 +84,7 @@ function sources(folder: string, kinds: RegExp): Source[] {
 }
 
 const typescript = sources("src", /\.ts$/);
-const native = sources("native", /\.(h|cpp|inc)$/);
+const native = sources("native", /\.(h|cpp|cu|inc)$/);
 
 /** What a TypeScript file imports, dynamic imports of a literal included. */
 function imports({ text }: Source): string[] {
@@ -171,6 +171,7 @@ test("native: core and its devices <- addon, never back; N-API in addon alone, t
   const rules: readonly [files: RegExp, forbidden: RegExp][] = [
     [/^(core|cpu|cuda|test)\//, /^(\.\.\/)?addon\/|^(napi|node_api|js_native_api)\.h$/],
     [/^cpu\/(kernels|gemm|pool)/, torch],
+    [/^cuda\/(.*\.cu$|kernels|device|softmax|plan)/, torch],
   ];
   const included = native.flatMap(({ name, text }) =>
     [...text.matchAll(/^\s*#\s*include\s*[<"]([^>"]+)[>"]/gm)].map(([, target]) => ({ name, target })),
@@ -192,7 +193,7 @@ test("native: core and its devices <- addon, never back; N-API in addon alone, t
 
 test(`no file is over ${mostLines} lines, and each says at its top what it is`, () => {
   const all = ["src", "native", "bench", "scripts", "test"].flatMap((folder) =>
-    sources(folder, /\.(ts|js|py|h|cpp|inc)$/).map(({ name, text }) => ({ name: `${folder}/${name}`, text })),
+    sources(folder, /\.(ts|js|py|h|cpp|cu|inc)$/).map(({ name, text }) => ({ name: `${folder}/${name}`, text })),
   );
   assert.equal(
     all.filter(({ text }) => text.trimEnd().split("\n").length > mostLines).map(({ name }) => name),
