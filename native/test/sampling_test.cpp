@@ -1,4 +1,5 @@
-// The fast sampler against the slow one: the same id for the same number, unless that lies on a border.
+// The slow sampler on a case worked by hand, and the fast one against it: the same id for the same number,
+// unless that lies on a border.
 
 #include "cpu/sampling.h"
 
@@ -29,6 +30,25 @@ double to_border(const std::vector<double>& p, double u) {
 }
 
 }  // namespace
+
+TEST(slow_sampler) {
+  const std::vector<float> logits{0.f, 1.f, 2.f, 2.f, -50.f};
+  Sampling s;
+  s.top_k = 1;  // ties are kept
+  const std::vector<double> p = distribution(logits, s);
+  EXPECT(p[2] == 0.5 && p[3] == 0.5 && p[1] == 0);
+  EXPECT(draw(logits, s, 0.0).id == 2 && draw(logits, s, 0.9999999).id == 3);
+  s.temperature = 0;
+  EXPECT(draw(logits, s, 0.7).id == 2);
+  for (const float wrong : {NAN, INFINITY})
+    for (s.temperature = 0; s.temperature < 2; s.temperature++) {
+      const Draw drawn = draw(std::vector<float>{0.f, wrong, 1.f}, s, 0.5);
+      EXPECT(drawn.id == -1 && std::isnan(drawn.logp));
+    }
+  double mean = 0;
+  for (uint64_t i = 0; i < 10000; i++) mean += uniform(42, i) / 10000;
+  EXPECT_NEAR(mean, 0.5, 0.01);
+}
 
 TEST(fast_sampler_draws_what_the_slow_one_draws) {
   uint32_t seed = 1;
