@@ -144,7 +144,7 @@ class Backend {
       std::function<at::Tensor(const at::Tensor& ids, const at::Tensor& positions, const CachedPlan&)>;
   /// model(ids, positions, plan(segments)). A device may record a round of single tokens and replay it for
   /// later ones: model has to launch the same for every round of as many segments, and to read nothing of the
-  /// round but what it is given. `memory` changes when tensors that it reads elsewhere have moved.
+  /// round but what it is given. `memory` changes when keys and values have moved.
   virtual at::Tensor pass(const std::vector<Segment>& segments, const std::vector<int32_t>& ids,
                           const std::vector<int32_t>& positions, int64_t /*memory*/, const Pass& model) {
     const auto here = [](const std::vector<int32_t>& list) {

@@ -41,6 +41,7 @@ bool KvPool::map() try {
   for (size_t i = 0; i < layers_.size(); i++)
     layers.push_back({zeros(key_page_, options_), zeros(value_page_, options_)});
   layers_.swap(layers);
+  memory_++;
   return true;
 } catch (const c10::Error&) {  // no memory: as a full pool
   return false;

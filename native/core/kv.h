@@ -51,12 +51,12 @@ class KvPool {
   void clear();
 
   const KvLayer& layer(int64_t i) const { return layers_[static_cast<size_t>(i)]; }
+  /// How many times the layers were given memory: while it is the same, they are where they were.
+  int64_t memory() const { return memory_; }
 
   /// Pages: with an owner, pinned, and in all.
   int64_t used() const { return used_; }
   int64_t pinned() const { return pinned_; }
-  /// Pages that there is memory for. When it grows, all of them have moved.
-  int64_t allocated() const { return static_cast<int64_t>(pages_.size()); }
   int64_t capacity() const { return limit_; }
 
  private:
@@ -83,7 +83,7 @@ class KvPool {
 
   std::vector<int64_t> key_page_, value_page_;
   at::TensorOptions options_;
-  int64_t limit_, used_ = 0, pinned_ = 0;
+  int64_t limit_, used_ = 0, pinned_ = 0, memory_ = 0;
   uint64_t serial_ = 0;
   std::vector<KvLayer> layers_;
   std::vector<Page> pages_;    // that were ever taken

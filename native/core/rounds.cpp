@@ -147,7 +147,7 @@ at::Tensor Engine::forward(const std::vector<Slice>& slices) {
   const auto on_device = [&](std::vector<int32_t>& values) {
     return at::from_blob(values.data(), static_cast<int64_t>(values.size()), at::kInt).to(device);
   };
-  const at::Tensor hidden = backend_ ? backend_->pass(segments, ids_, positions_, kv_->allocated(), planned)
+  const at::Tensor hidden = backend_ ? backend_->pass(segments, ids_, positions_, kv_->memory(), planned)
                                      : pass(on_device(ids_), on_device(positions_), nullptr);
   for (const auto& [conversation, length] : slices) {
     Conversation& c = *conversation;

@@ -138,7 +138,7 @@ std::vector<Tensor> rounds(Setup& s) {
       return s.model.forward(s.context, id, position, std::ref(attend));
     };
     if (!s.backend) return model(at::tensor(ids, at::kInt), at::tensor(positions, at::kInt), nullptr);
-    return s.backend->pass(segments, ids, positions, pool.allocated(),
+    return s.backend->pass(segments, ids, positions, pool.memory(),
                            [&](const Tensor& id, const Tensor& position, const CachedPlan& plan) {
                              return model(id, position, &plan);
                            });

@@ -89,6 +89,19 @@ TEST(a_cleared_pool_is_new) {
   EXPECT(pool.take() == 0 && pool.layer(0).keys.abs().max().item<float>() == 0);
 }
 
+TEST(layers_move_only_when_a_cleared_pool_is_used_again) {
+  KvPool pool = small(3);
+  const int64_t page = pool.take(), before = pool.memory();
+  const void* const keys = pool.layer(0).keys.const_data_ptr();
+  const int64_t second = pool.take();
+  EXPECT(pool.memory() == before && pool.layer(0).keys.const_data_ptr() == keys);
+  pool.release(page);
+  pool.release(second);
+  pool.clear();
+  pool.take();
+  EXPECT(pool.memory() != before);  // though as many pages may be in use as then
+}
+
 TEST(a_pool_without_memory_is_full) {
   const int64_t heads = int64_t{1} << 58;  // more bytes than a tensor can have
   KvPool pool(2, {heads, 8, kPage}, {heads, kPage, 8}, at::kFloat, 4096);
