@@ -11,8 +11,9 @@ import { steps } from "./steps.js";
 
 const env = {
   UBSAN_OPTIONS: "print_stacktrace=1",
-  ASAN_OPTIONS: "detect_stack_use_after_return=1",
-  TSAN_OPTIONS: "halt_on_error=1 second_deadlock_stack=1",
+  // Memory that is not there is a failure that tests look at, not the end of the program.
+  ASAN_OPTIONS: "detect_stack_use_after_return=1 allocator_may_return_null=1",
+  TSAN_OPTIONS: "halt_on_error=1 second_deadlock_stack=1 allocator_may_return_null=1",
 };
 
 /** ThreadSanitizer wants memory where it expects it, so addresses must not be random. */

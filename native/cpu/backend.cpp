@@ -56,7 +56,7 @@ class CpuLinear : public LinearKernel {
 
   Tensor forward(const Tensor& x, bool wide) override {
     if (!fresh_) {
-      packed_.pack(pool_, in_, out_, in<E>(weight_), 1, in_, 0, out_);
+      packed_.pack(pool_, in_, out_, in<E>(weight_), 1, in_);
       wide_bias_.resize(bias_.defined() ? static_cast<size_t>(out_) : 0);
       if (bias_.defined()) kernels<E>().widen(out_, in<E>(bias_), wide_bias_.data());
     }
@@ -72,7 +72,7 @@ class CpuLinear : public LinearKernel {
   }
   /// The weights are packed again each time, and not kept: little work beside a product with many rows.
   Tensor backward(const Tensor& dy) override {
-    scratch_.pack(pool_, out_, in_, in<E>(weight_), in_, 1, 0, in_);
+    scratch_.pack(pool_, out_, in_, in<E>(weight_), in_, 1);
     const int64_t t = dy.size(0);
     const Tensor dx = like(dy, {t, in_});
     gemm<E>(pool_, t, {in<E>(dy), out_, 1}, scratch_, {.wide = nullptr, .narrow = out<E>(dx), .stride = in_});
@@ -80,7 +80,7 @@ class CpuLinear : public LinearKernel {
   }
   void gradient(const Tensor& x, const Tensor& dy, const Tensor& grad, const Tensor& bias_grad) override {
     if (grad.defined()) {
-      scratch_.pack(pool_, x.size(0), in_, in<E>(x), in_, 1, 0, in_);
+      scratch_.pack(pool_, x.size(0), in_, in<E>(x), in_, 1);
       gemm<E>(pool_, out_, {in<E>(dy), 1, out_}, scratch_,
               {.wide = out<float>(grad), .narrow = nullptr, .stride = in_, .add = true});
     }
@@ -316,7 +316,7 @@ class CpuBackend : public Backend {
 
   Tensor product(const Tensor& a, const Tensor& b) override {
     Packed<float> packed;
-    packed.pack(pool_, b.size(0), b.size(1), in<float>(b), b.stride(0), b.stride(1), 0, b.size(1));
+    packed.pack(pool_, b.size(0), b.size(1), in<float>(b), b.stride(0), b.stride(1));
     const Tensor y = at::empty({a.size(0), b.size(1)}, a.options());
     gemm<float>(pool_, a.size(0), {in<float>(a), a.stride(0), a.stride(1)}, packed,
                 {.wide = out<float>(y), .narrow = nullptr, .stride = b.size(1)});

@@ -14,25 +14,22 @@ constexpr int64_t kDepthBlock = 1024;  // of a product in fp32, whose sums can w
 }  // namespace
 
 template <class E>
-void Packed<E>::pack(Pool& pool, int64_t k, int64_t n, const E* b, int64_t k_stride, int64_t n_stride,
-                     int64_t n_offset, int64_t n_total) {
+void Packed<E>::pack(Pool& pool, int64_t k, int64_t n, const E* b, int64_t k_stride, int64_t n_stride) {
   const Kernels<E>& kernel = kernels<E>();
   const int64_t width = kernel.panel;
-  const int64_t size = round_up(k, kSide<E>) * round_up(n_total, width) * static_cast<int64_t>(sizeof(E));
+  const int64_t size = round_up(k, kSide<E>) * round_up(n, width) * static_cast<int64_t>(sizeof(E));
   if (size > capacity_) {
     data_.reset();
+    capacity_ = 0;  // also where there is no memory
     data_ = allocate(size);
     capacity_ = size;
   }
   depth_ = k;
-  columns_ = n_total;
-  // Columns from other sources may share a panel with these; the first source to come fills it up.
-  const int64_t first = n_offset / width, last = (n_offset + n - 1) / width;
-  pool.run(last - first + 1, [&](int64_t i) {
-    const int64_t begin = (first + i) * width;
-    const int64_t from = std::max(begin, n_offset), to = std::min(begin + width, n_offset + n);
-    kernel.lay_right(k, from - begin, to - from, b + (from - n_offset) * n_stride, k_stride, n_stride,
-                     data() + (first + i) * stride());
+  columns_ = n;
+  pool.run((n + width - 1) / width, [&](int64_t i) {
+    const int64_t first = i * width;
+    kernel.lay_right(k, std::min(width, n - first), b + first * n_stride, k_stride, n_stride,
+                     data() + i * stride());
   });
 }
 

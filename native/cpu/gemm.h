@@ -15,8 +15,7 @@ template <class E>
 class Packed {
  public:
   /// Element (k, n) of the operand is read from b[k * k_stride + n * n_stride].
-  void pack(Pool&, int64_t k, int64_t n, const E* b, int64_t k_stride, int64_t n_stride, int64_t n_offset,
-            int64_t n_total);
+  void pack(Pool&, int64_t k, int64_t n, const E* b, int64_t k_stride, int64_t n_stride);
   int64_t depth() const { return depth_; }
   int64_t columns() const { return columns_; }
   /// Elements from a panel to the next.

@@ -112,10 +112,9 @@ struct Kernels {
   int64_t (*left_stride)(int64_t depth);
   /// Element (m, k) is read from a[m * row + k * column].
   void (*lay_left)(int64_t rows, int64_t depth, const E* a, int64_t row, int64_t column, void* out);
-  /// Some columns, from `first` on, of a panel [K / side, panel, side]; element (k, n) at b[k * row + n *
-  /// column]. Whole panels where `first` is 0: what is missing is filled with zeros.
-  void (*lay_right)(int64_t depth, int64_t first, int64_t columns, const E* b, int64_t row, int64_t column,
-                    E* out);
+  /// A panel [K / side, panel, side], zeros after its columns; element (k, n) is read from b[k * row + n *
+  /// column].
+  void (*lay_right)(int64_t depth, int64_t columns, const E* b, int64_t row, int64_t column, E* out);
   void (*product)(const Product<E>&);
 
   /// One row of D: y = w * (x * rstd), rstd = 1/sqrt(mean(x^2) + eps), returned. With `add`: x = from + add

@@ -331,7 +331,7 @@ std::vector<float> product(const Kernels<E>& kernel, int64_t m, int64_t n, int64
   const Memory left(kernel.left_stride(k) * m), right(round_up(n, kernel.panel) * deep * 4);
   E* const panels = static_cast<E*>(right.data.get());
   for (int64_t first = 0; first < n; first += kernel.panel)
-    kernel.lay_right(k, 0, std::min(kernel.panel, n - first), b + first * b_column, b_row, b_column,
+    kernel.lay_right(k, std::min(kernel.panel, n - first), b + first * b_column, b_row, b_column,
                      panels + first / kernel.panel * stride);
   kernel.lay_left(m, k, a, row, column, left.data.get());
   std::vector<float> c(m * n);
@@ -374,8 +374,7 @@ void check_gemm(Pool& pool, int64_t m, int64_t n, int64_t k) {
   auto c = numbers(m * n, 14);
   const auto before = c;
   Packed<E> packed;
-  packed.pack(pool, k, n / 2, b.data(), 1, k, 0, n);  // two parts that share a panel
-  packed.pack(pool, k, n - n / 2, b.data() + n / 2 * k, 1, k, n / 2, n);
+  packed.pack(pool, k, n, b.data(), 1, k);
   gemm<E>(pool, m, {a.data(), k, 1}, packed, {c.data(), nullptr, n, nullptr, true});
   std::vector<E> turned(m * k), again(m * n), alone(n);
   std::vector<float> in_full(m * n);
@@ -425,4 +424,20 @@ TEST(matrix_product) {
         check_gemm<float>(pool, m, n, k);
         check_gemm<bf16>(pool, m, n, k);
       }
+}
+
+TEST(an_operand_for_which_there_was_no_memory_can_be_packed_again) {
+  Pool pool(1);
+  const std::vector<float> b = numbers(12, 3);
+  Packed<float> packed;
+  packed.pack(pool, 3, 4, b.data(), 4, 1);
+  bool refused = false;
+  try {
+    packed.pack(pool, int64_t{1} << 48, 4, b.data(), 4, 1);
+  } catch (const std::bad_alloc&) {
+    refused = true;
+  }
+  EXPECT(refused);
+  packed.pack(pool, 3, 4, b.data(), 4, 1);
+  EXPECT(packed.panel(0)[0] == b[0]);
 }
