@@ -64,7 +64,7 @@ LinearKernel& Linear::kernel(const Context& c) {
 }
 
 void Linear::changed() {
-  const uint32_t version = weight_.value._version();
+  const uint32_t version = weight_.value._version() + (bias_ ? bias_->value._version() : 0);
   if (kernel_ && (weight_.value.requires_grad() || version != copied_)) kernel_->changed();
   copied_ = version;
 }

@@ -60,7 +60,7 @@ class Linear {
   Weight* bias_;
   int64_t out_;
   std::unique_ptr<LinearKernel> kernel_;
-  uint32_t copied_ = 0;  // version of the weight that the kernel's copies were made of
+  uint32_t copied_ = 0;  // version of weight and bias that the kernel's copies were made of
   Lora* lora_ = nullptr;
 };
 

@@ -4,6 +4,7 @@
 
 #include "core/checkpoint.h"
 #include "core/error.h"
+#include "cpu/backend.h"
 #include "test.h"
 #include "tiny.h"
 
@@ -175,4 +176,22 @@ TEST(a_failed_round_leaves_nothing_behind) {
       EXPECT(engine.stats().pages == 0);
     });
   }
+}
+
+TEST(a_frozen_layer_sees_what_is_written_into_it) {
+  const at::NoGradGuard guard;
+  const auto backend = cpu_backend(at::kFloat, 1);
+  const Context context{backend.get()};
+  Weight weight{at::ones({5, 3}), {}}, bias{at::zeros({5}), {}};
+  Linear linear(weight, &bias);
+  const at::Tensor x = at::ones({2, 3});
+  const auto expect = [&](double value) {
+    linear.changed();
+    EXPECT(at::equal(linear(context, x), at::full({2, 5}, value)));
+  };
+  expect(3);
+  bias.value.fill_(1);
+  expect(4);
+  weight.value.fill_(2);
+  expect(7);
 }
