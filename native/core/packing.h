@@ -13,8 +13,7 @@ namespace tarl {
 /// A micro-batch: its packed tokens, and where each row's positions are among them.
 class Packing {
  public:
-  /// Tokens that the row would add; the row is added too where that fits into `limit`, or nothing is there
-  /// yet.
+  /// Adds a row where the packed tokens then are at most `limit`, or are the row's alone; else returns false.
   bool add(std::span<const int32_t> row, int64_t limit);
 
   const std::vector<int32_t>& ids() const { return ids_; }
