@@ -164,7 +164,7 @@ export const optionGroups = {
     contextTokens: option(whole(2), 768, "tokens", "most tokens of one conversation", "ours", 32_768),
     invalidInRow: option(whole(1), 3, "turns", "unusable turns in a row that end a conversation", "ours"),
     concurrent: option(whole(1, 65_536), 128, "conversations", "most conversations at once", "ours"),
-    temperature: option(above(0), 1, "divisor of logits", "sampling temperature", "ours", 0.7),
+    temperature: option(number(1e-6), 1, "divisor of logits", "sampling temperature", "ours", 0.7),
     topP: option(number(0.01, 1), 1, "mass", "nucleus sampling; below 1 it biases the ratio", "ours", 0.95),
     topK: option(whole(0), 0, "tokens", "sample from the k most likely; 0 is off", "ours"),
     minP: option(number(0, 1), 0, "share", "least probability against the most likely token; 0 is off", "ours"),

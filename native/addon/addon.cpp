@@ -272,7 +272,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value score(const Napi::CallbackInfo& info) {
     return guarded(env_, [&] {
       const double temperature = info[2].As<Napi::Number>();
-      require(temperature > 0, "temperature: expected more than 0");
+      require(temperature >= kColdest, "temperature: expected 1e-6 or more");
       return promise([ids = to_ids(info[0], "ids"), rows = to_ids(info[1], "rows"), temperature,
                       adapter = info[3].As<Napi::Boolean>().Value()](Engine& e) -> Answer {
         const auto scores = std::make_shared<Scores>(e.trainer().score(ids, rows, temperature, adapter));
@@ -334,7 +334,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   static Lesson to_lesson(const Napi::CallbackInfo& info) {
     const Napi::Object b = info[0].As<Napi::Object>(), o = info[1].As<Napi::Object>();
     const double temperature = to_number(o, "temperature");
-    require(temperature > 0, "temperature: expected more than 0");
+    require(temperature >= kColdest, "temperature: expected 1e-6 or more");
     return {to_ids(b.Get("ids"), "ids"),
             to_ids(b.Get("rows"), "rows"),
             to_floats(b.Get("weight"), "weight"),

@@ -142,7 +142,7 @@ Sampling to_sampling(const Napi::Object& o) {
     require(id.IsNumber(), "stopIds: expected numbers");
     s.stop_ids.push_back(id.As<Napi::Number>().Int32Value());
   }
-  require(s.temperature >= 0, "temperature: expected 0 or more");
+  require(s.temperature == 0 || s.temperature >= kColdest, "temperature: expected 0, or 1e-6 or more");
   require(s.top_p > 0 && s.top_p <= 1, "topP: expected more than 0 and at most 1");
   require(s.top_k >= 0, "topK: expected 0 or more");
   require(s.min_p >= 0 && s.min_p <= 1, "minP: expected 0 to 1");

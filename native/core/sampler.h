@@ -8,9 +8,12 @@
 
 namespace tarl {
 
+/// The lowest temperature above 0: logits over it have to be fp32 numbers.
+constexpr double kColdest = 1e-6;
+
 /// Sampling of src/types.ts.
 struct Sampling {
-  double temperature = 1;  // 0: the likeliest token
+  double temperature = 1;  // 0: the likeliest token; else at least kColdest
   double top_p = 1;
   int64_t top_k = 0;
   double min_p = 0;

@@ -34,6 +34,7 @@ test("misuse is a named error", async () => {
     await refuses("INVALID_ARGUMENT", () => policy.open([1.5], 1));
     await refuses("INVALID_ARGUMENT", () => policy.open([], 1).generate(sampling));
     await refuses("INVALID_ARGUMENT", () => policy.open([1], 1).generate({ ...sampling, temperature: Number.NaN }));
+    await refuses("INVALID_ARGUMENT", () => policy.open([1], 1).generate({ ...sampling, temperature: 1e-39 }));
     await refuses("INVALID_ARGUMENT", () => policy.open([1], 1).generate({ ...sampling, maxTokens: 0 }));
     assert.throws(() => policy.engine.open(9, Int32Array.of(config.vocabSize), 1), /ids\[0\] is 211/);
     assert.throws(() => policy.engine.append(0, Int32Array.of(0, -1)), /ids\[1\] is -1/);

@@ -57,6 +57,7 @@ test("later values lie over earlier ones, and the preset under all", () => {
 const bad: [values: Record<string, unknown>, message: RegExp][] = [
   [{ lr: "abc" }, /^--lr abc: expected a number above 0$/],
   [{ lr: Number.NaN }, /^--lr NaN: expected/],
+  [{ temperature: 1e-39 }, /^--temperature 1e-39: expected a number of at least 0.000001$/],
   [{ lr: Infinity }, /^--lr Infinity: expected/],
   [{ lr: 0 }, /^--lr 0: expected a number above 0$/],
   [{ lr: ["1", "2"] }, /^--lr \["1","2"\]: expected/],
