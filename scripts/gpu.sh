@@ -63,7 +63,7 @@ stage() {
   echo "gpu.sh: $name" >&2
   timeout "$limit" "$@" >"$out/$name.log" 2>&1
   code=$?
-  note=$(grep -v '^[[:space:]]*$' "$out/$name.log" | tail -1 | tr -d '|"\\' | cut -c1-160)
+  note=$(grep -av '^[[:space:]]*$' "$out/$name.log" | tail -1 | tr -d '|"\\[:cntrl:]' | cut -c1-160)
   names+=("$name") seconds+=($((SECONDS - begin))) notes+=("$note")
   case $code in
     0) results+=(ok) ;;
@@ -87,8 +87,13 @@ build_cuda() {
 }
 # Runs a test file as scripts/test.js would; one that skips has not been run.
 tests() {
-  node --enable-source-maps "dist/test/$1.test.js" | tee /dev/stderr | grep -q '^SKIP' && return 3
-  return "${PIPESTATUS[0]}"
+  local said code
+  said=$(mktemp)
+  node --enable-source-maps "dist/test/$1.test.js" | tee "$said"
+  code=${PIPESTATUS[0]}
+  grep -q '^SKIP' "$said" && code=3
+  rm "$said"
+  return "$code"
 }
 learn() {
   node dist/src/cli/main.js --algo grpo --tarl --device cuda --dtype "$1" --steps 3 --tasks-per-step 4 \
