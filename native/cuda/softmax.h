@@ -40,8 +40,7 @@ __device__ inline Stats joined(const Stats& a, const Stats& b) {
 }
 
 /// To be called by all kRowThreads of a block; all have the result. sum is nan where logits are not finite
-/// numbers
-/// (-inf beside finite ones is a probability of 0). N: logits read at once.
+/// numbers (-inf beside finite ones is a probability of 0). N: logits read at once.
 template <int N>
 __device__ Stats softmax_stats(int64_t vocab, const float* logits, float inverse) {
   __shared__ Stats parts[kRowWarps];
