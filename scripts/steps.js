@@ -107,7 +107,11 @@ export function cudaStep(root) {
     name: "cuda",
     what: "nvcc and CMake: the kernels for a GPU (a few minutes; nvcc is fetched where there is none, 0.1 GB)",
     again: "npm run build:cuda, or NVCC=/path/to/nvcc npm run build:cuda",
-    inputs: () => [at("CMakeLists.txt"), at("native/core/backend.h"), ...files(at("native/cuda"))],
+    inputs: () => [
+      at("CMakeLists.txt"),
+      ...["core/backend.h", "core/page.h", "core/sampler.h", "test/gpu_test.cpp"].map((name) => at("native", name)),
+      ...files(at("native/cuda")),
+    ],
     facts: () => `${process.env.NVCC ?? ""} ${origin(at(".setup/libtorch"))}`,
     output: at("build/Release/libtarl_cuda.so"),
     async run({ command, must, say }) {

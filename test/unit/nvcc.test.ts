@@ -1,8 +1,18 @@
-// Which nvcc the set-up takes (scripts/nvcc.js). Fetching one is .ci/run's, through npm run build:cuda.
+// Which nvcc the set-up takes (scripts/nvcc.js), and what the kernels for a GPU are made from (scripts/steps.js).
+// Fetching one is .ci/run's, through npm run build:cuda.
 
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -36,6 +46,27 @@ test("nvcc: NVCC, .libtorch.nvcc/, then the PATH; only of CUDA 13", () => {
   assert.is(findNvcc(root, { NVCC: installed }), installed);
   assert.throws(() => findNvcc(root, { NVCC: old }), `NVCC=${old}: expected nvcc of CUDA 13, not 12`);
   assert.throws(() => findNvcc(root, { NVCC: join(root, "none") }), /expected nvcc of CUDA 13$/);
+});
+
+test("the kernels for a GPU are made again when any file that they include has changed", async () => {
+  const { cudaStep } = await import(pathToFileURL(join(checkout, "scripts/steps.js")).href);
+  const native = join(checkout, "native");
+  const included = new Set<string>();
+  const visit = (path: string): void => {
+    if (included.has(path)) return;
+    included.add(path);
+    for (const [, name] of readFileSync(path, "utf8").matchAll(/^#include "(.+)"/gm)) {
+      const found = [join(dirname(path), name), join(native, name)].find((place) => existsSync(place));
+      if (found && !found.endsWith("cuda_emulation.h")) visit(found);
+    }
+  };
+  for (const name of readdirSync(join(native, "cuda"))) visit(join(native, "cuda", name));
+  visit(join(native, "test/gpu_test.cpp"));
+  const inputs: string[] = cudaStep(checkout).inputs();
+  assert.equal(
+    [...included].filter((path) => !inputs.includes(path)),
+    [],
+  );
 });
 
 test.run();
