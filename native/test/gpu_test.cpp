@@ -246,7 +246,7 @@ void conversations(const Device& d, Backend& backend, const std::string& name) {
 }
 
 void recorded(const Device& d) {
-  const Pool pool(d);
+  Pool pool(d);
   const Tensor table = d.random({64, (Pool::kHeads + 2 * Pool::kKvHeads) * Pool::kChannels});
   const auto split = [&](const Tensor& rows) {
     const Tensor all = rows.view({rows.size(0), -1, Pool::kChannels});
@@ -261,12 +261,13 @@ void recorded(const Device& d) {
   for (int round = 0; round < 4; round++) {
     std::vector<Segment> segments = pool.decode();
     if (round == 2) segments.pop_back();  // fewer rows of the same recording
+    if (round == 3) pool.kv = {pool.kv.keys.flip(0), pool.kv.values.flip(0)};  // other memory
     std::vector<int32_t> ids, positions;
     for (const Segment& s : segments) {
       ids.push_back(static_cast<int32_t>((s.start * 5 + round) % 64));
       positions.push_back(static_cast<int32_t>(s.past));
     }
-    const Tensor replayed = d.backend->pass(segments, ids, positions, 1, model);
+    const Tensor replayed = d.backend->pass(segments, ids, positions, round / 3, model);
     const Tensor id = at::tensor(ids, at::kInt).to(kDevice),
                  position = at::tensor(positions, at::kInt).to(kDevice);
     same(d.name + "recorded round " + std::to_string(round), replayed,
