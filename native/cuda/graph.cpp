@@ -20,13 +20,14 @@ namespace {
 constexpr std::array<int64_t, 17> kBuckets{1,  2,   4,   8,   16,  24,  32,  48, 64,
                                            96, 128, 160, 192, 256, 320, 384, 512};
 
-}  // namespace
-
+/// Rows of the recording that serves `count` conversations; 0: too many for one.
 int64_t bucket(int64_t count) {
   for (const int64_t b : kBuckets)
     if (count <= b) return b;
   return 0;
 }
+
+}  // namespace
 
 struct Rounds::Recorded {
   Capacity capacity;

@@ -31,7 +31,4 @@ class Rounds {
   std::map<int64_t, std::unique_ptr<Recorded>> recorded_;
 };
 
-/// Rows of the recording that serves `count` conversations; 0: too many for one.
-int64_t bucket(int64_t count);
-
 }  // namespace tarl::cuda
