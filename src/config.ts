@@ -39,6 +39,13 @@ const above = (min: number): Kind<number> => ({
   expects: `a number above ${min}`,
   written: "number",
 });
+/** Lower ones than 1e-6 make logits that are no fp32 numbers (native/core/sampler.h). */
+const coldest = 1e-6;
+const temperature: Kind<number> = {
+  schema: z.literal(0).or(z.number().min(coldest)),
+  expects: `0, or a number of at least ${coldest}`,
+  written: "number",
+};
 const choice = <const T extends string>(...names: T[]): Kind<T> & { readonly unit: string } => ({
   unit: names.join("|"),
   schema: z.enum(names) as z.ZodType<T>,
@@ -164,7 +171,7 @@ export const optionGroups = {
     contextTokens: option(whole(2), 768, "tokens", "most tokens of one conversation", "ours", 32_768),
     invalidInRow: option(whole(1), 3, "turns", "unusable turns in a row that end a conversation", "ours"),
     concurrent: option(whole(1, 65_536), 128, "conversations", "most conversations at once", "ours"),
-    temperature: option(number(1e-6), 1, "divisor of logits", "sampling temperature", "ours", 0.7),
+    temperature: option(number(coldest), 1, "divisor of logits", "sampling temperature", "ours", 0.7),
     topP: option(number(0.01, 1), 1, "mass", "nucleus sampling; below 1 it biases the ratio", "ours", 0.95),
     topK: option(whole(0), 0, "tokens", "sample from the k most likely; 0 is off", "ours"),
     minP: option(number(0, 1), 0, "share", "least probability against the most likely token; 0 is off", "ours"),
@@ -325,7 +332,7 @@ export const optionGroups = {
     trials: option(whole(1, 1000), 4, "trials", "conversations about each of them", "ours"),
     evalEvery: option(whole(0), 0, "updates", "distance between evaluations in between; 0 is none", "ours"),
     evalSeed: option(whole(0, 2 ** 32 - 1), 0, "seed", "decides the held-out tasks", "ours"),
-    evalTemperature: option(number(0), 1, "divisor of logits", "its sampling temperature; 0 is greedy", "ours"),
+    evalTemperature: option(temperature, 1, "divisor of logits", "its sampling temperature; 0 is greedy", "ours"),
   },
 } as const;
 

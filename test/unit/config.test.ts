@@ -57,6 +57,8 @@ test("later values lie over earlier ones, and the preset under all", () => {
 const bad: [values: Record<string, unknown>, message: RegExp][] = [
   [{ lr: "abc" }, /^--lr abc: expected a number above 0$/],
   [{ lr: Number.NaN }, /^--lr NaN: expected/],
+  [{ evalTemperature: 1e-39 }, /^--eval-temperature 1e-39: expected 0, or a number of at least 0.000001$/],
+  [{ evalTemperature: Infinity }, /^--eval-temperature Infinity: expected/],
   [{ temperature: 1e-39 }, /^--temperature 1e-39: expected a number of at least 0.000001$/],
   [{ lr: Infinity }, /^--lr Infinity: expected/],
   [{ lr: 0 }, /^--lr 0: expected a number above 0$/],
