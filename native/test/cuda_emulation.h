@@ -52,6 +52,26 @@ struct Fiber {
   bool done = false;
 };
 
+/// Memory as a GPU aligns it, of exactly so many bytes, so that AddressSanitizer sees its end.
+class Shared {
+ public:
+  void allocate(size_t size) {
+    void* memory = nullptr;
+    if (posix_memalign(&memory, 128, std::max<size_t>(size, 1)) != 0) std::abort();
+    bytes_.reset(static_cast<unsigned char*>(memory));
+    size_ = size;
+  }
+  void fill(int byte) { std::memset(bytes_.get(), byte, size_); }
+  unsigned char* data() const { return bytes_.get(); }
+
+ private:
+  struct Free {
+    void operator()(unsigned char* p) const { std::free(p); }
+  };
+  std::unique_ptr<unsigned char, Free> bytes_;
+  size_t size_ = 0;
+};
+
 struct Block {
   std::vector<std::unique_ptr<Fiber>> fibers;  // kept from launch to launch
   ucontext_t scheduler;
@@ -60,7 +80,7 @@ struct Block {
   Barrier all;
   std::vector<Barrier> warps;
   std::vector<uint64_t> slots;
-  std::vector<unsigned char> shared;
+  Shared shared;
   uint64_t progress = 0;  // arrivals and ends
 };
 inline Block block;
@@ -127,7 +147,7 @@ inline void run_block() {
   block.all = {};
   block.warps.assign((block.threads + 31) / 32, {});
   block.slots.assign(2 * block.threads, 0);
-  std::fill(block.shared.begin(), block.shared.end(), 0xff);  // NaN, so that nobody counts on zeros
+  block.shared.fill(0xff);  // NaN, so that nobody counts on zeros
   while (block.fibers.size() < block.threads) {
     block.fibers.push_back(std::make_unique<Fiber>());
     block.fibers.back()->stack.resize(kStack);
@@ -160,7 +180,7 @@ inline void run(dim3 grid, unsigned threads, size_t shared, std::function<void()
     fail("blocks are 32 to 1024 threads, in whole warps");
   block.threads = threads;
   block.body = std::move(body);
-  block.shared = std::vector<unsigned char>(shared);
+  block.shared.allocate(shared);
   gridDim = grid;
   blockDim = dim3(threads);
   for (unsigned y = 0; y < grid.y; y++)
