@@ -123,6 +123,15 @@ test("a policy that only speaks needs no gradients, and on the CPU one packed co
   assert.is(quiet["packed copies"], 15.1); // all matrices but the embedding
 });
 
+test("a policy that only speaks computes no layer again, and is advised nothing of learning", () => {
+  const quiet = (changes: Partial<MemoryOptions>) =>
+    planMemory(qwen3_8b, { ...options, learns: false, device: "cpu", ...changes });
+  assert.is(quiet({ available: 10e9 }).recompute, false);
+  assert.is(quiet({ recompute: "on" }).recompute, false);
+  assert.is(quiet({ dtype: "fp32", available: 50e9 }).remedy, "--dtype bf16");
+  assert.is(quiet({ dtype: "bf16", available: 10e9 }).remedy, "");
+});
+
 test("it is said on one line", () => {
   assert.is(bytesText(1.236e9), "1.24 GB");
   assert.is(bytesText(123.6e9), "124 GB");
