@@ -86,6 +86,12 @@ export function formatOf(dir: string, option: Config["format"], tokenizer: Token
   return { name: mode, format: blame(dir, () => chatFormat(tokenizer, { mode })) };
 }
 
+/** Does a template change what it showed before when the customer answers? Then a conversation has several rows. */
+export function beginsAnew(format: Format): boolean {
+  const script = format.open("Be kind.", [], "Hi");
+  return script.next([format.stopIds[0]], { messages: [{ role: "user", text: "Yes." }], ending: null }).anew;
+}
+
 /** What a config's policy takes of the memory that there is. */
 export function memoryOf(config: Config, model: ModelConfig, role: PolicyOptions["role"] = "policy"): MemoryPlan {
   const { dtype, microTokens, contextTokens, concurrent, recompute, klCoef } = config;
@@ -251,8 +257,8 @@ export class Table implements Played {
     if (!checkpoint || adapter) checkModel(config.model, model);
     const tokenizer = loadTokenizer(model);
     const { name, format } = formatOf(model, config.format, tokenizer);
-    if (name === "strip" && config.ratio === "sequence")
-      throw new UsageError("--ratio sequence with the format strip: it needs a conversation in one row");
+    if (config.ratio === "sequence" && (name === "strip" || beginsAnew(format)))
+      throw new UsageError(`--ratio sequence with the format ${name}: it needs a conversation in one row`);
     const shape = readConfig(model);
     const { vocabSize, maxPositions } = shape;
     if (tokenizer.size > vocabSize)
@@ -313,7 +319,9 @@ function onePrompt({ domain, tasks }: Played, format: Format, { evalTasks, seed 
 export async function openReference(config: Config, { policy, hub }: Table): Promise<Scorer> {
   if (policy.base) return policy.base;
   const model = await findModel(config.model, hub);
-  return openPolicy({ ...engineOf(config, model), vocabLimit: loadTokenizer(model).size, role: "reference" });
+  const { microTokens } = config;
+  const vocabLimit = loadTokenizer(model).size;
+  return openPolicy({ ...engineOf(config, model), vocabLimit, microTokens, role: "reference" });
 }
 
 /** One conversation of a domain's scripted expert, as tokens of any format. Rejects where it was spoiled. */
