@@ -18,7 +18,7 @@ export interface NativeOptions {
   readonly device: string;
   readonly dtype: "fp32" | "bf16";
   readonly threads: number;
-  /** Our CPU kernels; off: plain ATen, the reference. */
+  /** Kernels of ours, where the device has them; off: plain ATen, the reference. */
   readonly kernels: boolean;
   /** Required; where it cannot be had the constructor throws. */
   readonly batchInvariant: boolean;
@@ -124,7 +124,7 @@ interface Native {
     layers: number,
     seed: number,
   ): void;
-  /** Instruction set of the kernels in use: generic, avx2 or avx512. */
+  /** Instruction set of the CPU's kernels in use: generic, avx2, avx512 or avx512_bf16. */
   isa(): string;
   /** True when there is a GPU that libtorch can use. */
   cuda(): boolean;
