@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import type { Argv, CommandModule } from "yargs";
 import { domain as findDomain } from "../domains/index.ts";
 import { UsageError } from "../errors.ts";
+import { bytesText } from "../policy/amount.ts";
 import { type Companions, readCompanions } from "../policy/checkpoint.ts";
 import { countParameters, type ModelConfig, parseConfig } from "../policy/model.ts";
 import { namedShape, shapeNames } from "../policy/shapes.ts";
@@ -81,7 +82,7 @@ export default {
 } satisfies CommandModule<object, Options>;
 
 async function handler(argv: Options): Promise<void> {
-  const { gigabytes, weightBytes, writeStart } = await import("../policy/start.ts");
+  const { weightBytes, writeStart } = await import("../policy/start.ts");
   if (existsSync(argv.out)) throw new UsageError(`--out ${argv.out}: it exists`);
   const dtype = DTYPES.get(argv.dtype ?? "fp32");
   if (!dtype) throw new UsageError(`--dtype ${argv.dtype}: expected ${[...DTYPES.keys()].join(" or ")}`);
@@ -89,7 +90,7 @@ async function handler(argv: Options): Promise<void> {
   const { config, companions } = argv.config === undefined ? await made(argv, sizes) : await copied(argv, argv.config);
   const bytes = weightBytes(config, dtype);
   if (bytes > totalmem())
-    process.stderr.write(`warning: ${gigabytes(bytes)} of weights are more than this machine's memory\n`);
+    process.stderr.write(`warning: ${bytesText(bytes)} of weights are more than this machine's memory\n`);
   await writeStart(argv.out, config, { seed: sizes.seed, dtype, companions });
   const result = { model: resolve(argv.out), parameters: countParameters(config), vocab: config.vocabSize };
   const bare = companions.has("tokenizer.json") ? "" : "; no tokenizer: it scores and generates ids, for benchmarks";

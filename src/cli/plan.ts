@@ -2,6 +2,7 @@
 // The figures are ../policy/memory.ts's.
 
 import type { Argv, CommandModule } from "yargs";
+import { bytesText } from "../policy/amount.ts";
 import { access, addOptions, addSources, configOf, jsonOption, type Sources } from "./options.ts";
 
 type Options = Sources & { readonly json: boolean | undefined };
@@ -20,7 +21,7 @@ export default {
 
 async function handler(argv: Options): Promise<void> {
   const { readConfig } = await import("../policy/checkpoint.ts");
-  const { bytesText, refusal } = await import("../policy/memory.ts");
+  const { refusal } = await import("../policy/memory.ts");
   const { findModel, memoryOf } = await import("../play.ts");
   const config = configOf(argv, KEYS);
   const plan = memoryOf(config, readConfig(await findModel(config.model, access().hub)));

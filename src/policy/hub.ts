@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { CheckpointError, UsageError } from "../errors.ts";
+import { bytesText } from "./amount.ts";
 import { COMPANIONS, INDEX, readIndex, WEIGHTS } from "./checkpoint.ts";
 import { download, patiently, Refusal, WrongContent } from "./download.ts";
 
@@ -190,7 +191,7 @@ export class Hub {
       mkdirSync(snapshot, { recursive: true });
       this.#checkSpace(model, files);
       const label = files.length === 1 ? files[0].name : `${files.length} files`;
-      line(`${model}: fetching ${label} (${amount(total)}) into ${snapshot}`);
+      line(`${model}: fetching ${label} (${bytesText(total)}) into ${snapshot}`);
       for (const file of files) {
         ({ name } = file);
         await download(file, {
@@ -201,7 +202,7 @@ export class Hub {
           progress: (bytes) => {
             const seconds = (performance.now() - started) / 1000;
             const percent = Math.floor((100 * (done + bytes)) / total);
-            live(`${name}  ${percent}% of ${amount(total)}  ${Math.round(seconds)} s`);
+            live(`${name}  ${percent}% of ${bytesText(total)}  ${Math.round(seconds)} s`);
           },
         });
         link(file.blob, join(snapshot, name));
@@ -221,7 +222,7 @@ export class Hub {
     const { bavail, bsize } = statfsSync(cache);
     if (needed > bavail * bsize)
       throw new UsageError(
-        `--model ${model}: ${amount(needed)} are to be fetched into ${cache}, which has ${amount(bavail * bsize)} left`,
+        `--model ${model}: ${bytesText(needed)} are to be fetched into ${cache}, which has ${bytesText(bavail * bsize)} left`,
       );
   }
 
@@ -360,9 +361,4 @@ function sizeOf(path: string): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-function amount(bytes: number): string {
-  const [value, unit] = bytes < 1e6 ? [bytes / 1e3, "kB"] : bytes < 1e9 ? [bytes / 1e6, "MB"] : [bytes / 1e9, "GB"];
-  return `${value.toPrecision(3)} ${unit}`;
 }

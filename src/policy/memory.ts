@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { freemem } from "node:os";
 import { join } from "node:path";
+import { bytesText } from "./amount.ts";
 import { adapterShapes, type Lora, readTargets } from "./lora.ts";
 import { type ModelConfig, parameterShapes } from "./model.ts";
 import { native } from "./native.ts";
@@ -230,12 +231,6 @@ function count(shapes: Shapes): number {
 }
 
 const sum = (parts: readonly { readonly bytes: number }[]): number => parts.reduce((sum, { bytes }) => sum + bytes, 0);
-
-/** "1.24 GB", "15.3 MB": decimal units, as disks and GPUs are sold. */
-export function bytesText(bytes: number): string {
-  const [size, unit] = bytes >= 1e9 ? [bytes / 1e9, "GB"] : [bytes / 1e6, "MB"];
-  return `${size >= 100 ? size.toFixed(0) : size.toPrecision(3)} ${unit}`;
-}
 
 /** The plan on one line. */
 export function memoryLine({ parts, total, available, recompute }: MemoryPlan): string {

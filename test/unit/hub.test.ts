@@ -354,7 +354,7 @@ test("a disk that is too small, and one that cannot be written", () =>
     fs.writeFileSync(join(trees, `${first}.json`), JSON.stringify({ format_version: 1, files }));
     assert.match(
       await failure(hub.fetch(repo)),
-      /: 4\.50e\+6 GB are to be fetched into .*, which has [\d.]+ [GM]B left$/,
+      /: 4503600 GB are to be fetched into .*, which has [\d.]+ [GMk]B left$/,
     );
     const inFile = join(dir, "file");
     fs.writeFileSync(inFile, "");

@@ -125,7 +125,7 @@ file("moe.json", { ...llama, model_type: "mixtral" });
 
 const refused: readonly (readonly [args: string, line: RegExp])[] = [
   ["--config nothing", /^tarl: --config nothing: no such file, and no shape of that name: tiny, qwen3-0\.6b, /],
-  ["--config huge.json", /^tarl: new: the weights take 4800\d\d\.\d GB, and [\d.]+ GB are free there$/],
+  ["--config huge.json", /^tarl: new: the weights take 4800\d\d GB, and [\d.]+ [GMk]B are free there$/],
   ["--config moe.json", /^tarl: moe\.json: model_type is "mixtral", expected "qwen3", "qwen2" or "llama"$/],
   ["--config tiny --layers 3", /^tarl: --layers with --config: leave one of them out$/],
   ["--config tiny --domain shop", /^tarl: --domain with --config: leave one of them out$/],

@@ -3,15 +3,9 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { bytesText } from "../../src/policy/amount.ts";
 import { readTargets } from "../../src/policy/lora.ts";
-import {
-  availableMemory,
-  bytesText,
-  type MemoryOptions,
-  memoryLine,
-  planMemory,
-  refusal,
-} from "../../src/policy/memory.ts";
+import { availableMemory, type MemoryOptions, memoryLine, planMemory, refusal } from "../../src/policy/memory.ts";
 import type { ModelConfig } from "../../src/policy/model.ts";
 
 const qwen3_8b: ModelConfig = {
@@ -136,6 +130,7 @@ test("it is said on one line", () => {
   assert.is(bytesText(1.236e9), "1.24 GB");
   assert.is(bytesText(123.6e9), "124 GB");
   assert.is(bytesText(15.31e6), "15.3 MB");
+  assert.is(bytesText(300_000), "300 kB");
   const line = memoryLine(planMemory(qwen3_8b, { ...options, available: 1e12 }));
   assert.match(line, /^memory: \d+ GB of 950 GB: keys and values 155 GB, activations /);
 });
