@@ -12,7 +12,7 @@ import { metered } from "./llm/budget.ts";
 import { type ChatOptions, type OpenChat, openChat } from "./llm/client.ts";
 import { formatNote, readFormat, readTemplate } from "./policy/chat.ts";
 import { type ModelConfig, readConfig } from "./policy/checkpoint.ts";
-import { type Hub, isHubName } from "./policy/hub.ts";
+import { type Hub, isHubName, type ModelPart } from "./policy/hub.ts";
 import { availableMemory, type MemoryPlan, memoryLine, planMemory, refusal } from "./policy/memory.ts";
 import { native } from "./policy/native.ts";
 import { openPolicy, type PolicyOptions } from "./policy/policy.ts";
@@ -44,10 +44,10 @@ export function modelPath(model: string): string {
 }
 
 /** The folder of any model that an option names; files of one on the hub that are not in its cache are fetched. */
-export async function findModel(model: string, hub?: Hub): Promise<string> {
+export async function findModel(model: string, hub?: Hub, part?: ModelPart): Promise<string> {
   const dir = modelPath(model);
   if (existsSync(dir)) return dir;
-  if (hub && isHubName(model)) return hub.fetch(model);
+  if (hub && isHubName(model)) return hub.fetch(model, part);
   throw new UsageError(
     `--model ${model}: no such folder; expected one, or a model of the Hugging Face hub as ORG/NAME or ORG/NAME@REVISION`,
   );

@@ -1,5 +1,5 @@
-// `tarl plan`: the memory that a run would take with its options, part by part, and what would make it fit. Loads nothing.
-// The figures are ../policy/memory.ts's.
+// `tarl plan`: the memory that a run would take with its options, part by part, and what would make it fit. Loads nothing,
+// and fetches no weights. The figures are ../policy/memory.ts's. Tests: test/unit/cli.test.ts, test/unit/hub.test.ts
 
 import type { Argv, CommandModule } from "yargs";
 import { bytesText } from "../policy/amount.ts";
@@ -24,7 +24,7 @@ async function handler(argv: Options): Promise<void> {
   const { refusal } = await import("../policy/memory.ts");
   const { findModel, memoryOf } = await import("../play.ts");
   const config = configOf(argv, KEYS);
-  const plan = memoryOf(config, readConfig(await findModel(config.model, access().hub)));
+  const plan = memoryOf(config, readConfig(await findModel(config.model, access().hub, "shape")));
   if (argv.json) {
     process.stdout.write(`${JSON.stringify(plan)}\n`);
     return;

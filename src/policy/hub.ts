@@ -65,6 +65,10 @@ function placeOf(model: string, cache: string): Place {
   return { repo, revision, folder, storage, ref: join(storage, "refs", revision) };
 }
 
+/** "shape": what says how large a model is. */
+export type ModelPart = "all" | "shape";
+const SHAPE = ["config.json", "generation_config.json"];
+
 /** A revision's files as the Python library lists them in trees/COMMIT.json. */
 interface Tree {
   readonly [path: string]: {
@@ -110,21 +114,30 @@ export class Hub {
     return named(commit);
   }
 
-  /** The folder of a model with all files that are needed of it. Files that are not in the cache are fetched. */
-  async fetch(model: string): Promise<string> {
+  /** The folder of a model with all files that are needed of it, or of its shape. Those that the cache lacks are fetched. */
+  async fetch(model: string, part: ModelPart = "all"): Promise<string> {
     const pinned = placeOf(await this.pin(model), this.settings.cache);
     const { storage, revision: commit, repo } = pinned;
     const dir = join(storage, "snapshots", commit);
     const listing = join(storage, "trees", `${commit}.json`);
     const tree = readTree(listing) ?? (await this.#list(model, repo, commit, listing));
     if (!tree) {
-      const lack = lacking(dir);
+      const lack = lacking(dir, part);
       if (lack !== null) throw this.#absent(model, dir, lack);
       this.#tell(model, dir);
       return dir;
     }
     const small = ["config.json", ...COMPANIONS, ...(tree[WEIGHTS] ? [] : [INDEX])].filter((name) => tree[name]);
     if (!tree["config.json"]) throw new UsageError(`--model ${model}: it has no config.json`);
+    if (part === "shape") {
+      await this.#get(
+        model,
+        pinned,
+        tree,
+        SHAPE.filter((name) => tree[name]),
+      );
+      return dir;
+    }
     if (!tree[WEIGHTS] && !tree[INDEX]) {
       const other = Object.keys(tree).find((name) => /\.(bin|pt|pth|gguf|onnx|h5|msgpack|safetensors)$/.test(name));
       const found = other ? ` (but ${other})` : "";
@@ -301,9 +314,10 @@ function shardsOf(dir: string): string[] {
 }
 
 /** The first file that a folder lacks to be a model, or null. Who has no list of a revision's files looks at this. */
-function lacking(dir: string): string | null {
-  const missing = ["config.json", "tokenizer.json"].find((name) => !existsSync(join(dir, name)));
-  if (missing) return missing;
+function lacking(dir: string, part: ModelPart): string | null {
+  const first = part === "shape" ? ["config.json"] : ["config.json", "tokenizer.json"];
+  const missing = first.find((name) => !existsSync(join(dir, name)));
+  if (missing || part === "shape") return missing ?? null;
   if (existsSync(join(dir, WEIGHTS))) return null;
   if (!existsSync(join(dir, INDEX))) return WEIGHTS;
   return shardsOf(dir).find((name) => !existsSync(join(dir, name))) ?? null;
