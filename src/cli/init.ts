@@ -9,14 +9,14 @@ import { domain as findDomain } from "../domains/index.ts";
 import { UsageError } from "../errors.ts";
 import { bytesText } from "../policy/amount.ts";
 import { type Companions, readCompanions } from "../policy/checkpoint.ts";
-import { countParameters, type ModelConfig, parseConfig } from "../policy/model.ts";
+import { countParameters, MAX_LAYERS, type ModelConfig, parseConfig } from "../policy/model.ts";
 import { namedShape, shapeNames } from "../policy/shapes.ts";
 import type { Tokenizer, TokenizerJson } from "../policy/tokenizer.ts";
 import { described, jsonOption, readJson, realNumber, wholeNumber } from "./options.ts";
 
-/** Whole numbers: default (that of the embedded policy), least, what it is, unit. */
+/** Whole numbers: default (that of the embedded policy), least, what it is, unit, and the most where that is not 2^32 - 1. */
 const SIZES = {
-  layers: [4, 1, "decoder layers", "layers"],
+  layers: [4, 1, "decoder layers", "layers", MAX_LAYERS],
   hidden: [256, 2, "width of the residual stream", "channels"],
   heads: [4, 1, "query heads", "heads"],
   "kv-heads": [4, 1, "key-value heads; they divide the query heads", "heads"],
@@ -120,12 +120,13 @@ async function copied(argv: Options, from: string): Promise<Made> {
   return { config, companions };
 }
 
+type Size = readonly [value: number, least: number, what: string, unit: string, most?: number];
 type Sizes = { readonly [name in keyof typeof SIZES]: number };
 
 function readSizes(argv: Options): Sizes {
-  const read = ([name, [value, least]]: [string, readonly [number, number, ...unknown[]]]) => [
+  const read = ([name, [value, least, , , most = 2 ** 32 - 1]]: [string, Size]) => [
     name,
-    argv[name] === undefined ? value : wholeNumber(name, String(argv[name]), least, 2 ** 32 - 1),
+    argv[name] === undefined ? value : wholeNumber(name, String(argv[name]), least, most),
   ];
   const sizes = Object.fromEntries(Object.entries(SIZES).map(read)) as Sizes;
   if (sizes.heads % sizes["kv-heads"] !== 0)
