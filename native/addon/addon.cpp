@@ -479,7 +479,9 @@ Napi::Value write_start(const Napi::CallbackInfo& info) {
 }
 
 // isa(): the instruction set of the kernels in use
-Napi::Value isa(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), kernels<float>().isa); }
+Napi::Value isa(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), kernels<float>().isa);
+}
 
 // cuda(): true when there is a GPU that libtorch can use
 Napi::Value cuda(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cuda_available()); }

@@ -6,8 +6,9 @@ namespace tarl {
 
 namespace {
 
-constexpr int64_t kTileBlock = 8;      // tiles that use a panel while it is in a cache
-constexpr int64_t kSmall = 512 << 10;  // bytes of panels that a tile of rows can pass over: half of a second level cache
+constexpr int64_t kTileBlock = 8;  // tiles that use a panel while it is in a cache
+constexpr int64_t kSmall =
+    512 << 10;  // bytes of panels that a tile of rows can pass over: half of a second level cache
 constexpr int64_t kDepthBlock = 1024;  // of a product in fp32, whose sums can wait in memory
 
 }  // namespace

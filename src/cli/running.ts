@@ -72,10 +72,13 @@ export async function withRun<C>(
     const step = resumed?.checkpoints().at(-1) ?? 0;
     const checkpoint = resumed && step ? resumed.checkpointPath(step) : null;
     const note = (line: string) => void process.stderr.write(`${line}\n`);
-    const check = (played: Played) => kind.check(config, played);
+    let sets: Hashes = {};
+    const check = async (played: Played) => {
+      await kind.check(config, played);
+      sets = await hashes(kind.sets(config));
+      if (made) checkSets(argv.resume!, made, sets);
+    };
     table = await Table.open(kind.options(config), { checkpoint, access: reach, check, note });
-    const sets = await hashes(kind.sets(config));
-    if (made) checkSets(argv.resume!, made, sets);
     const kept = Object.keys(sets).length > 0 ? { ...config, sets } : config;
     opened ??= RunDirectory.create(runs, argv.run ?? RunDirectory.freeName(runs, kind.name(config)), kept);
     const run = opened;

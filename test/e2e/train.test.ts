@@ -97,7 +97,7 @@ test("same seed, same bytes; another seed, others", async () => {
 });
 
 for (const [name, moment] of [
-  ["in the first evaluation", /^run .*\n/],
+  ["in the first evaluation", /^run .*\n/m],
   ["before the first checkpoint", /step 1\/3/],
   ["while it saves", /step 2\/3/],
   ["in the last evaluation", /step 3\/3/],
