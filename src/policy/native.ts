@@ -1,10 +1,10 @@
 // The face of the native module (native/addon): types, and the one place that loads it.
-// Not for use elsewhere but in policy.ts and in tests: nothing here checks its arguments.
+// Not for use outside of this folder but in tests: nothing here checks its arguments.
 
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { UsageError } from "../errors.ts";
+import { EngineError, type EngineErrorCode, UsageError } from "../errors.ts";
 import { root } from "../root.ts";
 import type { Batch, Generation, LossOptions, OptimizerOptions, Sampling, StepStats } from "../types.ts";
 import type { Lora } from "./lora.ts";
@@ -148,3 +148,9 @@ export const native: Native = new Proxy({} as Native, {
     return loaded[key as keyof Native];
   },
 });
+
+/** What the addon throws, as an EngineError. */
+export function wrapped(error: unknown): unknown {
+  const { code, message } = error as { code?: EngineErrorCode; message: string };
+  return code ? new EngineError(code, message) : error;
+}

@@ -4,7 +4,7 @@
 
 import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
-import { EngineError, type EngineErrorCode } from "../errors.ts";
+import { EngineError } from "../errors.ts";
 import type {
   Batch,
   Conversation,
@@ -20,7 +20,7 @@ import { type Companions, readCheckpoint, readCompanions, saveCheckpoint } from 
 import { adapterShapes, type Lora, layOutAdapter, readAdapter } from "./lora.ts";
 import { availableMemory } from "./memory.ts";
 import { type ModelConfig, parameterShapes } from "./model.ts";
-import { type EngineStats, type NativeEngine, type NativeOptions, native } from "./native.ts";
+import { type EngineStats, type NativeEngine, type NativeOptions, native, wrapped } from "./native.ts";
 import { defaultState, type Learned, layOutState, readState, type StateOptions } from "./state.ts";
 
 export interface PolicyOptions {
@@ -287,11 +287,6 @@ class EngineConversation implements Conversation {
 
 function invalid(message: string): EngineError {
   return new EngineError("INVALID_ARGUMENT", message);
-}
-
-function wrapped(error: unknown): unknown {
-  const { code, message } = error as { code?: EngineErrorCode; message: string };
-  return code ? new EngineError(code, message) : error;
 }
 
 function check(work: () => void): void {

@@ -3,11 +3,11 @@
 
 import { existsSync, statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { CheckpointError, EngineError, type EngineErrorCode } from "../errors.ts";
+import { CheckpointError } from "../errors.ts";
 import { bytesText } from "./amount.ts";
 import { type Companions, saveCheckpoint } from "./checkpoint.ts";
 import { countParameters, type ModelConfig, parameterShapes } from "./model.ts";
-import { native } from "./native.ts";
+import { native, wrapped } from "./native.ts";
 import { ITEM_BYTES } from "./safetensors.ts";
 
 /** Left free on the disk, for headers and companions. */
@@ -36,8 +36,7 @@ export async function writeStart(
     try {
       native.writeStart(tensors, parameterShapes(config), config.initializerRange, config.layers, seed);
     } catch (error) {
-      const { code, message } = error as { code?: EngineErrorCode; message: string };
-      throw code ? new EngineError(code, message) : error;
+      throw wrapped(error);
     }
   });
 }
