@@ -10,7 +10,7 @@ import { blame, faulty, UsageError } from "./errors.ts";
 import type { Agent } from "./eval/evaluate.ts";
 import { metered } from "./llm/budget.ts";
 import { type ChatOptions, type OpenChat, openChat } from "./llm/client.ts";
-import { formatNote, readFormat, readTemplate } from "./policy/chat.ts";
+import { type ChatFormatName, formatNote, readFormat, readTemplate } from "./policy/chat.ts";
 import { type ModelConfig, readConfig } from "./policy/checkpoint.ts";
 import { type Hub, isHubName, type ModelPart } from "./policy/hub.ts";
 import { availableMemory, type MemoryPlan, memoryLine, planMemory, refusal } from "./policy/memory.ts";
@@ -74,7 +74,11 @@ export function engineOf(config: Pick<Config, "device" | "dtype" | "threads" | "
  * How the conversations of a model are written: as the option says, else as the checkpoint was trained here, else as its
  * family does; Qwen3's format is code, and models that bring no template are written in it as well.
  */
-export function formatOf(dir: string, option: Config["format"], tokenizer: Tokenizer) {
+export function formatOf(
+  dir: string,
+  option: Config["format"],
+  tokenizer: Tokenizer,
+): { readonly name: ChatFormatName; readonly format: Format } {
   const noted = option === "auto" ? readFormat(dir) : option;
   const template = noted === "append" || noted === "strip" ? null : readTemplate(dir);
   const { modelType, eosIds } = readConfig(dir);

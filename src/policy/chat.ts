@@ -3,6 +3,7 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { CheckpointError } from "../errors.ts";
 import { readJson } from "./checkpoint.ts";
 
 /** A chat_template and the names that it may use. */
@@ -13,6 +14,9 @@ export interface FoundTemplate {
 }
 
 const NOTES = "tarl.json";
+
+const FORMATS = ["append", "strip", "template"] as const;
+export type ChatFormatName = (typeof FORMATS)[number];
 
 /** chat_template.jinja, else that of tokenizer_config.json; null where there is neither. Of several, the one for tools. */
 export function readTemplate(dir: string): FoundTemplate | null {
@@ -31,13 +35,18 @@ export function readTemplate(dir: string): FoundTemplate | null {
 }
 
 /** The format that a checkpoint was trained in, as the run that saved it noted it; null where nobody did. */
-export function readFormat(dir: string): string | null {
+export function readFormat(dir: string): ChatFormatName | null {
   const { format } = readObject(join(dir, NOTES));
-  return typeof format === "string" ? format : null;
+  const known = FORMATS.find((name) => name === format);
+  if (format !== undefined && !known)
+    throw new CheckpointError(
+      `${join(dir, NOTES)}: format is ${JSON.stringify(format)}, expected ${FORMATS.join(", ")}`,
+    );
+  return known ?? null;
 }
 
 /** The note as a file that goes into every checkpoint: name and bytes. */
-export function formatNote(format: string): [string, Uint8Array] {
+export function formatNote(format: ChatFormatName): [string, Uint8Array] {
   return [NOTES, Buffer.from(`${JSON.stringify({ format })}\n`)];
 }
 

@@ -65,7 +65,7 @@ test("Qwen3 is code, whatever template it brings; other families bring theirs; t
   assert.is(written(model("qwen2", template)).name, "template");
   assert.is(written(model("qwen2", template), "strip").name, "strip");
   assert.is(written(model("qwen2", {})).name, "append");
-  const note = (format: string) => {
+  const note = (format: Parameters<typeof formatNote>[0]) => {
     const [name, bytes] = formatNote(format);
     return { ...template, [name]: Buffer.from(bytes).toString() };
   };
@@ -73,6 +73,8 @@ test("Qwen3 is code, whatever template it brings; other families bring theirs; t
   assert.is(written(model("qwen3", note("strip"))).name, "strip");
   assert.is(written(model("qwen3", note("strip")), "append").name, "append");
   assert.is(written(model("qwen2", note("append"))).name, "append");
+  const other = model("qwen3", { "tarl.json": { format: "prefix" } });
+  assert.throws(() => written(other), /tarl\.json: format is "prefix", expected append, strip, template$/);
 });
 
 test("whether a conversation has one row: not where the prompt shows what the history does not", () => {
