@@ -1,6 +1,6 @@
-// Sets the table for conversations: domain, sandbox, scripted user and token format around one policy. What train.ts,
-// sft.ts and the eval command share; it decides nothing about rewards or learning.
-// Test: test/unit/collect.test.ts
+// Sets the table for conversations: domain, sandbox, customers and token format around one policy, whose model is found and
+// whose memory is planned here. What train.ts, sft.ts and the eval command share; it decides nothing about rewards or learning.
+// Tests: test/unit/collect.test.ts, test/unit/chat.test.ts
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
