@@ -6,31 +6,9 @@ import * as assert from "uvu/assert";
 import { bytesText } from "../../src/policy/amount.ts";
 import { readTargets } from "../../src/policy/lora.ts";
 import { availableMemory, type MemoryOptions, memoryLine, planMemory, refusal } from "../../src/policy/memory.ts";
-import type { ModelConfig } from "../../src/policy/model.ts";
+import { namedShape } from "../../src/policy/shapes.ts";
 
-const qwen3_8b: ModelConfig = {
-  modelType: "qwen3",
-  vocabSize: 151_936,
-  hiddenSize: 4096,
-  intermediateSize: 12_288,
-  layers: 36,
-  heads: 32,
-  kvHeads: 8,
-  headDim: 128,
-  ropeTheta: 1e6,
-  rmsEps: 1e-6,
-  tied: false,
-  qkNorm: true,
-  qkvBias: false,
-  oBias: false,
-  maxPositions: 40_960,
-  initializerRange: 0.02,
-  eosIds: [],
-  mlpBias: false,
-  ropeScaling: null,
-  bosId: null,
-  padId: null,
-};
+const qwen3_8b = namedShape("qwen3-8b")!;
 
 const options: MemoryOptions = {
   device: "cuda",
