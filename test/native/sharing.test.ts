@@ -7,7 +7,7 @@ import { parameterShapes } from "../../src/policy/model.ts";
 import type { PolicyOptions } from "../../src/policy/policy.ts";
 import { Random } from "../../src/random.ts";
 import type { Batch } from "../../src/types.ts";
-import { loss, opened, small } from "../lessons.ts";
+import { loss, opened, small } from "./lessons.ts";
 
 /** A tree of rows: two prompts, branches of each, a row that is the start of another one, and one row twice. */
 function tree(): number[][] {
