@@ -45,13 +45,12 @@ void Pool::run_raw(int64_t n, Work work, const void* data) {
   error_ = nullptr;
   failed_ = false;
   next_.store(0, std::memory_order_relaxed);
-  resting_.store(0, std::memory_order_relaxed);
+  gate_.fetch_and(~kShut, std::memory_order_release);
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
   take();
-  const uint32_t all = static_cast<uint32_t>(workers_.size());
-  for (uint32_t resting; (resting = resting_.load(std::memory_order_acquire)) != all;)
-    wait_while(resting_, resting);
+  gate_.fetch_or(kShut, std::memory_order_acq_rel);
+  for (uint32_t inside; (inside = gate_.load(std::memory_order_acquire)) != kShut;) wait_while(gate_, inside);
   if (failed_) std::rethrow_exception(error_);
 }
 
@@ -69,9 +68,9 @@ void Pool::loop() {
     wait_while(round_, seen);
     seen = round_.load(std::memory_order_acquire);
     if (stop_) return;
-    take();
-    resting_.fetch_add(1, std::memory_order_release);
-    resting_.notify_one();
+    // What the round is about is read inside of an open gate alone; one that is too late leaves at once.
+    if (!(gate_.fetch_add(1, std::memory_order_acquire) & kShut)) take();
+    if (gate_.fetch_sub(1, std::memory_order_release) == kShut + 1) gate_.notify_one();
   }
 }
 

@@ -1,5 +1,6 @@
 // A few threads that share loops. Work is claimed piece by piece, so that a thread which the machine has
-// taken away delays one piece and not the loop. What a piece computes must not depend on who computes it.
+// taken away delays the piece that it is at and nothing else: a thread that comes when all pieces are claimed
+// is not waited for. What a piece computes must not depend on who computes it.
 
 #pragma once
 #include <atomic>
@@ -29,6 +30,7 @@ class Pool {
 
  private:
   using Work = void (*)(const void*, int64_t);
+  static constexpr uint32_t kShut = 1u << 31;
   void run_raw(int64_t n, Work, const void* data);
   void take();
   void loop();
@@ -39,8 +41,8 @@ class Pool {
   const void* data_ = nullptr;
   int64_t count_ = 0;
   std::atomic<int64_t> next_{0};
-  std::atomic<uint32_t> round_{0};    // grows when there is work
-  std::atomic<uint32_t> resting_{0};  // workers that have finished the round
+  std::atomic<uint32_t> round_{0};     // grows when there is work
+  std::atomic<uint32_t> gate_{kShut};  // workers inside of the round, and whether more may enter
   std::atomic<bool> failed_{false}, stop_{false};
   std::exception_ptr error_;
 };
