@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { main } from "../src/cli/main.ts";
+import { UsageError } from "../src/errors.ts";
 import { line, say, spread } from "./common.ts";
 import { describeMachine, peakMiB } from "./machine.ts";
 import { describe, finish, start } from "./run.ts";
@@ -18,6 +19,9 @@ type Line = { readonly [key: string]: number };
 
 await start("default", defaults, async (options) => {
   const { dtype, device, threads, repeats } = options;
+  const own = { ...defaults, model: null, shape: "tiny", kernels: "on" } as const;
+  for (const name of ["model", "shape", "batch", "prompt", "new", "group", "kernels"] as const)
+    if (options[name] !== own[name]) throw new UsageError(`--${name} ${options[name]}: the default run has its own`);
   const runs = mkdtempSync(join(tmpdir(), "tarl-bench-"));
   try {
     const flags = ["--dtype", dtype, "--device", device, "--threads", `${threads}`];

@@ -3,7 +3,7 @@
 // Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Test: test/unit/bench.test.ts
 
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, mkdirSync, openSync, readSync, renameSync, statSync, writeSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { UsageError } from "../src/errors.ts";
 import { type ModelConfig, readCheckpoint, type TensorEntry } from "../src/policy/checkpoint.ts";
@@ -59,6 +59,9 @@ export function writeGguf(dir: string, dtype: Dtype): string {
     writeSync(file, head);
     for (const [i, tensor] of tensors.entries())
       copyTensor(tensor, file, head.length + offsets[i], ggufType(tensor, dtype));
+  } catch (error) {
+    rmSync(part);
+    throw error;
   } finally {
     closeSync(file);
   }

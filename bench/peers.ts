@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { UsageError } from "../src/errors.ts";
 import type { ModelConfig } from "../src/policy/model.ts";
 import { root } from "../src/root.ts";
 import { writeGguf } from "./gguf.ts";
@@ -35,6 +36,9 @@ export class Peer {
     args: readonly string[] = [],
   ) {
     this.#child = spawn(program, [script, ...args], { stdio: ["pipe", "pipe", "inherit"] });
+    // One that does not start, or has ended, shows in an answer that does not come.
+    this.#child.on("error", () => {});
+    this.#child.stdin.on("error", () => {});
     this.#answers = createInterface(this.#child.stdout)[Symbol.asyncIterator]();
   }
 
@@ -87,9 +91,13 @@ export function findPeers(wanted: readonly PeerName[], { modelType }: Pick<Model
 
 function pythonModules(names: readonly string[]): string[] {
   const code = "import importlib.util, sys; print(*[n for n in sys.argv[1:] if importlib.util.find_spec(n)])";
-  return execFileSync(python(), ["-c", code, ...names], { encoding: "utf8" })
-    .trim()
-    .split(" ");
+  try {
+    return execFileSync(python(), ["-c", code, ...names], { encoding: "utf8" })
+      .trim()
+      .split(" ");
+  } catch (error) {
+    throw new UsageError(`TARL_PEER_PYTHON ${python()}: ${(error as Error).message.split("\n")[0]}; expected a python`);
+  }
 }
 
 /** GFLOP/s of torch's product of two matrices of 2048 x 2048, and GB/s of a GPU's memory; null without torch. */

@@ -1,6 +1,6 @@
-// Sets the table for conversations: domain, sandbox, scripted user and token format around one policy. What train.ts,
-// sft.ts and the eval command share; it decides nothing about rewards or learning.
-// Test: test/unit/collect.test.ts
+// Sets the table for conversations: domain, sandbox, customers and token format around one policy, whose model is found and
+// whose memory is planned here. What train.ts, sft.ts and the eval command share; it decides nothing about rewards or learning.
+// Tests: test/unit/collect.test.ts, test/unit/chat.test.ts
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -10,9 +10,9 @@ import { blame, faulty, UsageError } from "./errors.ts";
 import type { Agent } from "./eval/evaluate.ts";
 import { metered } from "./llm/budget.ts";
 import { type ChatOptions, type OpenChat, openChat } from "./llm/client.ts";
-import { formatNote, readFormat, readTemplate } from "./policy/chat.ts";
+import { type ChatFormatName, formatNote, readFormat, readTemplate } from "./policy/chat.ts";
 import { type ModelConfig, readConfig } from "./policy/checkpoint.ts";
-import { type Hub, isHubName } from "./policy/hub.ts";
+import { type Hub, isHubName, type ModelPart } from "./policy/hub.ts";
 import { availableMemory, type MemoryPlan, memoryLine, planMemory, refusal } from "./policy/memory.ts";
 import { native } from "./policy/native.ts";
 import { openPolicy, type PolicyOptions } from "./policy/policy.ts";
@@ -44,10 +44,10 @@ export function modelPath(model: string): string {
 }
 
 /** The folder of any model that an option names; files of one on the hub that are not in its cache are fetched. */
-export async function findModel(model: string, hub?: Hub): Promise<string> {
+export async function findModel(model: string, hub?: Hub, part?: ModelPart): Promise<string> {
   const dir = modelPath(model);
   if (existsSync(dir)) return dir;
-  if (hub && isHubName(model)) return hub.fetch(model);
+  if (hub && isHubName(model)) return hub.fetch(model, part);
   throw new UsageError(
     `--model ${model}: no such folder; expected one, or a model of the Hugging Face hub as ORG/NAME or ORG/NAME@REVISION`,
   );
@@ -74,7 +74,11 @@ export function engineOf(config: Pick<Config, "device" | "dtype" | "threads" | "
  * How the conversations of a model are written: as the option says, else as the checkpoint was trained here, else as its
  * family does; Qwen3's format is code, and models that bring no template are written in it as well.
  */
-export function formatOf(dir: string, option: Config["format"], tokenizer: Tokenizer) {
+export function formatOf(
+  dir: string,
+  option: Config["format"],
+  tokenizer: Tokenizer,
+): { readonly name: ChatFormatName; readonly format: Format } {
   const noted = option === "auto" ? readFormat(dir) : option;
   const template = noted === "append" || noted === "strip" ? null : readTemplate(dir);
   const { modelType, eosIds } = readConfig(dir);
@@ -84,6 +88,12 @@ export function formatOf(dir: string, option: Config["format"], tokenizer: Token
     return { name: "template", format: templateFormat(tokenizer, template, eosIds) };
   const mode = noted === "strip" ? "strip" : "append";
   return { name: mode, format: blame(dir, () => chatFormat(tokenizer, { mode })) };
+}
+
+/** Does a template change what it showed before when the customer answers? Then a conversation has several rows. */
+export function beginsAnew(format: Format): boolean {
+  const script = format.open("Be kind.", [], "Hi");
+  return script.next([format.stopIds[0]], { messages: [{ role: "user", text: "Yes." }], ending: null }).anew;
 }
 
 /** What a config's policy takes of the memory that there is. */
@@ -251,8 +261,8 @@ export class Table implements Played {
     if (!checkpoint || adapter) checkModel(config.model, model);
     const tokenizer = loadTokenizer(model);
     const { name, format } = formatOf(model, config.format, tokenizer);
-    if (name === "strip" && config.ratio === "sequence")
-      throw new UsageError("--ratio sequence with the format strip: it needs a conversation in one row");
+    if (config.ratio === "sequence" && (name === "strip" || beginsAnew(format)))
+      throw new UsageError(`--ratio sequence with the format ${name}: it needs a conversation in one row`);
     const shape = readConfig(model);
     const { vocabSize, maxPositions } = shape;
     if (tokenizer.size > vocabSize)
@@ -313,7 +323,9 @@ function onePrompt({ domain, tasks }: Played, format: Format, { evalTasks, seed 
 export async function openReference(config: Config, { policy, hub }: Table): Promise<Scorer> {
   if (policy.base) return policy.base;
   const model = await findModel(config.model, hub);
-  return openPolicy({ ...engineOf(config, model), vocabLimit: loadTokenizer(model).size, role: "reference" });
+  const { microTokens } = config;
+  const vocabLimit = loadTokenizer(model).size;
+  return openPolicy({ ...engineOf(config, model), vocabLimit, microTokens, role: "reference" });
 }
 
 /** One conversation of a domain's scripted expert, as tokens of any format. Rejects where it was spoiled. */

@@ -12,7 +12,7 @@ import { DEMONSTRATIONS, DIALOGUES, demonstrates, type Moment, momentOf, type Re
 import type { Attempt } from "./rollout/collect.ts";
 import { recite } from "./rollout/recite.ts";
 import type { SamplingSettings } from "./settings.ts";
-import type { Batch, Dialogue, LossOptions } from "./types.ts";
+import type { Batch, Dialogue, Ledger, LossOptions } from "./types.ts";
 
 /** Draws before no dialogue is taken to be short enough. */
 const MAX_DRAWS = 1000;
@@ -123,8 +123,10 @@ async function nextLesson(material: Material, step: number, tokens: number): Pro
   const random = new Random("sft", recipe.seed, step);
   const kind = pickKind(moment, random);
   const rows: Row[] = [];
-  for (let size = 0; size < moment.phase.batchTokens; size += rows.at(-1)!.ids.length) {
-    rows.push(await rowOf(kind, material, moment, random.int(2 ** 32)));
+  for (let size = 0; size < moment.phase.batchTokens; ) {
+    const more = await rowsOf(kind, material, moment, random.int(2 ** 32));
+    rows.push(...more);
+    for (const { ids } of more) size += ids.length;
   }
   return { batch: weighted(rows, `phase ${moment.phase.name}: ${kind}`), moment, kind };
 }
@@ -138,10 +140,22 @@ function pickKind({ shares }: Moment, random: Random): string {
   return DEMONSTRATIONS;
 }
 
-async function rowOf(kind: string, material: Material, moment: Moment, seed: number): Promise<Row> {
-  if (kind === DEMONSTRATIONS) return demonstrationRow(material.recipe, material.table, moment, seed);
-  if (kind === DIALOGUES) return dialogueRow(material, moment, seed);
-  return drillRow(material.recipe, material.table, kind, seed);
+async function rowsOf(kind: string, material: Material, moment: Moment, seed: number): Promise<readonly Row[]> {
+  if (kind === DEMONSTRATIONS) return demonstrationRows(material.recipe, material.table, moment, seed);
+  if (kind === DIALOGUES) return dialogueRows(material, moment, seed);
+  return [drillRow(material.recipe, material.table, kind, seed)];
+}
+
+/** A row for each context of a conversation (docs/formats.md), of at most `length` tokens. */
+function contextRows(
+  { ids, rows = Int32Array.of(0, ids.length) }: Ledger,
+  length: number,
+  weight: (t: number) => number,
+): Row[] {
+  return Array.from(rows.subarray(0, -1), (from, row) => ({
+    ids: ids.subarray(from, Math.min(rows[row + 1], from + length)),
+    weight: (t) => weight(from + t),
+  }));
 }
 
 function drillRow(recipe: Recipe, { domain, tokenizer }: Table, name: string, seed: number): Row {
@@ -155,32 +169,30 @@ function drillRow(recipe: Recipe, { domain, tokenizer }: Table, name: string, se
   return { ids, weight: (t) => weights[t] };
 }
 
-async function demonstrationRow(recipe: Recipe, table: Table, moment: Moment, seed: number): Promise<Row> {
+async function demonstrationRows(recipe: Recipe, table: Table, moment: Moment, seed: number): Promise<Row[]> {
   const random = new Random(seed);
   const [task] = table.tasks.train(1, seed);
   const habits = random.chance(moment.imperfect) ? moment.phase.habits : oracleHabits;
   const { ledger } = await table.demonstrate({ task, sample: 0, seed }, habits);
-  return {
-    ids: ledger.ids.subarray(0, moment.length),
-    weight: (t) => (ledger.mask[t] ? 1 : recipe.environmentWeight),
-  };
+  return contextRows(ledger, moment.length, (t) => (ledger.mask[t] ? 1 : recipe.environmentWeight));
 }
 
 /** A dialogue that fits, cut at the end of one of the agent's turns; only those turns are learnt. */
-function dialogueRow({ table, dialogues }: Material, { phase, length }: Moment, seed: number): Row {
+function dialogueRows({ table, dialogues }: Material, { phase, length }: Moment, seed: number): Row[] {
   const random = new Random(seed);
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
-    const row = recited(random.pick(dialogues), table, length);
-    if (row) return row;
+    const rows = recited(random.pick(dialogues), table, length);
+    if (rows.length > 0) return rows;
   }
   throw new UsageError(
     `--recipe: phase ${phase.name}: length ${length}: dialogues are longer up to the agent's first turn`,
   );
 }
 
-function recited(dialogue: Dialogue, { format, policy, limits }: Table, length: number): Row | null {
+/** None where it is too long. */
+function recited(dialogue: Dialogue, { format, policy, limits }: Table, length: number): Row[] {
   const ledger = recite(dialogue, format, Math.min(length, limits.contextTokens, policy.contextLength));
-  return ledger && { ids: ledger.ids, weight: (t) => ledger.mask[t] };
+  return ledger ? contextRows(ledger, Infinity, (t) => ledger.mask[t]) : [];
 }
 
 /** Rows with weights that sum to 1; the first token of a row has none before it and no weight. `what` they are. */
@@ -220,11 +232,11 @@ async function heldOutCheck(
   const shown = async (): Promise<Row[]> => {
     const attempts = draw(demonstrations, "demonstrations");
     const rollouts = await table.collect(attempts, (attempt) => table.demonstrate(attempt, oracleHabits));
-    return rollouts.map(({ ledger: { ids, mask } }) => ({ ids, weight: (t) => mask[t] }));
+    return rollouts.flatMap(({ ledger }) => contextRows(ledger, Infinity, (t) => ledger.mask[t]));
   };
   const rows = demonstrates(recipe)
     ? await shown()
-    : dialogues.flatMap((dialogue) => recited(dialogue, table, Infinity) ?? []);
+    : dialogues.flatMap((dialogue) => recited(dialogue, table, Infinity));
   const batch = rows.length ? weighted(rows, "heldOut: demonstrations") : null;
   const played = draw(tasks, "tasks");
   return async () => ({

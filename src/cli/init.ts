@@ -7,15 +7,16 @@ import { resolve } from "node:path";
 import type { Argv, CommandModule } from "yargs";
 import { domain as findDomain } from "../domains/index.ts";
 import { UsageError } from "../errors.ts";
+import { bytesText } from "../policy/amount.ts";
 import { type Companions, readCompanions } from "../policy/checkpoint.ts";
-import { countParameters, type ModelConfig, parseConfig } from "../policy/model.ts";
+import { countParameters, MAX_LAYERS, type ModelConfig, parseConfig } from "../policy/model.ts";
 import { namedShape, shapeNames } from "../policy/shapes.ts";
 import type { Tokenizer, TokenizerJson } from "../policy/tokenizer.ts";
 import { described, jsonOption, readJson, realNumber, wholeNumber } from "./options.ts";
 
-/** Whole numbers: default (that of the embedded policy), least, what it is, unit. */
+/** Whole numbers: default (that of the embedded policy), least, what it is, unit, and the most where that is not 2^32 - 1. */
 const SIZES = {
-  layers: [4, 1, "decoder layers", "layers"],
+  layers: [4, 1, "decoder layers", "layers", MAX_LAYERS],
   hidden: [256, 2, "width of the residual stream", "channels"],
   heads: [4, 1, "query heads", "heads"],
   "kv-heads": [4, 1, "key-value heads; they divide the query heads", "heads"],
@@ -81,7 +82,7 @@ export default {
 } satisfies CommandModule<object, Options>;
 
 async function handler(argv: Options): Promise<void> {
-  const { gigabytes, weightBytes, writeStart } = await import("../policy/start.ts");
+  const { weightBytes, writeStart } = await import("../policy/start.ts");
   if (existsSync(argv.out)) throw new UsageError(`--out ${argv.out}: it exists`);
   const dtype = DTYPES.get(argv.dtype ?? "fp32");
   if (!dtype) throw new UsageError(`--dtype ${argv.dtype}: expected ${[...DTYPES.keys()].join(" or ")}`);
@@ -89,7 +90,7 @@ async function handler(argv: Options): Promise<void> {
   const { config, companions } = argv.config === undefined ? await made(argv, sizes) : await copied(argv, argv.config);
   const bytes = weightBytes(config, dtype);
   if (bytes > totalmem())
-    process.stderr.write(`warning: ${gigabytes(bytes)} of weights are more than this machine's memory\n`);
+    process.stderr.write(`warning: ${bytesText(bytes)} of weights are more than this machine's memory\n`);
   await writeStart(argv.out, config, { seed: sizes.seed, dtype, companions });
   const result = { model: resolve(argv.out), parameters: countParameters(config), vocab: config.vocabSize };
   const bare = companions.has("tokenizer.json") ? "" : "; no tokenizer: it scores and generates ids, for benchmarks";
@@ -119,12 +120,13 @@ async function copied(argv: Options, from: string): Promise<Made> {
   return { config, companions };
 }
 
+type Size = readonly [value: number, least: number, what: string, unit: string, most?: number];
 type Sizes = { readonly [name in keyof typeof SIZES]: number };
 
 function readSizes(argv: Options): Sizes {
-  const read = ([name, [value, least]]: [string, readonly [number, number, ...unknown[]]]) => [
+  const read = ([name, [value, least, , , most = 2 ** 32 - 1]]: [string, Size]) => [
     name,
-    argv[name] === undefined ? value : wholeNumber(name, String(argv[name]), least, 2 ** 32 - 1),
+    argv[name] === undefined ? value : wholeNumber(name, String(argv[name]), least, most),
   ];
   const sizes = Object.fromEntries(Object.entries(SIZES).map(read)) as Sizes;
   if (sizes.heads % sizes["kv-heads"] !== 0)

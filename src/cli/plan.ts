@@ -1,7 +1,8 @@
-// `tarl plan`: the memory that a run would take with its options, part by part, and what would make it fit. Loads nothing.
-// The figures are ../policy/memory.ts's.
+// `tarl plan`: the memory that a run would take with its options, part by part, and what would make it fit. Loads nothing,
+// and fetches no weights. The figures are ../policy/memory.ts's. Tests: test/unit/cli.test.ts, test/unit/hub.test.ts
 
 import type { Argv, CommandModule } from "yargs";
+import { bytesText } from "../policy/amount.ts";
 import { access, addOptions, addSources, configOf, jsonOption, type Sources } from "./options.ts";
 
 type Options = Sources & { readonly json: boolean | undefined };
@@ -20,10 +21,10 @@ export default {
 
 async function handler(argv: Options): Promise<void> {
   const { readConfig } = await import("../policy/checkpoint.ts");
-  const { bytesText, refusal } = await import("../policy/memory.ts");
+  const { refusal } = await import("../policy/memory.ts");
   const { findModel, memoryOf } = await import("../play.ts");
   const config = configOf(argv, KEYS);
-  const plan = memoryOf(config, readConfig(await findModel(config.model, access().hub)));
+  const plan = memoryOf(config, readConfig(await findModel(config.model, access().hub, "shape")));
   if (argv.json) {
     process.stdout.write(`${JSON.stringify(plan)}\n`);
     return;

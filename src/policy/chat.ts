@@ -4,6 +4,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CheckpointError } from "../errors.ts";
+import { readJson } from "./checkpoint.ts";
 
 /** A chat_template and the names that it may use. */
 export interface FoundTemplate {
@@ -14,9 +15,12 @@ export interface FoundTemplate {
 
 const NOTES = "tarl.json";
 
+const FORMATS = ["append", "strip", "template"] as const;
+export type ChatFormatName = (typeof FORMATS)[number];
+
 /** chat_template.jinja, else that of tokenizer_config.json; null where there is neither. Of several, the one for tools. */
 export function readTemplate(dir: string): FoundTemplate | null {
-  const config = readJson(join(dir, "tokenizer_config.json"));
+  const config = readObject(join(dir, "tokenizer_config.json"));
   const variables = Object.fromEntries(
     Object.entries(config)
       .filter(([name]) => name.endsWith("_token"))
@@ -25,28 +29,28 @@ export function readTemplate(dir: string): FoundTemplate | null {
   const file = join(dir, "chat_template.jinja");
   if (existsSync(file)) return { source: file, text: readFileSync(file, "utf8"), variables };
   const { chat_template: own } = config;
-  const named = Array.isArray(own) ? new Map(own.map(({ name, template }) => [name, template])) : null;
+  const named = Array.isArray(own) ? new Map(own.map(Object).map(({ name, template }) => [name, template])) : null;
   const text = named ? (named.get("tool_use") ?? named.get("default")) : own;
   return typeof text === "string" ? { source: join(dir, "tokenizer_config.json"), text, variables } : null;
 }
 
 /** The format that a checkpoint was trained in, as the run that saved it noted it; null where nobody did. */
-export function readFormat(dir: string): string | null {
-  const { format } = readJson(join(dir, NOTES));
-  return typeof format === "string" ? format : null;
+export function readFormat(dir: string): ChatFormatName | null {
+  const { format } = readObject(join(dir, NOTES));
+  const known = FORMATS.find((name) => name === format);
+  if (format !== undefined && !known)
+    throw new CheckpointError(
+      `${join(dir, NOTES)}: format is ${JSON.stringify(format)}, expected ${FORMATS.join(", ")}`,
+    );
+  return known ?? null;
 }
 
 /** The note as a file that goes into every checkpoint: name and bytes. */
-export function formatNote(format: string): [string, Uint8Array] {
+export function formatNote(format: ChatFormatName): [string, Uint8Array] {
   return [NOTES, Buffer.from(`${JSON.stringify({ format })}\n`)];
 }
 
-/** An object in a file, empty where there is no file. */
-function readJson(file: string): Record<string, unknown> {
-  if (!existsSync(file)) return {};
-  try {
-    return Object(JSON.parse(readFileSync(file, "utf8")));
-  } catch (error) {
-    throw new CheckpointError(`${file}: ${(error as Error).message}`);
-  }
+/** Empty where there is no file. */
+function readObject(file: string): Record<string, unknown> {
+  return existsSync(file) ? Object(readJson(file)) : {};
 }

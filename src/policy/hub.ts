@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { CheckpointError, UsageError } from "../errors.ts";
+import { bytesText } from "./amount.ts";
 import { COMPANIONS, INDEX, readIndex, WEIGHTS } from "./checkpoint.ts";
 import { download, patiently, Refusal, WrongContent } from "./download.ts";
 
@@ -64,6 +65,10 @@ function placeOf(model: string, cache: string): Place {
   return { repo, revision, folder, storage, ref: join(storage, "refs", revision) };
 }
 
+/** "shape": what says how large a model is. */
+export type ModelPart = "all" | "shape";
+const SHAPE = ["config.json", "generation_config.json"];
+
 /** A revision's files as the Python library lists them in trees/COMMIT.json. */
 interface Tree {
   readonly [path: string]: {
@@ -109,21 +114,30 @@ export class Hub {
     return named(commit);
   }
 
-  /** The folder of a model with all files that are needed of it. Files that are not in the cache are fetched. */
-  async fetch(model: string): Promise<string> {
+  /** The folder of a model with all files that are needed of it, or of its shape. Those that the cache lacks are fetched. */
+  async fetch(model: string, part: ModelPart = "all"): Promise<string> {
     const pinned = placeOf(await this.pin(model), this.settings.cache);
     const { storage, revision: commit, repo } = pinned;
     const dir = join(storage, "snapshots", commit);
     const listing = join(storage, "trees", `${commit}.json`);
     const tree = readTree(listing) ?? (await this.#list(model, repo, commit, listing));
     if (!tree) {
-      const lack = lacking(dir);
+      const lack = lacking(dir, part);
       if (lack !== null) throw this.#absent(model, dir, lack);
       this.#tell(model, dir);
       return dir;
     }
     const small = ["config.json", ...COMPANIONS, ...(tree[WEIGHTS] ? [] : [INDEX])].filter((name) => tree[name]);
     if (!tree["config.json"]) throw new UsageError(`--model ${model}: it has no config.json`);
+    if (part === "shape") {
+      await this.#get(
+        model,
+        pinned,
+        tree,
+        SHAPE.filter((name) => tree[name]),
+      );
+      return dir;
+    }
     if (!tree[WEIGHTS] && !tree[INDEX]) {
       const other = Object.keys(tree).find((name) => /\.(bin|pt|pth|gguf|onnx|h5|msgpack|safetensors)$/.test(name));
       const found = other ? ` (but ${other})` : "";
@@ -190,7 +204,7 @@ export class Hub {
       mkdirSync(snapshot, { recursive: true });
       this.#checkSpace(model, files);
       const label = files.length === 1 ? files[0].name : `${files.length} files`;
-      line(`${model}: fetching ${label} (${amount(total)}) into ${snapshot}`);
+      line(`${model}: fetching ${label} (${bytesText(total)}) into ${snapshot}`);
       for (const file of files) {
         ({ name } = file);
         await download(file, {
@@ -201,7 +215,7 @@ export class Hub {
           progress: (bytes) => {
             const seconds = (performance.now() - started) / 1000;
             const percent = Math.floor((100 * (done + bytes)) / total);
-            live(`${name}  ${percent}% of ${amount(total)}  ${Math.round(seconds)} s`);
+            live(`${name}  ${percent}% of ${bytesText(total)}  ${Math.round(seconds)} s`);
           },
         });
         link(file.blob, join(snapshot, name));
@@ -221,7 +235,7 @@ export class Hub {
     const { bavail, bsize } = statfsSync(cache);
     if (needed > bavail * bsize)
       throw new UsageError(
-        `--model ${model}: ${amount(needed)} are to be fetched into ${cache}, which has ${amount(bavail * bsize)} left`,
+        `--model ${model}: ${bytesText(needed)} are to be fetched into ${cache}, which has ${bytesText(bavail * bsize)} left`,
       );
   }
 
@@ -300,9 +314,10 @@ function shardsOf(dir: string): string[] {
 }
 
 /** The first file that a folder lacks to be a model, or null. Who has no list of a revision's files looks at this. */
-function lacking(dir: string): string | null {
-  const missing = ["config.json", "tokenizer.json"].find((name) => !existsSync(join(dir, name)));
-  if (missing) return missing;
+function lacking(dir: string, part: ModelPart): string | null {
+  const first = part === "shape" ? ["config.json"] : ["config.json", "tokenizer.json"];
+  const missing = first.find((name) => !existsSync(join(dir, name)));
+  if (missing || part === "shape") return missing ?? null;
   if (existsSync(join(dir, WEIGHTS))) return null;
   if (!existsSync(join(dir, INDEX))) return WEIGHTS;
   return shardsOf(dir).find((name) => !existsSync(join(dir, name))) ?? null;
@@ -360,9 +375,4 @@ function sizeOf(path: string): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-function amount(bytes: number): string {
-  const [value, unit] = bytes < 1e6 ? [bytes / 1e3, "kB"] : bytes < 1e9 ? [bytes / 1e6, "MB"] : [bytes / 1e9, "GB"];
-  return `${value.toPrecision(3)} ${unit}`;
 }

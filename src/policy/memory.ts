@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { freemem } from "node:os";
 import { join } from "node:path";
+import { bytesText } from "./amount.ts";
 import { adapterShapes, type Lora, readTargets } from "./lora.ts";
 import { type ModelConfig, parameterShapes } from "./model.ts";
 import { native } from "./native.ts";
@@ -56,9 +57,10 @@ export function planMemory(config: ModelConfig, options: MemoryOptions): MemoryP
   return plan.total <= plan.available ? plan : { ...plan, remedy: remedy(config, options) };
 }
 
-/** With layers computed again only where `auto` finds that they cannot be kept. */
+/** With layers computed again only in learning, and there only where `auto` finds that they cannot be kept. */
 function fitted(config: ModelConfig, options: MemoryOptions): MemoryPlan {
-  const { recompute } = options;
+  const { recompute, learns } = options;
+  if (!learns) return laidOut(config, options, false);
   if (recompute !== "auto") return laidOut(config, options, recompute === "on");
   const kept = laidOut(config, options, false);
   return kept.total <= kept.available ? kept : laidOut(config, options, true);
@@ -146,11 +148,22 @@ function activations(config: ModelConfig, options: MemoryOptions, bytes: number,
   return tokensAtOnce(options) * (kept + working + rest);
 }
 
+interface Remedy {
+  readonly typed: string;
+  readonly useful: boolean;
+  readonly change: (options: MemoryOptions) => MemoryOptions;
+}
+
 /** The first of the options below that suffices; else more and more of them together. */
 function remedy(config: ModelConfig, options: MemoryOptions): string {
   const { state, microTokens, contextTokens, dtype } = options;
   const least = Math.max(256, contextTokens);
-  const steps: readonly { typed: string; useful: boolean; change: (o: MemoryOptions) => MemoryOptions }[] = [
+  const narrow: Remedy = {
+    typed: "--dtype bf16",
+    useful: dtype === "fp32",
+    change: (o) => ({ ...o, dtype: "bf16" }),
+  };
+  const learning: readonly Remedy[] = [
     { typed: "--recompute on", useful: options.recompute === "off", change: (o) => ({ ...o, recompute: "on" }) },
     {
       typed: `--micro-tokens ${least}`,
@@ -173,7 +186,7 @@ function remedy(config: ModelConfig, options: MemoryOptions): string {
       change: (o) => ({ ...o, lora: { rank: LORA_RANK, alpha: LORA_RANK, targets: readTargets("all") } }),
     },
   ];
-  const useful = steps.filter(({ useful }) => useful);
+  const useful = (options.learns ? learning : [narrow]).filter(({ useful }) => useful);
   const alone = useful.map((step) => [step]);
   const together = useful.map((_, n) => useful.slice(0, n + 1));
   const found = [...alone, ...together].find((some) => {
@@ -218,12 +231,6 @@ function count(shapes: Shapes): number {
 }
 
 const sum = (parts: readonly { readonly bytes: number }[]): number => parts.reduce((sum, { bytes }) => sum + bytes, 0);
-
-/** "1.24 GB", "15.3 MB": decimal units, as disks and GPUs are sold. */
-export function bytesText(bytes: number): string {
-  const [size, unit] = bytes >= 1e9 ? [bytes / 1e9, "GB"] : [bytes / 1e6, "MB"];
-  return `${size >= 100 ? size.toFixed(0) : size.toPrecision(3)} ${unit}`;
-}
 
 /** The plan on one line. */
 export function memoryLine({ parts, total, available, recompute }: MemoryPlan): string {

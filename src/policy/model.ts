@@ -92,6 +92,8 @@ export function parseConfig(json: unknown, source = "config.json"): ModelConfig 
   const llama = family === "llama";
   refuseVariants(raw, family, refuse);
 
+  const layers = size("num_hidden_layers");
+  if (layers > MAX_LAYERS) refuse(`num_hidden_layers is ${layers}, expected at most ${MAX_LAYERS}`);
   const hiddenSize = size("hidden_size");
   const heads = size("num_attention_heads");
   const kvHeads = llama && raw.num_key_value_heads == null ? heads : size("num_key_value_heads");
@@ -110,7 +112,7 @@ export function parseConfig(json: unknown, source = "config.json"): ModelConfig 
     vocabSize: size("vocab_size"),
     hiddenSize,
     intermediateSize: size("intermediate_size"),
-    layers: size("num_hidden_layers"),
+    layers,
     heads,
     kvHeads,
     headDim,
@@ -130,6 +132,8 @@ export function parseConfig(json: unknown, source = "config.json"): ModelConfig 
   };
 }
 
+/** Far above any model; the names of more would fill the memory. */
+export const MAX_LAYERS = 10_000;
 /** Of configurations that were written before there was another one. */
 const LLAMA_THETA = 10_000;
 

@@ -1,10 +1,10 @@
 // The face of the native module (native/addon): types, and the one place that loads it.
-// Not for use elsewhere but in policy.ts and in tests: nothing here checks its arguments.
+// Not for use outside of this folder but in tests: nothing here checks its arguments.
 
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { UsageError } from "../errors.ts";
+import { EngineError, type EngineErrorCode, UsageError } from "../errors.ts";
 import { root } from "../root.ts";
 import type { Batch, Generation, LossOptions, OptimizerOptions, Sampling, StepStats } from "../types.ts";
 import type { Lora } from "./lora.ts";
@@ -18,7 +18,7 @@ export interface NativeOptions {
   readonly device: string;
   readonly dtype: "fp32" | "bf16";
   readonly threads: number;
-  /** Our CPU kernels; off: plain ATen, the reference. */
+  /** Kernels of ours, where the device has them; off: plain ATen, the reference. */
   readonly kernels: boolean;
   /** Required; where it cannot be had the constructor throws. */
   readonly batchInvariant: boolean;
@@ -124,7 +124,7 @@ interface Native {
     layers: number,
     seed: number,
   ): void;
-  /** Instruction set of the kernels in use: generic, avx2 or avx512. */
+  /** Instruction set of the CPU's kernels in use: generic, avx2, avx512 or avx512_bf16. */
   isa(): string;
   /** True when there is a GPU that libtorch can use. */
   cuda(): boolean;
@@ -148,3 +148,9 @@ export const native: Native = new Proxy({} as Native, {
     return loaded[key as keyof Native];
   },
 });
+
+/** What the addon throws, as an EngineError. */
+export function wrapped(error: unknown): unknown {
+  const { code, message } = error as { code?: EngineErrorCode; message: string };
+  return code ? new EngineError(code, message) : error;
+}

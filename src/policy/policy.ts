@@ -2,9 +2,9 @@
 // into EngineErrors, keeps deadlines. What is computed is in native/core.
 // Test: test/native/policy.test.ts
 
-import { availableParallelism, freemem } from "node:os";
+import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
-import { EngineError, type EngineErrorCode } from "../errors.ts";
+import { EngineError } from "../errors.ts";
 import type {
   Batch,
   Conversation,
@@ -18,8 +18,9 @@ import type {
 } from "../types.ts";
 import { type Companions, readCheckpoint, readCompanions, saveCheckpoint } from "./checkpoint.ts";
 import { adapterShapes, type Lora, layOutAdapter, readAdapter } from "./lora.ts";
+import { availableMemory } from "./memory.ts";
 import { type ModelConfig, parameterShapes } from "./model.ts";
-import { type EngineStats, type NativeEngine, type NativeOptions, native } from "./native.ts";
+import { type EngineStats, type NativeEngine, type NativeOptions, native, wrapped } from "./native.ts";
 import { defaultState, type Learned, layOutState, readState, type StateOptions } from "./state.ts";
 
 export interface PolicyOptions {
@@ -42,7 +43,7 @@ export interface PolicyOptions {
   readonly vocabLimit?: number;
   /** Goes into every checkpoint beside the model's own files, over those of the same name. */
   readonly files?: Companions;
-  /** Most tokens of the KV pool; default: a quarter of the free memory, at most 4 million tokens. */
+  /** Most tokens of the KV pool; default: a quarter of the device's free memory, at most 4 million tokens. */
   readonly kvTokens?: number;
   /** Most tokens of conversations that go through the model at once. */
   readonly roundTokens?: number;
@@ -104,11 +105,12 @@ function learnedOf(config: ModelConfig, { dtype, lora, state = defaultState }: P
 }
 
 function engineOptions(config: ModelConfig, options: PolicyOptions): NativeOptions {
+  const device = options.device === "auto" ? (native.cuda() ? "cuda" : "cpu") : options.device;
   const kvBytes = 2 * (options.dtype === "bf16" ? 2 : 4) * config.layers * config.kvHeads * config.headDim;
   return {
     config,
     shapes: parameterShapes(config),
-    device: options.device === "auto" ? (native.cuda() ? "cuda" : "cpu") : options.device,
+    device,
     dtype: options.dtype,
     threads: options.threads || availableParallelism(),
     kernels: options.kernels !== "off",
@@ -116,7 +118,7 @@ function engineOptions(config: ModelConfig, options: PolicyOptions): NativeOptio
     trained: options.role === "policy",
     vocabLimit: options.vocabLimit ?? 0,
     contextLength: config.maxPositions,
-    kvTokens: options.kvTokens ?? Math.min(4e6, Math.floor(freemem() / 4 / kvBytes)),
+    kvTokens: options.kvTokens ?? Math.min(4e6, Math.floor(availableMemory(device) / 4 / kvBytes)),
     roundTokens: options.roundTokens ?? ROUND_TOKENS,
     microTokens: options.microTokens ?? MICRO_TOKENS,
     recompute: options.recompute ?? false,
@@ -285,11 +287,6 @@ class EngineConversation implements Conversation {
 
 function invalid(message: string): EngineError {
   return new EngineError("INVALID_ARGUMENT", message);
-}
-
-function wrapped(error: unknown): unknown {
-  const { code, message } = error as { code?: EngineErrorCode; message: string };
-  return code ? new EngineError(code, message) : error;
 }
 
 function check(work: () => void): void {

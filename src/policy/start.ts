@@ -3,10 +3,11 @@
 
 import { existsSync, statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { CheckpointError, EngineError, type EngineErrorCode } from "../errors.ts";
+import { CheckpointError } from "../errors.ts";
+import { bytesText } from "./amount.ts";
 import { type Companions, saveCheckpoint } from "./checkpoint.ts";
 import { countParameters, type ModelConfig, parameterShapes } from "./model.ts";
-import { native } from "./native.ts";
+import { native, wrapped } from "./native.ts";
 import { ITEM_BYTES } from "./safetensors.ts";
 
 /** Left free on the disk, for headers and companions. */
@@ -30,13 +31,12 @@ export async function writeStart(
   const needed = weightBytes(config, dtype) + MARGIN_BYTES;
   const free = freeBytes(dir);
   if (needed > free)
-    throw new CheckpointError(`${dir}: the weights take ${gigabytes(needed)}, and ${gigabytes(free)} are free there`);
+    throw new CheckpointError(`${dir}: the weights take ${bytesText(needed)}, and ${bytesText(free)} are free there`);
   await saveCheckpoint(dir, config, { dtype, companions }, (tensors) => {
     try {
       native.writeStart(tensors, parameterShapes(config), config.initializerRange, config.layers, seed);
     } catch (error) {
-      const { code, message } = error as { code?: EngineErrorCode; message: string };
-      throw code ? new EngineError(code, message) : error;
+      throw wrapped(error);
     }
   });
 }
@@ -47,9 +47,4 @@ function freeBytes(dir: string): number {
   while (!existsSync(there)) there = dirname(there);
   const { bavail, bsize } = statfsSync(there);
   return bavail * bsize;
-}
-
-/** "16.4 GB" */
-export function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(1)} GB`;
 }

@@ -1,6 +1,6 @@
 // Text to token ids and back: the only door to @huggingface/tokenizers, which supplies the split pattern and the BPE.
 // Added tokens, the cache and decoding are done here, so that text from outside can never become a control id.
-// Not a chat format: see rollout/format.ts. Tests: test/golden/tokenizer.test.ts.
+// Not a chat format: see rollout/format.ts. Tests: test/golden/tokenizer.test.ts, test/unit/tokenizer.test.ts.
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -229,6 +229,10 @@ function checkKind(json: TokenizerJson, source: string): string[] {
   if (model?.type !== "BPE") refuse(`model is ${model?.type}, expected a byte-level BPE`);
   if (!model.vocab || !Array.isArray(model.merges) || !Array.isArray(added))
     refuse("vocab, merges or added_tokens is missing");
+  if (added.some((token) => typeof token?.content !== "string" || token.content === ""))
+    refuse("an added token has no content");
+  if (!model.merges.every((merge) => typeof merge === "string" || Array.isArray(merge)))
+    refuse("a merge is neither a text nor a pair of texts");
   for (const key of ["dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"])
     if (model[key]) refuse(`model has ${key} ${JSON.stringify(model[key])}, expected a byte-level BPE without it`);
   if (normalizer && normalizer.type !== "NFC") refuse(`normalizer is ${normalizer.type}, expected NFC or none`);
@@ -252,7 +256,7 @@ function checkKind(json: TokenizerJson, source: string): string[] {
 
 /** What the steps before the BPE cut at: any "Split" into isolated matches and "Digits", with "ByteLevel" at the end. */
 function patternsOf(pre: Typed | null, refuse: (what: string) => never): string[] {
-  const steps = pre?.type === "Sequence" ? (pre.pretokenizers as readonly Typed[]) : [Object(pre) as Typed];
+  const steps: readonly Typed[] = (pre?.type === "Sequence" ? [pre.pretokenizers].flat() : [pre]).map(Object);
   return steps.flatMap((step, i) => {
     const last = i === steps.length - 1;
     const pattern = (Object(step.pattern) as { Regex?: unknown }).Regex;

@@ -38,6 +38,9 @@ test("a bad command line is one line and exit code 2", () => {
   const { status, stderr } = bench("decode", ["--batch", "many"]);
   assert.is(status, 2);
   assert.is(stderr, "bench decode: --batch many: expected a whole number of 1 or more\n");
+  const other = bench("default", ["--kernels", "off"]);
+  assert.is(other.status, 2);
+  assert.is(other.stderr, "bench default: --kernels off: the default run has its own\n");
 });
 
 test.run();

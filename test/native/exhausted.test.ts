@@ -12,7 +12,7 @@ const at = (file: string) => JSON.stringify(fileURLToPath(new URL(file, import.m
 const script = `
   import { spawnSync } from "node:child_process";
   import { readFileSync } from "node:fs";
-  import { adamw, loss, opened, small } from ${at("../lessons.js")};
+  import { adamw, loss, opened, small } from ${at("./lessons.js")};
   const config = { ...small, hiddenSize: 256, intermediateSize: 768, layers: 4, heads: 4, headDim: 64, maxPositions: 8000 };
   const batch = (lengths) => {
     const ids = Int32Array.from({ length: lengths.reduce((a, b) => a + b) }, (_, i) => (i * 31) % 97);

@@ -10,7 +10,7 @@ import { CheckpointError } from "../../src/errors.ts";
 import { adapterShapes, readTargets } from "../../src/policy/lora.ts";
 import { parameterShapes } from "../../src/policy/model.ts";
 import type { EnginePolicy, NewAdapter, PolicyOptions } from "../../src/policy/policy.ts";
-import { adamw, inFolder, lesson, loss, opened, small } from "../lessons.ts";
+import { adamw, inFolder, lesson, loss, opened, small } from "./lessons.ts";
 
 const lora: NewAdapter = { rank: 4, alpha: 8, targets: readTargets("all"), from: { seed: 5 } };
 const some: NewAdapter = { ...lora, targets: readTargets("v_proj,mlp") };

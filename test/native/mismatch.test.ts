@@ -78,7 +78,7 @@ for (const dtype of ["fp32", "bf16"] as const)
       }
       assert.ok(values.length > 1000);
       const { max, mean } = describe(`${dtype}, kernels ${kernels}, batch-invariant ${invariant}`, values);
-      if (dtype === "fp32") assert.is(invariant, kernels === "on");
+      assert.is(invariant, kernels === "on");
       if (invariant) assert.is(max, 0);
       else if (dtype === "fp32") assert.ok(max < 1e-4);
       else assert.ok(mean < 5e-3);

@@ -11,7 +11,7 @@ import { parameterShapes } from "../../src/policy/model.ts";
 import type { EnginePolicy, PolicyOptions } from "../../src/policy/policy.ts";
 import { readHeader, type TensorEntry } from "../../src/policy/safetensors.ts";
 import type { StateOptions } from "../../src/policy/state.ts";
-import { adamw, inFolder, lesson, loss, opened, small } from "../lessons.ts";
+import { adamw, inFolder, lesson, loss, opened, small } from "./lessons.ts";
 
 const step = (policy: EnginePolicy, seed = 1, options = adamw) =>
   policy.step(lesson(policy.vocabSize, seed), loss, options);

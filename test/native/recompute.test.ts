@@ -4,7 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { parameterShapes } from "../../src/policy/model.ts";
 import type { PolicyOptions } from "../../src/policy/policy.ts";
-import { lesson, loss, opened, small } from "../lessons.ts";
+import { lesson, loss, opened, small } from "./lessons.ts";
 
 /** Statistics and every gradient of two micro-batches. */
 const learn = (options: Partial<PolicyOptions>) =>

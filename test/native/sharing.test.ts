@@ -3,50 +3,16 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type ModelConfig, parameterShapes } from "../../src/policy/model.ts";
-import { type EnginePolicy, openPolicy, type PolicyOptions } from "../../src/policy/policy.ts";
+import { parameterShapes } from "../../src/policy/model.ts";
+import type { PolicyOptions } from "../../src/policy/policy.ts";
 import { Random } from "../../src/random.ts";
-import type { Batch, LossOptions } from "../../src/types.ts";
-
-const config: ModelConfig = {
-  modelType: "qwen3",
-  vocabSize: 97,
-  hiddenSize: 40,
-  intermediateSize: 56,
-  layers: 2,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 12,
-  ropeTheta: 1e4,
-  rmsEps: 1e-6,
-  tied: true,
-  qkNorm: true,
-  qkvBias: false,
-  oBias: false,
-  mlpBias: false,
-  ropeScaling: null,
-  bosId: null,
-  padId: null,
-  maxPositions: 200,
-  initializerRange: 0.2,
-  eosIds: [],
-};
-
-const loss: LossOptions = {
-  ratio: "token",
-  clipLow: 0.2,
-  clipHigh: 0.2,
-  dualClip: 0,
-  klCoef: 0,
-  klKind: "k3",
-  entropyCoef: 0.01,
-  temperature: 0.9,
-};
+import type { Batch } from "../../src/types.ts";
+import { loss, opened, small } from "./lessons.ts";
 
 /** A tree of rows: two prompts, branches of each, a row that is the start of another one, and one row twice. */
 function tree(): number[][] {
   const random = new Random("tree", 1);
-  const some = (length: number) => Array.from({ length }, () => random.int(config.vocabSize));
+  const some = (length: number) => Array.from({ length }, () => random.int(small.vocabSize));
   const rows: number[][] = [];
   for (const prompt of [some(37), some(16)]) {
     const turn = [...prompt, ...some(9)];
@@ -80,16 +46,6 @@ function batch(rows: readonly number[][]): Batch {
   };
 }
 
-async function opened<T>(options: Partial<PolicyOptions>, work: (policy: EnginePolicy) => Promise<T>): Promise<T> {
-  const model = { config, seed: 3 };
-  const policy = await openPolicy({ model, device: "cpu", dtype: "fp32", threads: 2, role: "policy", ...options });
-  try {
-    return await work(policy);
-  } finally {
-    await policy.dispose();
-  }
-}
-
 /** Log-probs, statistics and every gradient. */
 const learn = (options: Partial<PolicyOptions>) =>
   opened(options, async (policy) => {
@@ -97,8 +53,7 @@ const learn = (options: Partial<PolicyOptions>) =>
     const { logp, entropy } = await policy.score(lesson.ids, lesson.rows, loss.temperature);
     const stats = await policy.engine.backward(lesson, loss);
     const gradients = new Map<string, Float32Array>();
-    for (const [name] of parameterShapes(config))
-      gradients.set(name, (await policy.engine.tensor(`grad/${name}`)).data);
+    for (const [name] of parameterShapes(small)) gradients.set(name, (await policy.engine.tensor(`grad/${name}`)).data);
     return { logp, entropy, stats, gradients };
   });
 

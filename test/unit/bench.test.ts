@@ -18,7 +18,7 @@ import { convert, ggufHead, ggufName, writeGguf } from "../../bench/gguf.ts";
 import { lesson, randomRows } from "../../bench/inputs.ts";
 import { arithmetic, parseProcessor } from "../../bench/machine.ts";
 import { type Options, readOptions } from "../../bench/options.ts";
-import { findPeers, openSide } from "../../bench/peers.ts";
+import { findPeers, openSide, Peer } from "../../bench/peers.ts";
 import { ratios, resultName } from "../../bench/run.ts";
 import { fill, table } from "../../bench/table.ts";
 import { UsageError } from "../../src/errors.ts";
@@ -116,6 +116,20 @@ test("a peer that cannot open a model is left out, with the reason", () => {
     missing["llama.cpp"]!,
     /not installed; to have it: npm install|a GGUF is written of qwen3 alone, not of llama/,
   );
+});
+
+test("a peer that does not start, or has ended, is an error of the question", async () => {
+  for (const program of ["/nowhere/python", "/bin/true"]) {
+    const peer = new Peer(program, "peer.py");
+    for (const call of ["open", "peak"])
+      try {
+        await peer.ask(call, { rows: "x".repeat(1e6) });
+        assert.unreachable();
+      } catch (error) {
+        assert.is((error as Error).message, `peer.py ended while it was asked to ${call}`);
+      }
+    peer.close();
+  }
 });
 
 test("options: defaults, and one line for each mistake", () => {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { formatOf } from "../../src/play.ts";
+import { beginsAnew, formatOf } from "../../src/play.ts";
 import { formatNote, readFormat, readTemplate } from "../../src/policy/chat.ts";
 import { loadTokenizer } from "../../src/policy/tokenizer.ts";
 import { golden } from "../golden.ts";
@@ -54,6 +54,7 @@ test("a template of its own file, of tokenizer_config.json, or of several there;
   assert.is(text(["default", "tool_use"]), "t-tool_use");
   assert.is(text(["default", "rag"]), "t-default");
   assert.is(text(["rag"]), undefined);
+  assert.is(readTemplate(model("qwen2", { "tokenizer_config.json": { chat_template: [null] } })), null);
   assert.throws(() => readTemplate(model("qwen2", { "tokenizer_config.json": "{" })), /tokenizer_config\.json: /);
 });
 
@@ -64,7 +65,7 @@ test("Qwen3 is code, whatever template it brings; other families bring theirs; t
   assert.is(written(model("qwen2", template)).name, "template");
   assert.is(written(model("qwen2", template), "strip").name, "strip");
   assert.is(written(model("qwen2", {})).name, "append");
-  const note = (format: string) => {
+  const note = (format: Parameters<typeof formatNote>[0]) => {
     const [name, bytes] = formatNote(format);
     return { ...template, [name]: Buffer.from(bytes).toString() };
   };
@@ -72,6 +73,15 @@ test("Qwen3 is code, whatever template it brings; other families bring theirs; t
   assert.is(written(model("qwen3", note("strip"))).name, "strip");
   assert.is(written(model("qwen3", note("strip")), "append").name, "append");
   assert.is(written(model("qwen2", note("append"))).name, "append");
+  const other = model("qwen3", { "tarl.json": { format: "prefix" } });
+  assert.throws(() => written(other), /tarl\.json: format is "prefix", expected append, strip, template$/);
+});
+
+test("whether a conversation has one row: not where the prompt shows what the history does not", () => {
+  const opens = { "chat_template.jinja": PLAIN.replace("assistant\n' }}", "assistant\n<think>\n' }}") };
+  assert.is(beginsAnew(written(model("qwen2", opens)).format), true);
+  assert.is(beginsAnew(written(model("qwen2", { "chat_template.jinja": PLAIN })).format), false);
+  assert.is(beginsAnew(written(model("qwen3", {})).format), false);
 });
 
 test("no template where one is asked for: one line", () => {

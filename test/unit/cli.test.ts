@@ -224,6 +224,18 @@ test("tasks are listed and shown, for people and for programs", async () => {
   assert.match((await run("tasks", "show", tasks[0].id)).out, tasks[0].scenario.opening);
 });
 
+test("the memory plan is told part by part, with what would make it fit", async () => {
+  const roomy = await run("plan", "--memory", "8");
+  assert.is(roomy.code, 0, roomy.err);
+  assert.match(roomy.out, /^weights +15\.1 MB\n/); // 3,771,136 parameters in fp32
+  assert.match(roomy.out, /\nthere is +7\.60 GB\nroom for \d+ tokens of conversations\n$/);
+  const tight = await run("plan", "--memory", "0.3", "--recompute", "off");
+  assert.match(tight.out, /\nmemory: .* are needed \(.*\) and 285 MB are there: would fit with --recompute on\n$/);
+  const { remedy, parts } = JSON.parse((await run("plan", "--memory", "0.01", "--json")).out);
+  assert.is(remedy, "");
+  assert.ok(parts.every(({ bytes }: { bytes: number }) => bytes > 0));
+});
+
 test("a set is synthesized, listed and proven", async () => {
   const made = await run("tasks", "synthesize", "--out", "made", "--count", "20", "--seed", "3", "--json");
   assert.is(made.code, 0, made.err);

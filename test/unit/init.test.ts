@@ -125,8 +125,9 @@ file("moe.json", { ...llama, model_type: "mixtral" });
 
 const refused: readonly (readonly [args: string, line: RegExp])[] = [
   ["--config nothing", /^tarl: --config nothing: no such file, and no shape of that name: tiny, qwen3-0\.6b, /],
-  ["--config huge.json", /^tarl: new: the weights take 4800\d\d\.\d GB, and [\d.]+ GB are free there$/],
+  ["--config huge.json", /^tarl: new: the weights take 4800\d\d GB, and [\d.]+ [GMk]B are free there$/],
   ["--config moe.json", /^tarl: moe\.json: model_type is "mixtral", expected "qwen3", "qwen2" or "llama"$/],
+  [`--tokenizer ${assets} --layers 1000000000`, /^tarl: --layers 1000000000: expected a whole number from 1 to 10000$/],
   ["--config tiny --layers 3", /^tarl: --layers with --config: leave one of them out$/],
   ["--config tiny --domain shop", /^tarl: --domain with --config: leave one of them out$/],
   ["--config tiny --tied", /^tarl: --tied with --config: leave one of them out$/],

@@ -3,40 +3,12 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { bytesText } from "../../src/policy/amount.ts";
 import { readTargets } from "../../src/policy/lora.ts";
-import {
-  availableMemory,
-  bytesText,
-  type MemoryOptions,
-  memoryLine,
-  planMemory,
-  refusal,
-} from "../../src/policy/memory.ts";
-import type { ModelConfig } from "../../src/policy/model.ts";
+import { availableMemory, type MemoryOptions, memoryLine, planMemory, refusal } from "../../src/policy/memory.ts";
+import { namedShape } from "../../src/policy/shapes.ts";
 
-const qwen3_8b: ModelConfig = {
-  modelType: "qwen3",
-  vocabSize: 151_936,
-  hiddenSize: 4096,
-  intermediateSize: 12_288,
-  layers: 36,
-  heads: 32,
-  kvHeads: 8,
-  headDim: 128,
-  ropeTheta: 1e6,
-  rmsEps: 1e-6,
-  tied: false,
-  qkNorm: true,
-  qkvBias: false,
-  oBias: false,
-  maxPositions: 40_960,
-  initializerRange: 0.02,
-  eosIds: [],
-  mlpBias: false,
-  ropeScaling: null,
-  bosId: null,
-  padId: null,
-};
+const qwen3_8b = namedShape("qwen3-8b")!;
 
 const options: MemoryOptions = {
   device: "cuda",
@@ -123,10 +95,20 @@ test("a policy that only speaks needs no gradients, and on the CPU one packed co
   assert.is(quiet["packed copies"], 15.1); // all matrices but the embedding
 });
 
+test("a policy that only speaks computes no layer again, and is advised nothing of learning", () => {
+  const quiet = (changes: Partial<MemoryOptions>) =>
+    planMemory(qwen3_8b, { ...options, learns: false, device: "cpu", ...changes });
+  assert.is(quiet({ available: 10e9 }).recompute, false);
+  assert.is(quiet({ recompute: "on" }).recompute, false);
+  assert.is(quiet({ dtype: "fp32", available: 50e9 }).remedy, "--dtype bf16");
+  assert.is(quiet({ dtype: "bf16", available: 10e9 }).remedy, "");
+});
+
 test("it is said on one line", () => {
   assert.is(bytesText(1.236e9), "1.24 GB");
   assert.is(bytesText(123.6e9), "124 GB");
   assert.is(bytesText(15.31e6), "15.3 MB");
+  assert.is(bytesText(300_000), "300 kB");
   const line = memoryLine(planMemory(qwen3_8b, { ...options, available: 1e12 }));
   assert.match(line, /^memory: \d+ GB of 950 GB: keys and values 155 GB, activations /);
 });

@@ -146,6 +146,7 @@ const refused: readonly (readonly [change: object, line: string])[] = [
   [{ mlp_bias: "yes" }, 'mlp_bias is "yes", expected true or false'],
   [{ num_key_value_heads: 5 }, "num_key_value_heads is 5, which does not divide num_attention_heads (32)"],
   [{ head_dim: undefined, hidden_size: 2050 }, "hidden_size is 2050, which num_attention_heads (32) does not divide"],
+  [{ num_hidden_layers: 1e9 }, "num_hidden_layers is 1000000000, expected at most 10000"],
   [{ rms_norm_eps: undefined }, "rms_norm_eps is missing, expected a positive number"],
 ];
 for (const [change, line] of refused)

@@ -24,7 +24,7 @@ import { root } from "../../src/root.ts";
 import { evalSampling } from "../../src/settings.ts";
 import { type SftLine, sft } from "../../src/sft.ts";
 import { generated, mix } from "../../src/tasks/sampler.ts";
-import type { Dialogue, Domain } from "../../src/types.ts";
+import type { Dialogue, Domain, Format } from "../../src/types.ts";
 import { makeTokenizer } from "../../src/vocabulary.ts";
 import { FakePolicy } from "../fake-policy.ts";
 
@@ -53,7 +53,7 @@ const recipe = parseRecipe(
 );
 const tokenizer = new Tokenizer(await makeTokenizer(shop, 1000, 100, 1));
 
-const table = (policy: FakePolicy, domain: Domain = shop) =>
+const table = (policy: FakePolicy, domain: Domain = shop, format: Format = chatFormat(tokenizer)) =>
   new Table(
     {
       domain,
@@ -63,7 +63,7 @@ const table = (policy: FakePolicy, domain: Domain = shop) =>
     },
     policy,
     tokenizer,
-    chatFormat(tokenizer),
+    format,
     { ...presets.embedded, turns: 30, contextTokens: 4096 },
   );
 
@@ -250,7 +250,7 @@ const dialogues: Dialogue[] = Array.from({ length: 20 }, (_, i) => ({
 }));
 
 /** A run on dialogues of a domain that has no expert; what the steps and the lines were. */
-async function recited(change: object) {
+async function recited(change: object, format?: Format) {
   const policy = new FakePolicy();
   const lines: SftLine[] = [];
   const json = { domain: "shop", optimizer: { kind: "adamw" }, dialogues: "set", heldOut: { every: 2, tasks: 0 } };
@@ -259,7 +259,7 @@ async function recited(change: object) {
   const { expert, ...without } = shop;
   const job = { step: 0, tokens: 0, save: async () => {}, stopped: () => false, dialogues };
   const report = (line: SftLine) => lines.push(line);
-  await sft(recipe, table(policy, without), evalSampling(presets.embedded), { ...job, report });
+  await sft(recipe, table(policy, without, format), evalSampling(presets.embedded), { ...job, report });
   return { policy, lines, recipe };
 }
 
@@ -288,6 +288,45 @@ test("dialogues alone need no expert; only the agent's words are learnt, rows en
   for (const { step, heldOutLoss } of lines)
     assert.is(heldOutLoss !== undefined, step % 2 === 0 || step === lines.length);
   assert.equal((await recited({})).policy.steps, policy.steps, "a function of the recipe");
+});
+
+/** A format whose context begins anew after every turn, as that of a template that rewrites its history. */
+function anew(): Format {
+  const format = chatFormat(tokenizer);
+  return {
+    ...format,
+    open(...talk) {
+      const script = format.open(...talk);
+      const kept = [...script.prompt];
+      return {
+        prompt: script.prompt,
+        next(said, reply) {
+          kept.push(...Array.from(said), ...script.next(said, reply).ids);
+          return { ids: [...kept], anew: true };
+        },
+      };
+    },
+  };
+}
+
+test("each context of a conversation is a row, dialogues and demonstrations alike", async () => {
+  const policy = new FakePolicy();
+  const job = { step: 0, tokens: 0, report: () => {}, save: async () => {}, stopped: () => false };
+  const shown = {
+    ...recipe,
+    environmentWeight: 0,
+    phases: [{ ...recipe.phases[0], drills: {}, length: [4000, 4000] }],
+  };
+  await sft(shown as Recipe, table(policy, shop, anew()), evalSampling(presets.embedded), job);
+  const steps = [...policy.steps, ...(await recited({ length: 4000 }, anew())).policy.steps];
+  for (const { batch } of steps)
+    for (const [row, from] of [...batch.rows].slice(0, -1).entries()) {
+      const ids = batch.ids.subarray(from, batch.rows[row + 1]);
+      assert.is(tokenizer.decode(ids).split("<|im_start|>system").length, 2, "one beginning");
+      const learnt = [...ids.keys()].filter((t) => batch.weight[from + t] > 0);
+      assert.is(learnt.length, learnt.at(-1)! - learnt[0] + 1, "one turn, without a gap");
+      assert.is(learnt.at(-1), ids.length - 1, "at the end");
+    }
 });
 
 test("dialogues are mixed with drills, and one that is too long for a phase is one line", async () => {
