@@ -22,7 +22,7 @@ double product(Pool& pool, int64_t m, int64_t n, int64_t k) {
   std::vector<E> a(m * k), b(k * n);  // zeros take as long as other numbers
   std::vector<float> c(m * n);
   Packed<E> packed;
-  packed.pack(pool, k, n, b.data(), n, 1, 0, n);
+  packed.pack(pool, k, n, b.data(), n, 1);
   double best = 1e30;
   for (int repeat = 0; repeat < kRepeats; repeat++) {
     const auto start = clock::now();
