@@ -111,6 +111,7 @@ export const optionGroups = {
       "bf16",
     ),
     threads: option(whole(0, 1024), 0, "threads", "CPU threads; 0 takes every core", "ours"),
+    kernels: option(choice("on", "off"), "on", "", "ours; off takes plain libtorch, their slow reference", "ours"),
     batchInvariant: option(
       choice("auto", "on", "off"),
       "auto",

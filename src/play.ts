@@ -64,10 +64,15 @@ function checkModel(model: string, dir: string): void {
 }
 
 /** How a config opens an engine with the model in a folder; a GPU that is not there is a UsageError. */
-export function engineOf(config: Pick<Config, "device" | "dtype" | "threads" | "batchInvariant">, model: string) {
-  const { device, dtype, threads, batchInvariant } = config;
+export function engineOf(
+  config: Pick<Config, "device" | "dtype" | "threads" | "kernels" | "batchInvariant">,
+  model: string,
+) {
+  const { device, dtype, threads, kernels, batchInvariant } = config;
   if (device === "cuda" && !native.cuda()) throw new UsageError("--device cuda: no GPU is found; expected cpu or auto");
-  return { model, device, dtype, threads, batchInvariant };
+  if (batchInvariant === "on" && kernels === "off")
+    throw new UsageError("--batch-invariant on with --kernels off: plain libtorch is not; leave one of them out");
+  return { model, device, dtype, threads, kernels, batchInvariant };
 }
 
 /**

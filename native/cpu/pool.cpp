@@ -22,10 +22,17 @@ void wait_while(const std::atomic<T>& value, T old) {
 }  // namespace
 
 Pool::Pool(int threads) {
-  for (int i = 1; i < threads; i++) workers_.emplace_back([this] { loop(); });
+  try {
+    for (int i = 1; i < threads; i++) workers_.emplace_back([this] { loop(); });
+  } catch (...) {  // the system gives no more threads: those that run must end before they are destroyed
+    end();
+    throw;
+  }
 }
 
-Pool::~Pool() {
+Pool::~Pool() { end(); }
+
+void Pool::end() {
   stop_ = true;
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();

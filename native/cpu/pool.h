@@ -34,6 +34,7 @@ class Pool {
   void run_raw(int64_t n, Work, const void* data);
   void take();
   void loop();
+  void end();
 
   std::vector<std::thread> workers_;
   std::mutex busy_;

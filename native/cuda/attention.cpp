@@ -208,7 +208,7 @@ AttentionRows Attention::attend(const Heads& x, const RowsPlan& plan) const {
                                           static_cast<size_t>(length));
       sequences.push_back({keys[static_cast<size_t>(shared)], shared, length - shared, keys});
     }
-    p.lists = uploaded(whole_tiles(sequences, 0, static_cast<int>(heads), static_cast<int>(x.k.size(1)),
+    p.lists = uploaded(whole_tiles(sequences, static_cast<int>(heads), static_cast<int>(x.k.size(1)),
                                    wide_rows(is_bf16(x.q), static_cast<int>(channels))),
                        {}, options_.device);
   }
@@ -333,9 +333,9 @@ void Attention::prepare(const CachedSegments& p, const Heads& x) const {
     p.key_slots = upload(keys, options_.device);
     if (static_cast<int64_t>(rows.size()) < x.q.size(0)) p.prompt_rows = upload(rows, options_.device);
   } else {
-    p.prompt_lists = uploaded(whole_tiles(prompts, kShift, shape_->heads, shape_->kv_heads,
-                                          wide_rows(is_bf16(x.q), shape_->channels)),
-                              {}, options_.device);
+    p.prompt_lists = uploaded(
+        whole_tiles(prompts, shape_->heads, shape_->kv_heads, wide_rows(is_bf16(x.q), shape_->channels)), {},
+        options_.device);
   }
 }
 

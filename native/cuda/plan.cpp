@@ -23,7 +23,7 @@ int64_t queries_at_once(int rows, int heads, int kv_heads) {
   return rows / std::min(heads / kv_heads, kNarrow);
 }
 
-Tiles whole_tiles(std::span<const Sequence> sequences, int /*shift*/, int heads, int kv_heads, int wide) {
+Tiles whole_tiles(std::span<const Sequence> sequences, int heads, int kv_heads, int wide) {
   Tiles tiles;
   const std::vector<int32_t> begins = join(sequences, tiles.table);
   const int64_t few = queries_at_once(kNarrow, heads, kv_heads),

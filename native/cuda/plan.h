@@ -29,7 +29,7 @@ struct Tiles {
 int64_t queries_at_once(int rows, int heads, int kv_heads);
 
 /// Tiles of neighbouring queries over all their keys, for attend_whole. `wide`: wide_rows of the backend.
-Tiles whole_tiles(std::span<const Sequence>, int shift, int heads, int kv_heads, int wide);
+Tiles whole_tiles(std::span<const Sequence>, int heads, int kv_heads, int wide);
 
 /// For sequences of one new token each, with pages of 2^shift slots: a tile per chunk, for attend_chunks. A
 /// chunk whose pages several sequences share is read once for as many of them as a tile takes.

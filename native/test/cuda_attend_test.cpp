@@ -74,8 +74,8 @@ Result<T> run(const Pool<T>& pool, const List<T>& q, int64_t fresh, bool chunked
   List<Sequence> sequences;
   for (size_t i = 0; i < pool.tables.size(); i++)
     sequences.push_back({static_cast<int64_t>(i) * fresh, pool.lengths[i] - fresh, fresh, pool.tables[i]});
-  const Tiles tiles =
-      (chunked ? chunk_tiles : whole_tiles)(sequences, kShift, pool.heads, pool.kv_heads, wide);
+  const Tiles tiles = chunked ? chunk_tiles(sequences, kShift, pool.heads, pool.kv_heads, wide)
+                              : whole_tiles(sequences, pool.heads, pool.kv_heads, wide);
   const auto tokens = static_cast<int64_t>(q.size()) / (pool.heads * pool.channels);
   Result<T> r{List<T>(q.size(), narrow<T>(7.f)), List<float>(static_cast<size_t>(tokens * pool.heads), 7.f)};
   List<float> partial(static_cast<size_t>(tiles.partials * pool.heads * (pool.channels + 2)), NAN);

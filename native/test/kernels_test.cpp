@@ -21,7 +21,8 @@ std::vector<const Kernels<E>*> every() {
   std::vector<const Kernels<E>*> list{&kernels_generic<E>()};
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) list.push_back(&kernels_avx2<E>());
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"))
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     list.push_back(&kernels_avx512<E>());
   if (__builtin_cpu_supports("avx512bf16")) list.push_back(&kernels_avx512_bf16<E>());
 #endif

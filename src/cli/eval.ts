@@ -28,8 +28,8 @@ interface Options extends Sources {
 
 /** What the result is a function of; the rest of the table has no place here. */
 const DECIDES = [
-  ...(["model", "format", "device", "dtype", "batchInvariant", "tasks", "domain", "profile", "families"] as const),
-  ...(["refuseShare", "turns", "turnTokens", "promptTokens", "contextTokens", "invalidInRow"] as const),
+  ...(["model", "format", "device", "dtype", "kernels", "batchInvariant", "tasks", "domain", "profile"] as const),
+  ...(["families", "refuseShare", "turns", "turnTokens", "promptTokens", "contextTokens", "invalidInRow"] as const),
   ...(["calls", "checkOutputs"] as const),
   ...(["user", "disturbances", "userModel", "userTemperature"] as const),
   ...(["evalTasks", "evalSplit", "trials", "evalSeed", "evalTemperature"] as const),
@@ -39,7 +39,7 @@ const KEYS = [
   ...(["threads", "concurrent", "userUrl", "userPrices", "budget", "cache", "apiTimeout", "apiRetries"] as const),
 ];
 /** Options of the engine, and of what an agent says. */
-const ENGINE = ["model", "format", "device", "dtype", "threads", "batchInvariant"];
+const ENGINE = ["model", "format", "device", "dtype", "threads", "kernels", "batchInvariant"];
 const SAMPLING = ["evalTemperature"];
 
 export default {

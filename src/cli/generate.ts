@@ -24,6 +24,7 @@ export default {
       "device",
       "dtype",
       "threads",
+      "kernels",
       "batchInvariant",
       "seed",
       "temperature",

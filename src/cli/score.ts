@@ -17,7 +17,7 @@ export default {
   command: "score",
   describe: "Print log-prob, entropy and likeliest id of every token of a file of ids, given those before it",
   builder: (yargs: Argv) =>
-    addOptions(yargs, ["model", "device", "dtype", "threads", "batchInvariant", "temperature"])
+    addOptions(yargs, ["model", "device", "dtype", "threads", "kernels", "batchInvariant", "temperature"])
       .option("ids", {
         ...described("one JSON array of token ids per line", "file", "none, it is required"),
         demandOption: true,

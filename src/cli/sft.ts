@@ -27,7 +27,7 @@ interface SftConfig {
 
 /** What it takes of the table; the rest is the recipe's. */
 const KEYS = [
-  ...(["model", "format", "device", "dtype", "threads", "batchInvariant"] as const),
+  ...(["model", "format", "device", "dtype", "threads", "kernels", "batchInvariant"] as const),
   ...(["loraRank", "loraAlpha", "loraTargets"] as const),
   ...(["memory", "microTokens", "recompute", "moments", "master"] as const),
   ...(["turns", "turnTokens", "promptTokens", "contextTokens", "invalidInRow", "concurrent", "keep"] as const),
@@ -57,7 +57,7 @@ const kind = (argv: Options, found: (dialogues: readonly Dialogue[]) => void): R
     const { domain, refuseShare, trainDatabases } = recipe;
     if (domain === read.domain && !isAbsolute(domain) && !domainNames.includes(domain))
       throw new UsageError(`${file}: domain ${domain}: expected a folder or one of ${domainNames.join(", ")}`);
-    return { recipe, options: { ...options, domain, refuseShare, trainDatabases, families: "all" } };
+    return { recipe, options: { ...options, domain, refuseShare, trainDatabases, families: "all", klCoef: 0 } };
   },
   read: (json, file) => {
     const { recipe, options } = json as { recipe?: unknown; options?: { [key: string]: unknown } };

@@ -23,6 +23,7 @@ test("step: rates, shares of the ceilings, peak memory", () => {
   );
   assert.ok(figures.tarl.peakMiB > 10 && figures.tarl.rolloutSeconds > 0 && figures.tarl.trainSeconds > 0);
   assert.ok(figures.ceilings.memory > 0 && figures.ceilings.fp32.best >= figures.ceilings.fp32.registers);
+  assert.ok(figures.ceilings.fp32.own > 0 && figures.ceilings.bf16.own > 0, stderr);
   assert.ok(figures.shares.arithmetic > 0 && figures.shares.arithmetic < 1);
   assert.equal(figures.ratios, {});
 });

@@ -184,6 +184,7 @@ const bad: [line: string, message: RegExp][] = [
   ["--memory 0.1", /^memory: .* are needed \(.*\) and 95\.0 MB are there: would fit with --micro-tokens 768/],
   ["--memory 0.01", /^memory: .* are needed \(.*\) and 9\.50 MB are there: nothing would make it fit$/],
   ["score --model embedded", /^--ids: missing; --help says what is expected$/],
+  ["score --ids ids.jsonl --kernels off --batch-invariant on", /^--batch-invariant on with --kernels off: plain /],
   ["score --ids missing.jsonl --dtype fp16", /^--dtype fp16: expected fp32 or bf16$/],
   ["generate --ids x --new 0", /^--new 0: expected a whole number/],
   ["generate --ids x --new 5 --greedy --temperature 1", /^--greedy with --temperature/],
