@@ -13,14 +13,14 @@ using at::Tensor;
 
 namespace {
 
-constexpr int64_t kRowBlock = 32;      // rows of element-wise work that a thread takes at once
+constexpr int64_t kRowBlock = 32;      // rows that are added up before others join them
+constexpr int64_t kFewRows = 8;        // rows of element-wise work that a thread takes at once
 constexpr int64_t kLineBlock = 16384;  // numbers of a long line
 
 /// Runs f(first, last) over blocks of rows.
 template <class F>
-void over_rows(Pool& pool, int64_t rows, const F& f) {
-  pool.run((rows + kRowBlock - 1) / kRowBlock,
-           [&](int64_t b) { f(b * kRowBlock, std::min(rows, (b + 1) * kRowBlock)); });
+void over_rows(Pool& pool, int64_t rows, int64_t block, const F& f) {
+  pool.run((rows + block - 1) / block, [&](int64_t b) { f(b * block, std::min(rows, (b + 1) * block)); });
 }
 
 /// Sums of blocks of rows, added up in the order of the blocks: the same bits for any threads.
@@ -116,7 +116,7 @@ class CpuBackend : public Backend {
     const E *from = in<E>(x), *plus = in_or_null<E>(add), *weight = in<E>(w);
     E *sum = plus ? out<E>(r.sum) : nullptr, *y = out<E>(r.normed);
     float* rstd = out<float>(r.rstd);
-    over_rows(pool_, t, [&](int64_t first, int64_t last) {
+    over_rows(pool_, t, kFewRows, [&](int64_t first, int64_t last) {
       for (int64_t i = first; i < last; i++)
         rstd[i] = kernel_.rms_norm(d, from + i * d, plus ? plus + i * d : nullptr,
                                    plus ? sum + i * d : nullptr, weight, static_cast<float>(eps), y + i * d);
@@ -132,7 +132,7 @@ class CpuBackend : public Backend {
     const E *px = in<E>(sum), *pw = in<E>(w), *pdy = in<E>(d_normed), *plus = in_or_null<E>(d_sum);
     const float* pr = in<float>(rstd);
     E* pdx = out<E>(dx);
-    over_rows(pool_, t, [&](int64_t first, int64_t last) {
+    over_rows(pool_, t, kRowBlock, [&](int64_t first, int64_t last) {
       for (int64_t i = first; i < last; i++)
         kernel_.rms_norm_backward(d, px + i * d, pw, pr[i], pdy + i * d, plus ? plus + i * d : nullptr,
                                   pdx + i * d, partial.of(first));
@@ -151,7 +151,7 @@ class CpuBackend : public Backend {
     const float *cos = in<float>(rotation.cos), *sin = in<float>(rotation.sin);
     E *q = out<E>(r.heads.q), *k = out<E>(r.heads.k), *v = out<E>(r.heads.v);
     float* rstd = out<float>(r.rstd);
-    over_rows(pool_, t, [&](int64_t first, int64_t last) {
+    over_rows(pool_, t, kFewRows, [&](int64_t first, int64_t last) {
       for (int64_t i = first; i < last; i++) {
         const E* row = from + i * s.width();
         for (int64_t h = 0; h < turned; h++, row += ch) {
@@ -177,7 +177,7 @@ class CpuBackend : public Backend {
     const float *cos = in<float>(rotation.cos), *sin = in<float>(rotation.sin), *pr = in<float>(rstd);
     const E *pq = in<E>(d.q), *pk = in<E>(d.k), *pv = in<E>(d.v);
     E* to = out<E>(dqkv);
-    over_rows(pool_, t, [&](int64_t first, int64_t last) {
+    over_rows(pool_, t, kRowBlock, [&](int64_t first, int64_t last) {
       for (int64_t i = first; i < last; i++) {
         const E* row = x + i * s.width();
         E* dx = to + i * s.width();
@@ -201,7 +201,7 @@ class CpuBackend : public Backend {
     const Tensor y = like(gate_up, {t, f});
     const E* from = in<E>(gate_up);
     E* to = out<E>(y);
-    over_rows(pool_, t, [&](int64_t first, int64_t last) {
+    over_rows(pool_, t, kFewRows, [&](int64_t first, int64_t last) {
       for (int64_t i = first; i < last; i++) kernel_.swiglu(f, from + i * 2 * f, to + i * f);
     });
     return y;
@@ -212,7 +212,7 @@ class CpuBackend : public Backend {
     const Tensor result = like(gate_up, gate_up.sizes());
     const E *from = in<E>(gate_up), *dy = in<E>(d);
     E* to = out<E>(result);
-    over_rows(pool_, t, [&](int64_t first, int64_t last) {
+    over_rows(pool_, t, kFewRows, [&](int64_t first, int64_t last) {
       for (int64_t i = first; i < last; i++)
         kernel_.swiglu_backward(f, from + i * 2 * f, dy + i * f, to + i * 2 * f);
     });

@@ -36,11 +36,13 @@ constexpr int64_t kLogitBlock = 1024;
 
 constexpr int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
-/// c[M, N] = a . b, or += it: some rows of a laid by `lay_left`, N columns of b laid by `lay_right`.
+/// c[M, N] = a . b, or += it: some rows of a, laid by `lay_left` or where `lies` says so as they are, N
+/// columns of b laid by `lay_right`.
 template <class E>
 struct Product {
   int64_t rows, depth, columns;  // rows <= tile; depth <= that of the panels
   const void* left;
+  int64_t left_stride;   // bytes from row to row
   const E* right;        // first panel, at the first depth
   int64_t right_stride;  // elements between panels
   const float* from;     // [rows][from_stride]: what the sums start from; null: 0
@@ -110,7 +112,8 @@ struct Kernels {
 
   /// Bytes from row to row of a left operand, which is laid so that `product` can read it.
   int64_t (*left_stride)(int64_t depth);
-  /// Element (m, k) is read from a[m * row + k * column].
+  /// Whether `product` can read a left operand as it is; element (m, k) is a[m * row + k * column].
+  bool (*lies)(int64_t depth, int64_t row, int64_t column);
   void (*lay_left)(int64_t rows, int64_t depth, const E* a, int64_t row, int64_t column, void* out);
   /// A panel [K / side, panel, side], zeros after its columns; element (k, n) is read from b[k * row + n *
   /// column].

@@ -336,7 +336,13 @@ std::vector<float> product(const Kernels<E>& kernel, int64_t m, int64_t n, int64
                      panels + first / kernel.panel * stride);
   kernel.lay_left(m, k, a, row, column, left.data.get());
   std::vector<float> c(m * n);
-  kernel.product({m, k, n, left.data.get(), panels, stride, nullptr, 0, c.data(), nullptr, n});
+  const int64_t laid = kernel.left_stride(k), own = row * static_cast<int64_t>(sizeof(E));
+  kernel.product({m, k, n, left.data.get(), laid, panels, stride, nullptr, 0, c.data(), nullptr, n});
+  if (kernel.lies(k, row, column)) {
+    std::vector<float> same(m * n);
+    kernel.product({m, k, n, a, own, panels, stride, nullptr, 0, same.data(), nullptr, n});
+    EXPECT(same == c);
+  }
   return c;
 }
 
