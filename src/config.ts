@@ -104,11 +104,10 @@ export const optionGroups = {
     ),
     dtype: option(
       choice("fp32", "bf16"),
-      "fp32",
+      "bf16",
       "",
       "type of the weights in use; master weights are fp32",
-      "ours",
-      "bf16",
+      "measured",
     ),
     threads: option(whole(0, 1024), 0, "threads", "CPU threads; 0 takes every core", "ours"),
     kernels: option(choice("on", "off"), "on", "", "ours; off takes plain libtorch, their slow reference", "ours"),

@@ -36,10 +36,19 @@ std::unique_ptr<Backend> cuda_backend(const CudaOptions& options) {
   const std::string path(here.dli_fname ? here.dli_fname : "");
   const std::string name = path.substr(0, path.rfind('/') + 1) + "libtarl_cuda.so";
   void* const library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
-  void* const make = library ? dlsym(library, "tarl_cuda_backend") : nullptr;
-  if (make) return std::unique_ptr<Backend>(reinterpret_cast<decltype(&tarl_cuda_backend)>(make)(&options));
+  const auto interface = library ? dlsym(library, "tarl_cuda_interface") : nullptr;
+  const auto make = interface ? dlsym(library, "tarl_cuda_backend") : nullptr;
+  std::string why;
+  if (!make) {
+    why = dlerror();
+  } else if (const std::string of = reinterpret_cast<decltype(&tarl_cuda_interface)>(interface)();
+             of != kInterface) {
+    why = name + " is of another build (" + of + ", expected " + kInterface + ")";
+  } else {
+    return std::unique_ptr<Backend>(reinterpret_cast<decltype(&tarl_cuda_backend)>(make)(&options));
+  }
   std::fprintf(stderr, "tarl: %s; plain libtorch is used (npm run build:cuda makes the kernels)\n",
-               dlerror());
+               why.c_str());
   return nullptr;
 }
 

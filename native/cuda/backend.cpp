@@ -237,6 +237,8 @@ class CudaBackend final : public Backend {
 }  // namespace
 }  // namespace tarl
 
+const char* tarl_cuda_interface() { return tarl::kInterface; }
+
 tarl::Backend* tarl_cuda_backend(const tarl::CudaOptions* options) {
   return std::make_unique<tarl::CudaBackend>(*options).release();
 }

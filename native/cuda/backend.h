@@ -2,6 +2,8 @@
 // libtarl_cuda.so, which the engine opens where there is a GPU, so that the addon runs without CUDA.
 
 #pragma once
+#include <torch/version.h>
+
 #include "core/backend.h"
 
 namespace tarl {
@@ -16,7 +18,12 @@ struct CudaOptions {
   bool graphs = true;
 };
 
+/// The headers and the libtorch that this is compiled with.
+constexpr const char* kInterface = TARL_INTERFACE " libtorch " TORCH_VERSION;
+
 }  // namespace tarl
 
-/// The library's one function; the caller owns the result.
+/// The library's functions. What `tarl_cuda_interface` says must be the caller's own kInterface, or nothing
+/// else may be called; the caller owns the backend.
+extern "C" __attribute__((visibility("default"))) const char* tarl_cuda_interface();
 extern "C" __attribute__((visibility("default"))) tarl::Backend* tarl_cuda_backend(const tarl::CudaOptions*);

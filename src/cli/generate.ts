@@ -5,7 +5,7 @@ import { UsageError } from "../errors.ts";
 import { derive } from "../random.ts";
 import { openHub } from "./hub.ts";
 import { readIds } from "./ids.ts";
-import { addOptions, alwaysJson, configOf, described, typedOptions, wholeNumber } from "./options.ts";
+import { addOptions, alwaysJson, configOf, described, inFp32, typedOptions, wholeNumber } from "./options.ts";
 
 interface Options {
   readonly ids: string;
@@ -15,24 +15,16 @@ interface Options {
   readonly json: boolean | undefined;
 }
 
+const KEYS = [
+  ...(["model", "device", "dtype", "threads", "kernels", "batchInvariant"] as const),
+  ...(["seed", "temperature", "topP", "topK", "minP", "concurrent"] as const),
+];
+
 export default {
   command: "generate",
   describe: "Print new tokens and their log-probs after every line of a file of ids",
   builder: (yargs: Argv) =>
-    addOptions(yargs, [
-      "model",
-      "device",
-      "dtype",
-      "threads",
-      "kernels",
-      "batchInvariant",
-      "seed",
-      "temperature",
-      "topP",
-      "topK",
-      "minP",
-      "concurrent",
-    ])
+    addOptions(yargs, KEYS, inFp32)
       .option("ids", {
         ...described("one JSON array of token ids per line", "file", "none, it is required"),
         demandOption: true,
@@ -52,7 +44,7 @@ async function handler(argv: Options): Promise<void> {
   const { engineOf, findModel } = await import("../play.ts");
   if (argv.greedy && Object.hasOwn(typedOptions(argv), "temperature"))
     throw new UsageError("--greedy with --temperature: leave one of them out");
-  const config = configOf({ preset: undefined, config: undefined, ...argv });
+  const config = configOf({ preset: undefined, config: undefined, ...argv }, KEYS, inFp32);
   const maxTokens = wholeNumber("new", String(argv.new), 1);
   const stopIds = argv.stop === undefined ? [] : argv.stop.split(",").map((id) => wholeNumber("stop", id, 0));
   const { topP, topK, minP } = config;

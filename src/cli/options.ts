@@ -24,14 +24,21 @@ import { openHub } from "./hub.ts";
 
 const ALL = Object.keys(options) as (keyof Config)[];
 
-/** Adds every training option, in the groups of the table; `keys` picks some of them. */
-export function addOptions<T>(yargs: Argv<T>, keys: readonly (keyof Config)[] = ALL): Argv<T> {
+/** Own defaults of commands that are to be exact (score, generate) or start from nothing (sft) rather than fast. */
+export const inFp32: Partial<Config> = { dtype: "fp32" };
+
+/** Adds every training option, in the groups of the table; `keys` picks some, `own` are a command's own defaults. */
+export function addOptions<T>(
+  yargs: Argv<T>,
+  keys: readonly (keyof Config)[] = ALL,
+  own: Partial<Config> = {},
+): Argv<T> {
   for (const [group, rows] of Object.entries(optionGroups))
     for (const [key, row] of Object.entries(rows)) {
       if (!keys.includes(key as keyof Config)) continue;
       const paper = row.paper === undefined ? "" : `, paper ${row.paper}`;
       yargs.option(flagName(key).slice(2), {
-        ...described(row.help, row.unit, `${row.default}${paper}`, row.source),
+        ...described(row.help, row.unit, `${own[key as keyof Config] ?? row.default}${paper}`, row.source),
         group: `${group}:`,
         ...(row.written === "flag" ? { nargs: undefined, type: "boolean" } : {}),
       });
@@ -102,12 +109,12 @@ export function access(): Access {
 }
 
 /**
- * Preset, then the file of --config, then what was typed. `keys`: what the command takes, of the file too. Paths are made
- * absolute: a run may move on elsewhere.
+ * Preset, then the command's own defaults, the file of --config, what was typed. `keys`: what the command takes, of the
+ * file too. Paths are made absolute: a run may move on elsewhere.
  */
-export function configOf(argv: Sources, keys: readonly (keyof Config)[] = ALL): Config {
+export function configOf(argv: Sources, keys: readonly (keyof Config)[] = ALL, own: Partial<Config> = {}): Config {
   const given = [...fileOf(argv, keys), { values: typedOptions(argv), label: flagName }];
-  const config = resolveConfig(argv.preset ?? "embedded", ...given);
+  const config = resolveConfig(argv.preset ?? "embedded", { values: own, label: flagName }, ...given);
   return {
     ...config,
     domain: absoluteDomain(config.domain),

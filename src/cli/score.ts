@@ -3,7 +3,7 @@
 import type { Argv, CommandModule } from "yargs";
 import { openHub } from "./hub.ts";
 import { readIds } from "./ids.ts";
-import { addOptions, alwaysJson, configOf, described } from "./options.ts";
+import { addOptions, alwaysJson, configOf, described, inFp32 } from "./options.ts";
 
 interface Options {
   readonly ids: string;
@@ -13,11 +13,13 @@ interface Options {
 /** Tokens of one call of the engine: enough to keep it busy, few enough to print while it works. */
 const CALL_TOKENS = 16_384;
 
+const KEYS = ["model", "device", "dtype", "threads", "kernels", "batchInvariant", "temperature"] as const;
+
 export default {
   command: "score",
   describe: "Print log-prob, entropy and likeliest id of every token of a file of ids, given those before it",
   builder: (yargs: Argv) =>
-    addOptions(yargs, ["model", "device", "dtype", "threads", "kernels", "batchInvariant", "temperature"])
+    addOptions(yargs, KEYS, inFp32)
       .option("ids", {
         ...described("one JSON array of token ids per line", "file", "none, it is required"),
         demandOption: true,
@@ -29,7 +31,7 @@ export default {
 async function handler(argv: Options): Promise<void> {
   const { openPolicy } = await import("../policy/policy.ts");
   const { engineOf, findModel } = await import("../play.ts");
-  const config = configOf({ preset: undefined, config: undefined, ...argv });
+  const config = configOf({ preset: undefined, config: undefined, ...argv }, KEYS, inFp32);
   const model = await findModel(config.model, openHub());
   const policy = await openPolicy({ ...engineOf(config, model), role: "reference" });
   try {

@@ -14,7 +14,16 @@ import type { SftLine } from "../sft.ts";
 import { openDialogues } from "../tasks/dialogues.ts";
 import type { Dialogue } from "../types.ts";
 import { pinned } from "./hub.ts";
-import { addOptions, addRun, addSources, configOf, described, type RunOptions, type Sources } from "./options.ts";
+import {
+  addOptions,
+  addRun,
+  addSources,
+  configOf,
+  described,
+  inFp32,
+  type RunOptions,
+  type Sources,
+} from "./options.ts";
 import { type RunKind, stopped, withRun } from "./running.ts";
 
 type Options = RunOptions & Sources & { readonly recipe: string | undefined };
@@ -37,7 +46,7 @@ export default {
   command: "sft",
   describe: "Train a policy on the scripted expert's demonstrations, after a recipe",
   builder: (yargs: Argv) =>
-    addOptions(addSources(addRun(yargs)), KEYS).option(
+    addOptions(addSources(addRun(yargs)), KEYS, inFp32).option(
       "recipe",
       described("what to train on, in phases", "file", "assets/recipe.json", "measured"),
     ) as unknown as Argv<Options>,
@@ -49,7 +58,7 @@ const recipeFile = ({ recipe }: Options) => recipe ?? join(root, "assets", "reci
 /** `found` takes the recipe's dialogues when the recipe is checked. */
 const kind = (argv: Options, found: (dialogues: readonly Dialogue[]) => void): RunKind<SftConfig> => ({
   config: async ({ hub }) => {
-    const options = await pinned(configOf(argv, KEYS), hub);
+    const options = await pinned(configOf(argv, KEYS, inFp32), hub);
     const file = recipeFile(argv);
     const read = readRecipe(file);
     // A folder is named as seen from the recipe's own.

@@ -55,14 +55,14 @@ export function chatFormat(codec: Codec, options: ChatOptions = {}): ChatFormat 
     stopIds: [end, need("<|endoftext|>")],
     open(system, tools, user) {
       const prompt = format.prompt(system, tools, user);
-      const kept = [...prompt];
+      let kept = [...prompt];
       let stripped = false;
       return {
         prompt,
         next: (said, reply) => {
           const heard = format.between(reply, said[said.length - 1] === end);
           const rest = options.mode === "strip" ? withoutThought(said, thoughtEnd, newline) : [];
-          kept.push(...rest, ...heard);
+          kept = kept.concat(rest, heard);
           stripped ||= rest.length < said.length;
           const anew = options.mode === "strip" && stripped && reply.messages.some(({ role }) => role === "user");
           if (anew) stripped = false;

@@ -133,16 +133,15 @@ export function templateFormat(codec: CuttingCodec, template: ChatTemplate, eosI
 
   /** The ids of a whole context, with what was sampled in the places of the turns. */
   function whole(segments: readonly Segment[], said: readonly ArrayLike<number>[]): number[] {
-    const ids: number[] = [];
+    let ids: number[] = [];
     let from = 0;
     for (const [i, segment] of segments.entries()) {
       if (!("turn" in segment)) continue;
       const turn = withoutThought(said[segment.turn], thoughtEnd, newline);
-      ids.push(...encode(segments.slice(from, i)), ...(turn.at(-1) === end ? turn.slice(0, -1) : turn));
+      ids = ids.concat(encode(segments.slice(from, i)), turn.at(-1) === end ? turn.slice(0, -1) : turn);
       from = i + 1;
     }
-    ids.push(...encode(segments.slice(from)));
-    return ids;
+    return ids.concat(encode(segments.slice(from)));
   }
 
   function open(system: string, tools: readonly ToolSchema[], user: string): Script {

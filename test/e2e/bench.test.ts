@@ -35,6 +35,14 @@ test("shared: both stages against their unshared cost", () => {
   assert.ok(figures.ratios.rollout > 0 && figures.ratios.training > 0);
 });
 
+for (const name of ["decode", "prefill", "train", "logprob"])
+  test(`${name}: rates and shares of the ceilings`, () => {
+    const { status, stderr, figures } = bench(name, small);
+    assert.is(status, 0, stderr);
+    assert.ok(figures.tarl.median > 0 && figures.shares.arithmetic > 0 && figures.shares.arithmetic < 1);
+    assert.is(figures.shares.memory > 0, name === "decode");
+  });
+
 test("a bad command line is one line and exit code 2", () => {
   const { status, stderr } = bench("decode", ["--batch", "many"]);
   assert.is(status, 2);

@@ -164,7 +164,8 @@ test("a long prompt does not hold up those that speak", async () => {
     assert.equal(order, ["speaker", "prompt"]);
     const { rounds, computed } = await policy.stats();
     assert.is(computed, 390 + 4 + 11);
-    assert.is(rounds, Math.ceil(computed / 32));
+    const least = Math.ceil(computed / 32);
+    assert.ok(rounds === least || rounds === least + 1, `${rounds} rounds`); // the speaker may have begun alone
   });
 });
 

@@ -119,6 +119,12 @@ test("stripped: thoughts stay while tools answer, and leave the context when the
   assert.equal(cut, { ids: strip.between(user("?"), false), anew: false });
 });
 
+test("what is heard may be as long as it likes", () => {
+  const script = format.open("Be kind.", [], "Hi");
+  const { ids } = script.next([END], user("1 ".repeat(200_000)));
+  assert.ok(ids.length > 200_000);
+});
+
 test("stripped without a token for thoughts there is nothing to strip by", () => {
   const small = new Tokenizer(train(["Hi there."], { size: 300, added: CHAT_TOKENS }));
   assert.throws(() => chatFormat(small, { mode: "strip" }), /has no <\/think>/);
