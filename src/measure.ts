@@ -4,6 +4,7 @@
 // Test: test/unit/measure.test.ts
 
 import { type Config, readPrices } from "./config.ts";
+import { type Access, openModel, scripted } from "./customers.ts";
 import { expertFor } from "./domains/expert.ts";
 import { equal } from "./domains/store.ts";
 import { readCall } from "./domains/tool.ts";
@@ -21,7 +22,7 @@ import { type Trial, trialOf } from "./eval/trial.ts";
 import { ruleJudge } from "./judge/rules.ts";
 import { metered } from "./llm/budget.ts";
 import type { OpenChat } from "./llm/client.ts";
-import { type Access, asksOutputs, openModel, openTasks, type Played, perform, scripted, Table } from "./play.ts";
+import { asksOutputs, openTasks, type Played, perform, Table } from "./play.ts";
 import { reward } from "./reward.ts";
 import { chatAgent } from "./rollout/agent.ts";
 import { type Attempt, attempts, collect } from "./rollout/collect.ts";

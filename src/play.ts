@@ -4,12 +4,11 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Config, familyNames, readPrices } from "./config.ts";
+import { type Config, familyNames } from "./config.ts";
+import { type Access, openUsers, scripted, type Users } from "./customers.ts";
 import { domainNames, domain as findDomain } from "./domains/index.ts";
 import { blame, faulty, UsageError } from "./errors.ts";
 import type { Agent } from "./eval/evaluate.ts";
-import { metered } from "./llm/budget.ts";
-import { type ChatOptions, type OpenChat, openChat } from "./llm/client.ts";
 import { type ChatFormatName, formatNote, readFormat, readTemplate } from "./policy/chat.ts";
 import { type ModelConfig, readConfig } from "./policy/checkpoint.ts";
 import { type Hub, isHubName, type ModelPart } from "./policy/hub.ts";
@@ -28,9 +27,6 @@ import { loraOptions, type SamplingSettings, stateOptions } from "./settings.ts"
 import { generated, listed, mix, type TaskSource } from "./tasks/sampler.ts";
 import { openSet, type TaskSet, withSet } from "./tasks/set.ts";
 import type { Domain, Format, Habits, Policy, Rollout, Scorer, User } from "./types.ts";
-import { userFaults } from "./user/faults.ts";
-import { LlmUser } from "./user/llm.ts";
-import { ScriptedUser } from "./user/scripted.ts";
 
 export type Conversing = Pick<
   Config,
@@ -115,13 +111,6 @@ export function memoryOf(config: Config, model: ModelConfig, role: PolicyOptions
   });
 }
 
-/** What reaches models elsewhere, as the environment has it: key and server of an API, and the hub. */
-export interface Access {
-  readonly apiKey?: string;
-  readonly baseURL?: string;
-  readonly hub?: Hub;
-}
-
 /** What a config plays: the domain, where its tasks come from, and who its customers are. */
 export interface Played {
   readonly domain: Domain;
@@ -155,76 +144,6 @@ export async function domainOf(set: TaskSet, name: string, profile?: string): Pr
   if (data === undefined) return domain;
   const database = readDatabase(domain, data);
   return { ...domain, database: () => database };
-}
-
-/** A customer for one conversation, and what is known of it afterwards. */
-interface Customer {
-  readonly user: User;
-  told(rollout: Rollout): Pick<Rollout, "userFaults" | "disturbed" | "bill">;
-}
-
-export interface Users {
-  customer(domain: Domain, attempt: Attempt): Customer;
-  /** The model behind an API that plays them, or null. */
-  readonly chat: OpenChat | null;
-}
-
-/** Customers that need no model. */
-export function scripted(disturbances: number): Users {
-  return {
-    customer: (domain, { task, seed }) => {
-      const user = new ScriptedUser(domain, task, derive(seed, "user"), { disturbances });
-      return { user, told: () => ({ disturbed: user.disturbed }) };
-    },
-    chat: null,
-  };
-}
-
-function openUsers(config: Config, access?: Access): Users {
-  if (config.user === "scripted") return scripted(config.disturbances);
-  const { userModel: model, userUrl, userTemperature: temperature, userPrices } = config;
-  const baseURL = userUrl === "environment" ? access?.baseURL : userUrl;
-  const own = { model, temperature, prices: readPrices(userPrices) };
-  const chat = openModel(`--user-model ${model}`, own, config, { ...access, baseURL });
-  return {
-    customer: (domain, { task, seed }) => {
-      const meter = metered(chat);
-      const user = new LlmUser(meter, task, derive(seed, "user"));
-      const told = (rollout: Rollout) => ({ userFaults: userFaults(rollout, domain.tools), bill: meter.bill() });
-      return { user, told };
-    },
-    chat,
-  };
-}
-
-/** Requests at once; a server that wants fewer says so with status 429, and is asked again later. */
-const REQUESTS = 32;
-
-/** A model behind an API; `option` is what somebody typed that led to it. */
-export function openModel(
-  option: string,
-  own: Pick<ChatOptions, "model" | "temperature" | "maxTokens" | "prices">,
-  { budget, cache, apiTimeout, apiRetries, concurrent }: Config,
-  access: Access = {},
-): OpenChat {
-  const { apiKey, baseURL = "https://api.openai.com/v1" } = access;
-  if (apiKey === undefined && access.baseURL === undefined)
-    throw new UsageError(`${option}: expected a key in OPENAI_API_KEY, or a server of your own in OPENAI_BASE_URL`);
-  const priced = own.prices && own.prices.input + own.prices.output > 0;
-  if (budget > 0 && !priced)
-    throw new UsageError(`--budget ${budget} with ${option}: expected the prices of its tokens`);
-  return blame(option, () =>
-    openChat({
-      ...own,
-      baseURL,
-      apiKey,
-      timeoutMs: apiTimeout * 1000,
-      retries: apiRetries,
-      concurrency: Math.min(concurrent, REQUESTS),
-      ...(budget > 0 && { budget: { dollars: budget } }),
-      ...(cache !== "none" && { cacheDir: cache }),
-    }),
-  );
 }
 
 /** How a table is opened. */

@@ -14,9 +14,9 @@ import {
   presets,
   resolveConfig,
 } from "../config.ts";
+import type { Access } from "../customers.ts";
 import { absoluteDomain, isFolder } from "../domains/index.ts";
 import { blame, UsageError } from "../errors.ts";
-import type { Access } from "../play.ts";
 import { isHubName } from "../policy/hub.ts";
 import { measuredSplit } from "../tasks/sampler.ts";
 import { openSet } from "../tasks/set.ts";

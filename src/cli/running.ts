@@ -3,8 +3,9 @@
 import { setMaxListeners } from "node:events";
 import { join, resolve } from "node:path";
 import { type Config, flagName } from "../config.ts";
+import type { Access } from "../customers.ts";
 import { UsageError } from "../errors.ts";
-import type { Access, Played, Table } from "../play.ts";
+import type { Played, Table } from "../play.ts";
 import { RunDirectory } from "../run/directory.ts";
 import { Display } from "../run/progress.ts";
 import type { Stop } from "../train.ts";

@@ -6,9 +6,10 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { presets } from "../../src/config.ts";
+import { scripted } from "../../src/customers.ts";
 import { domain } from "../../src/domains/index.ts";
 import { shop } from "../../src/domains/shop/index.ts";
-import { scripted, Table } from "../../src/play.ts";
+import { Table } from "../../src/play.ts";
 import { Tokenizer } from "../../src/policy/tokenizer.ts";
 import {
   checkDrills,

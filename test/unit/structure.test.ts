@@ -50,6 +50,7 @@ const stages: { readonly [stage: string]: readonly string[] } = {
 const joints = [
   "train.ts",
   "sft.ts",
+  "customers.ts",
   "play.ts",
   "measure.ts",
   "settings.ts",
