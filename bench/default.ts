@@ -12,7 +12,7 @@ import { describeMachine, peakMiB } from "./machine.ts";
 import { describe, finish, start } from "./run.ts";
 
 /** 12 tasks x 8, and their usual length in tokens. */
-const defaults = { batch: 96, prompt: 300, new: 150, group: 8, repeats: 4 };
+const defaults = { batch: 96, prompt: 300, new: 150, group: 8, repeats: 4, dtype: "bf16" } as const;
 const STAGES = ["rollout", "judge", "train", "write"] as const;
 
 type Line = { readonly [key: string]: number };

@@ -35,7 +35,8 @@ export interface Options {
 }
 
 /** What a benchmark measures where nothing else is asked for. */
-export type Defaults = Pick<Options, "batch" | "prompt" | "new" | "group" | "repeats">;
+export type Defaults = Pick<Options, "batch" | "prompt" | "new" | "group" | "repeats"> &
+  Partial<Pick<Options, "dtype">>;
 
 const NAMES = [
   ...["model", "shape", "dtype", "device", "batch", "prompt", "new", "group", "threads", "kernels", "repeats"],
@@ -65,7 +66,7 @@ export function readOptions(args: readonly string[], defaults: Defaults): Option
   return {
     model: values.model ?? null,
     shape: one("shape", shapeNames, "tiny"),
-    dtype: one("dtype", ["fp32", "bf16"], "fp32"),
+    dtype: one("dtype", ["fp32", "bf16"], defaults.dtype ?? "fp32"),
     device: one("device", ["cpu", "cuda"], "cpu"),
     batch,
     prompt: whole("prompt", defaults.prompt),

@@ -308,24 +308,38 @@ void over_logits(const Context& c, const Tensor& h, Linear& head, const F& f) {
     f(i, head(c, h.narrow(0, i, std::min(kLogitRows, h.size(0) - i)), /*wide=*/true));
 }
 
+/// What the backend says of all rows of h; `look` sees their logits.
+template <class F>
+LogpRows logp_rows(const Context& c, const Tensor& h, const Tensor& ids, Linear& head, double temperature,
+                   const F& look) {
+  const int64_t n = h.size(0);
+  const auto wide = h.options().dtype(at::kFloat).requires_grad(false);
+  const LogpRows all{at::empty({n}, wide), at::empty({n}, wide), at::empty({n, 3}, wide)};
+  over_logits(c, h, head, [&](int64_t first, const Tensor& logits) {
+    const int64_t rows = logits.size(0);
+    const LogpRows part = c.backend->logp(logits, ids.narrow(0, first, rows), temperature);
+    all.logp.narrow(0, first, rows).copy_(part.logp);
+    all.entropy.narrow(0, first, rows).copy_(part.entropy);
+    all.stats.narrow(0, first, rows).copy_(part.stats);
+    look(logits);
+  });
+  return all;
+}
+
+void add_top(const Tensor& logits, std::vector<int32_t>& top) {
+  const Tensor best = logits.argmax(1).to(at::kCPU, at::kInt);
+  top.insert(top.end(), best.const_data_ptr<int32_t>(), best.const_data_ptr<int32_t>() + best.numel());
+}
+
 struct LogpFunction : torch::autograd::Function<LogpFunction> {
   static variable_list forward(AutogradContext* ctx, const Tensor& h, const Tensor& ids, Linear* head,
                                double temperature, const Context* c) {
-    const int64_t n = h.size(0);
-    const auto wide = h.options().dtype(at::kFloat).requires_grad(false);
-    const Tensor logp = at::empty({n}, wide), entropy = at::empty({n}, wide), stats = at::empty({n, 3}, wide);
-    over_logits(*c, h, *head, [&](int64_t first, const Tensor& logits) {
-      const int64_t rows = logits.size(0);
-      const LogpRows part = c->backend->logp(logits, ids.narrow(0, first, rows), temperature);
-      logp.narrow(0, first, rows).copy_(part.logp);
-      entropy.narrow(0, first, rows).copy_(part.entropy);
-      stats.narrow(0, first, rows).copy_(part.stats);
-    });
-    ctx->save_for_backward({h, ids, stats});
+    const LogpRows r = logp_rows(*c, h, ids, *head, temperature, [](const Tensor&) {});
+    ctx->save_for_backward({h, ids, r.stats});
     ctx->saved_data["temperature"] = temperature;
     keep(ctx, "head", head);
     keep(ctx, "context", c);
-    return {logp, entropy};
+    return {r.logp, r.entropy};
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const variable_list saved = ctx->get_saved_variables();
@@ -355,17 +369,23 @@ Tensor take_rows(const Tensor& h, const std::vector<int64_t>& rows) {
 }
 
 TokenLogp token_logp(const Context& c, const Tensor& h, Linear& head, const std::vector<int32_t>& ids,
-                     double temperature) {
+                     double temperature, std::vector<int32_t>* top) {
   for (const int32_t id : ids)
     if (id < 0 || id >= head.outputs())
       throw Error("INVALID_ARGUMENT", "ids: there is no logit for " + std::to_string(id) +
                                           ", expected 0 to " + std::to_string(head.outputs() - 1));
   const Tensor id = at::tensor(ids, at::kInt).to(h.device());
+  if (c.backend && top) {
+    const LogpRows r =
+        logp_rows(c, h, id, head, temperature, [top](const Tensor& logits) { add_top(logits, *top); });
+    return {r.logp, r.entropy};
+  }
   if (c.backend) {
     const variable_list r = LogpFunction::apply(h, id, &head, temperature, &c);
     return {r[0], r[1]};
   }
-  const Tensor logp = at::log_softmax(head(c, h, true) / temperature, 1);
+  const Tensor logits = head(c, h, true), logp = at::log_softmax(logits / temperature, 1);
+  if (top) add_top(logits, *top);
   return {logp.gather(1, id.to(at::kLong).unsqueeze(1)).squeeze(1), -(logp.exp() * logp).sum(1)};
 }
 
@@ -378,15 +398,6 @@ std::vector<Draw> sample(const Context& c, const Tensor& logits, std::span<const
   for (size_t i = 0; i < how.size(); i++)
     draws.push_back(draw({host.const_data_ptr<float>() + i * vocab, vocab}, *how[i], uniform[i]));
   return draws;
-}
-
-std::vector<int32_t> top_ids(const Context& c, const Tensor& h, Linear& head) {
-  std::vector<int32_t> ids;
-  over_logits(c, h, head, [&](int64_t, const Tensor& logits) {
-    const Tensor best = logits.argmax(1).to(at::kCPU, at::kInt);
-    ids.insert(ids.end(), best.const_data_ptr<int32_t>(), best.const_data_ptr<int32_t>() + best.numel());
-  });
-  return ids;
 }
 
 }  // namespace tarl

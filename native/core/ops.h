@@ -98,15 +98,13 @@ struct TokenLogp {
   at::Tensor logp, entropy;  // [N] fp32, nats
 };
 /// log softmax(h W^T / temperature)[ids] and its entropy; with kernels in chunks of rows, so that [N, V] is
-/// never whole. h [N, D], ids [N] on the host; INVALID_ARGUMENT for an id that has no logit.
+/// never whole. h [N, D], ids [N] on the host; INVALID_ARGUMENT for an id that has no logit. `top`, where no
+/// gradients are recorded: gets the likeliest id after each row.
 TokenLogp token_logp(const Context&, const at::Tensor& h, Linear& head, const std::vector<int32_t>& ids,
-                     double temperature);
+                     double temperature, std::vector<int32_t>* top = nullptr);
 
 /// A token for each row of logits [B, V] fp32 from a uniform number in [0, 1) each.
 std::vector<Draw> sample(const Context&, const at::Tensor& logits, std::span<const Sampling* const>,
                          std::span<const double> uniform);
-
-/// The likeliest id after each row of h, in chunks of rows.
-std::vector<int32_t> top_ids(const Context&, const at::Tensor& h, Linear& head);
 
 }  // namespace tarl

@@ -94,9 +94,9 @@ Scores Trainer::score(std::span<const int32_t> ids, std::span<const int32_t> row
       }
     if (tokens.empty()) return;
     const Tensor h = hidden(part.packing, attend, before);
-    const TokenLogp known = token_logp(context_, h, model_.head(), target, temperature);
+    std::vector<int32_t> top;
+    const TokenLogp known = token_logp(context_, h, model_.head(), target, temperature, &top);
     const Tensor logp = known.logp.to(at::kCPU), entropy = known.entropy.to(at::kCPU);
-    const std::vector<int32_t> top = top_ids(context_, h, model_.head());
     for (size_t i = 0; i < tokens.size(); i++) {
       scores.logp[tokens[i]] = logp.const_data_ptr<float>()[i];
       scores.entropy[tokens[i]] = entropy.const_data_ptr<float>()[i];
