@@ -40,10 +40,11 @@ std::unique_ptr<Backend> cuda_backend(const CudaOptions& options) {
   const auto make = interface ? dlsym(library, "tarl_cuda_backend") : nullptr;
   std::string why;
   if (!make) {
-    why = dlerror();
-  } else if (const std::string of = reinterpret_cast<decltype(&tarl_cuda_interface)>(interface)();
-             of != kInterface) {
-    why = name + " is of another build (" + of + ", expected " + kInterface + ")";
+    const char* const error = dlerror();
+    why = error ? error : name + " lacks its functions";
+  } else if (const std::string theirs = reinterpret_cast<decltype(&tarl_cuda_interface)>(interface)();
+             theirs != kInterface) {
+    why = name + " is of another build (" + theirs + ", expected " + kInterface + ")";
   } else {
     return std::unique_ptr<Backend>(reinterpret_cast<decltype(&tarl_cuda_backend)>(make)(&options));
   }

@@ -374,6 +374,7 @@ TokenLogp token_logp(const Context& c, const Tensor& h, Linear& head, const std:
     if (id < 0 || id >= head.outputs())
       throw Error("INVALID_ARGUMENT", "ids: there is no logit for " + std::to_string(id) +
                                           ", expected 0 to " + std::to_string(head.outputs() - 1));
+  TORCH_INTERNAL_ASSERT(!top || !at::GradMode::is_enabled());
   const Tensor id = at::tensor(ids, at::kInt).to(h.device());
   if (c.backend && top) {
     const LogpRows r =
@@ -384,8 +385,10 @@ TokenLogp token_logp(const Context& c, const Tensor& h, Linear& head, const std:
     const variable_list r = LogpFunction::apply(h, id, &head, temperature, &c);
     return {r[0], r[1]};
   }
-  const Tensor logits = head(c, h, true), logp = at::log_softmax(logits / temperature, 1);
+  Tensor logits = head(c, h, true);
   if (top) add_top(logits, *top);
+  const Tensor logp = at::log_softmax(logits / temperature, 1);
+  logits.reset();
   return {logp.gather(1, id.to(at::kLong).unsqueeze(1)).squeeze(1), -(logp.exp() * logp).sum(1)};
 }
 

@@ -43,21 +43,21 @@ void gemm(Pool& pool, int64_t m, Strided<E> a, const Packed<E>& b, Into<E> c) {
   const int64_t groups = std::clamp<int64_t>(pool.threads() * 4 / std::max<int64_t>(blocks, 1), 1, panels);
   const int64_t deepest = c.wide ? std::min(depth, kDepthBlock) : depth;
   // A left operand that few panels meet is not worth a copy.
-  const bool lies = groups > 1 && kernel.lies(depth, a.row, a.column);
-  const int64_t line = lies ? 0 : kernel.left_stride(deepest);
+  const bool in_place = groups > 1 && kernel.reads_in_place(depth, a.row, a.column);
+  const int64_t line = in_place ? 0 : kernel.left_stride(deepest);
   pool.run(blocks * groups, [&](int64_t unit) {
     const int64_t block = unit / groups, group = unit % groups;
     const int64_t row0 = block * kTileBlock * tile, row1 = std::min(m, row0 + kTileBlock * tile);
     const int64_t panel0 = panels * group / groups, panel1 = panels * (group + 1) / groups;
     const int64_t bytes = (panel1 - panel0) * width * deepest * static_cast<int64_t>(sizeof(E));
     const int64_t at_once = row1 - row0 <= tile || bytes <= kSmall ? panel1 - panel0 : 1;  // panels
-    char* const laid = static_cast<char*>(thread_scratch((row1 - row0) * line));
+    char* const packed = static_cast<char*>(thread_scratch((row1 - row0) * line));
     for (int64_t k = 0; k < depth; k += deepest) {
       const int64_t deep = std::min(deepest, depth - k);
       const E* const from = a.data + row0 * a.row + k * a.column;
-      const char* const left = lies ? reinterpret_cast<const char*>(from) : laid;
-      const int64_t stride = lies ? a.row * static_cast<int64_t>(sizeof(E)) : kernel.left_stride(deep);
-      if (!lies) kernel.lay_left(row1 - row0, deep, from, a.row, a.column, laid);
+      const char* const left = in_place ? reinterpret_cast<const char*>(from) : packed;
+      const int64_t stride = in_place ? a.row * static_cast<int64_t>(sizeof(E)) : kernel.left_stride(deep);
+      if (!in_place) kernel.lay_left(row1 - row0, deep, from, a.row, a.column, packed);
       for (int64_t p = panel0; p < panel1; p += at_once)
         for (int64_t row = row0; row < row1; row += tile) {
           const int64_t first = p * width, at = row * c.stride + first;

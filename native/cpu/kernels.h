@@ -36,8 +36,8 @@ constexpr int64_t kLogitBlock = 1024;
 
 constexpr int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
-/// c[M, N] = a . b, or += it: some rows of a, laid by `lay_left` or where `lies` says so as they are, N
-/// columns of b laid by `lay_right`.
+/// c[M, N] = a . b, or += it: some rows of a, packed by `lay_left` or as they are where `reads_in_place`
+/// says so, and N columns of b packed by `lay_right`.
 template <class E>
 struct Product {
   int64_t rows, depth, columns;  // rows <= tile; depth <= that of the panels
@@ -112,8 +112,9 @@ struct Kernels {
 
   /// Bytes from row to row of a left operand, which is laid so that `product` can read it.
   int64_t (*left_stride)(int64_t depth);
-  /// Whether `product` can read a left operand as it is; element (m, k) is a[m * row + k * column].
-  bool (*lies)(int64_t depth, int64_t row, int64_t column);
+  /// Whether `product` can read a left operand, 4-byte aligned, where it is; element (m, k) is a[m * row + k
+  /// * column]. It wants columns side by side, in whole steps of 4 bytes, and rows not at multiples of 4 KiB.
+  bool (*reads_in_place)(int64_t depth, int64_t row, int64_t column);
   void (*lay_left)(int64_t rows, int64_t depth, const E* a, int64_t row, int64_t column, void* out);
   /// A panel [K / side, panel, side], zeros after its columns; element (k, n) is read from b[k * row + n *
   /// column].

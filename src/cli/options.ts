@@ -109,12 +109,14 @@ export function access(): Access {
 }
 
 /**
- * Preset, then the command's own defaults, the file of --config, what was typed. `keys`: what the command takes, of the
- * file too. Paths are made absolute: a run may move on elsewhere.
+ * Preset, then the file of --config, then what was typed; `own` are a command's defaults where no other preset is asked
+ * for. `keys`: what the command takes, of the file too. Paths are made absolute: a run may move on elsewhere.
  */
 export function configOf(argv: Sources, keys: readonly (keyof Config)[] = ALL, own: Partial<Config> = {}): Config {
   const given = [...fileOf(argv, keys), { values: typedOptions(argv), label: flagName }];
-  const config = resolveConfig(argv.preset ?? "embedded", { values: own, label: flagName }, ...given);
+  const preset = argv.preset ?? "embedded";
+  const values = preset === "embedded" ? own : {};
+  const config = resolveConfig(preset, { values, label: flagName }, ...given);
   return {
     ...config,
     domain: absoluteDomain(config.domain),

@@ -1,6 +1,6 @@
 // The command line: bad input is one line and exit code 2, and nothing is left behind.
 
-import { spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -235,6 +235,18 @@ test("the memory plan is told part by part, with what would make it fit", async 
   const { remedy, parts } = JSON.parse((await run("plan", "--memory", "0.01", "--json")).out);
   assert.is(remedy, "");
   assert.ok(parts.every(({ bytes }: { bytes: number }) => bytes > 0));
+});
+
+test("training and evaluation compute in bf16, the rest in fp32", async () => {
+  const main = new URL("../../src/cli/main.js", import.meta.url); // --help ends its process
+  const told = (command: string) =>
+    execFileSync(process.execPath, ["-e", `import("${main}").then(({ main }) => main(["${command}", "--help"]))`]);
+  const help = (command: string) =>
+    /--dtype .*?\(default (\w+);/.exec(String(told(command)).replace(/\n +/g, " "))?.[1];
+  for (const command of ["train", "eval", "plan"]) assert.is(help(command), "bf16");
+  for (const command of ["sft", "score", "generate"]) assert.is(help(command), "fp32");
+  const refused = "tarl: --master split with --dtype fp32: only weights in bf16 are rounded from one\n";
+  assert.is((await run("sft", "--master", "split")).err, refused);
 });
 
 test("a set is synthesized, listed and proven", async () => {

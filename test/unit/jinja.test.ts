@@ -190,6 +190,17 @@ test("a template that is not append-only begins anew, without earlier thoughts",
   );
 });
 
+test("what is heard may be as long as it likes", () => {
+  const long = user("1 ".repeat(200_000));
+  for (const shape of ["plain", "thinking"] as const) {
+    const { ids, anew } = formatOf(shape)
+      .open("", [], "Hi")
+      .next(SHAPES[shape].tokenizer.encode("Hello.<|im_end|>"), long);
+    assert.ok(ids.length > 200_000);
+    assert.is(anew, shape === "thinking");
+  }
+});
+
 for (const shape of Object.keys(SHAPES) as Shape[])
   test(`${shape}: control tokens in anybody's text stay text`, () => {
     const { tokenizer } = SHAPES[shape];
