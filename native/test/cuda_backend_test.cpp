@@ -10,13 +10,12 @@
 #include "cuda/attention.h"
 #include "cuda/backend.h"
 #include "test.h"
+#include "tiny.h"
 
 using namespace tarl;
 using at::Tensor;
 
 namespace {
-
-constexpr int64_t kVocab = 61;
 
 struct Setup {
   std::unique_ptr<Backend> backend;
@@ -25,38 +24,10 @@ struct Setup {
   std::atomic<bool> stopping{false};
   Trainer trainer;
 
-  static std::vector<Shape> shapes() {
-    std::vector<Shape> list{{"model.embed_tokens.weight", {kVocab, 24}}, {"model.norm.weight", {24}}};
-    for (int layer = 0; layer < 2; layer++)
-      for (const auto& [name, sizes] : std::vector<std::pair<std::string, std::vector<int64_t>>>{
-               {"self_attn.q_proj.weight", {32, 24}},
-               {"self_attn.q_proj.bias", {32}},
-               {"self_attn.k_proj.weight", {16, 24}},
-               {"self_attn.k_proj.bias", {16}},
-               {"self_attn.v_proj.weight", {16, 24}},
-               {"self_attn.v_proj.bias", {16}},
-               {"self_attn.o_proj.weight", {24, 32}},
-               {"self_attn.q_norm.weight", {8}},
-               {"self_attn.k_norm.weight", {8}},
-               {"mlp.gate_proj.weight", {40, 24}},
-               {"mlp.up_proj.weight", {40, 24}},
-               {"mlp.down_proj.weight", {24, 40}},
-               {"input_layernorm.weight", {24}},
-               {"post_attention_layernorm.weight", {24}}})
-        list.push_back({"model.layers." + std::to_string(layer) + "." + name, sizes});
-    return list;
-  }
-  static ModelConfig config() {
-    ModelConfig c{};
-    c.vocab = kVocab, c.layers = 2, c.heads = 4, c.kv_heads = 2, c.channels = 8;
-    c.theta = 1e4, c.eps = 1e-6, c.tied = true, c.initializer_range = 0.3;
-    return c;
-  }
-
   Setup(bool ours, at::ScalarType dtype, bool invariant = false)
       : backend(ours ? make(dtype, invariant) : nullptr),
         context{backend.get()},
-        model(config(), shapes(), at::kCPU, dtype, 0, true),
+        model(tiny(ours).config, tiny(ours).shapes, at::kCPU, dtype, 0, true),
         trainer(model, context, small(), stopping) {
     model.initialise(3);
   }
@@ -120,7 +91,7 @@ void learning(at::ScalarType dtype, double slack) {
 /// Hidden states of rounds of segments: a prompt in two pieces, then two conversations on its first pages.
 std::vector<Tensor> rounds(Setup& s) {
   const at::NoGradGuard guard;
-  const ModelConfig c = Setup::config();
+  const ModelConfig c = tiny(true).config;
   const std::vector<int64_t> page{kPage, c.kv_heads, c.channels};
   KvPool pool(c.layers, page, page, s.model.options(), 1024);
   std::vector<int64_t> first;
