@@ -1,7 +1,11 @@
 // What the benchmarks share: the clock, repeats in alternation, and how figures are written down. Not a benchmark itself.
 // Every benchmark's output ends in one line of JSON. Test: test/unit/bench.test.ts
 
+import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
+import { join } from "node:path";
+import { CheckpointError, UsageError } from "../src/errors.ts";
+import { root } from "../src/root.ts";
 
 /** What the figures were taken on; `load`: programs that wanted a core in the minute before. */
 export const machine = {
@@ -44,6 +48,25 @@ export function short<T>(figures: T): T {
   const round = (_: string, value: unknown) =>
     typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value;
   return JSON.parse(JSON.stringify(figures, round));
+}
+
+/** Keeps figures, to four digits, and the machine as a file of bench/results. */
+export function keep(bench: string, file: string, figures: object): void {
+  const folder = join(root, "bench", "results");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, file), `${JSON.stringify(short({ bench, ...machine, ...figures }), null, 2)}\n`);
+  say(`kept in bench/results/${file}`);
+}
+
+/** Does the work of a benchmark; a bad command line or model is one line and exit code 2. */
+export async function attempt(name: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof UsageError || error instanceof CheckpointError)) throw error;
+    process.stderr.write(`bench ${name}: ${error.message}\n`);
+    process.exitCode = 2;
+  }
 }
 
 /** Closes the output: the machine and the figures, to four digits. */

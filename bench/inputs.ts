@@ -46,15 +46,17 @@ export function speak(talks: readonly Conversation[], tokens: number): Promise<G
 
 /** Rows of equal length, of each the last `learnt` tokens learnt: the loss is the mean of their -log p. */
 export function lesson(rows: readonly number[][], learnt: number): Batch {
-  const ledgers = rows.map((ids) => ({
-    ids: Int32Array.from(ids),
-    mask: Uint8Array.from(ids, (_, t) => (t >= ids.length - learnt ? 1 : 0)),
-    logp: new Float32Array(ids.length),
-    turn: new Int16Array(ids.length),
+  const lessons = rows.map((ids) => ({
+    ledger: {
+      ids: Int32Array.from(ids),
+      mask: Uint8Array.from(ids, (_, t) => (t >= ids.length - learnt ? 1 : 0)),
+      logp: new Float32Array(ids.length),
+      turn: new Int16Array(ids.length),
+    },
+    advantage: 1,
   }));
-  const ones = rows.map(() => 1);
   const weights = { aggregation: "token-mean", normConst: 1, excludeEmpty: true, dropZero: false } as const;
-  return { ...pack(ledgers, ones, weights), oldLogp: null };
+  return { ...pack(lessons, weights), oldLogp: null };
 }
 
 /** AdamW over all parameters with PyTorch's defaults, but for the rate: small, so that repeats are alike. */

@@ -45,13 +45,8 @@ const NAMES = [
 
 /** Reads a command line (without node and script); throws a UsageError that names the option. */
 export function readOptions(args: readonly string[], defaults: Defaults): Options {
-  const values = parse(args);
-  const whole = (name: string, value: number) => {
-    const given = values[name];
-    if (given === undefined) return value;
-    if (!/^[1-9]\d{0,6}$/.test(given)) throw new UsageError(`--${name} ${given}: expected a whole number of 1 or more`);
-    return Number(given);
-  };
+  const values = readTyped(args, NAMES);
+  const whole = (name: string, value: number) => wholeOf(values, name, value);
   const one = <T extends string>(name: string, choices: readonly T[], value: T): T => {
     const given = values[name] ?? value;
     if (!choices.includes(given as T))
@@ -81,14 +76,26 @@ export function readOptions(args: readonly string[], defaults: Defaults): Option
   };
 }
 
-function parse(args: readonly string[]): { [name: string]: string | undefined } {
-  const options = Object.fromEntries(NAMES.map((name) => [name, { type: "string" as const }]));
+/** What was typed for options that have one value, and "true" for --save. */
+export type Typed = { readonly [name: string]: string | undefined };
+
+/** Reads options by their names; throws a UsageError where one is unknown or has no value. */
+export function readTyped(args: readonly string[], names: readonly string[]): Typed {
+  const options = Object.fromEntries(names.map((name) => [name, { type: "string" as const }]));
   try {
     const { values } = parseArgs({ args: [...args], options: { ...options, save: { type: "boolean" } } });
     return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, String(value)]));
   } catch (error) {
     throw new UsageError((error as Error).message.replace(/\. To specify a positional argument.*/s, ""));
   }
+}
+
+/** A whole number of 1 or more. */
+export function wholeOf(typed: Typed, name: string, value: number): number {
+  const given = typed[name];
+  if (given === undefined) return value;
+  if (!/^[1-9]\d{0,6}$/.test(given)) throw new UsageError(`--${name} ${given}: expected a whole number of 1 or more`);
+  return Number(given);
 }
 
 function readPeers(list: string | undefined): readonly PeerName[] {

@@ -2,15 +2,12 @@
 // at the same work, and holds what comes out against each other and against the machine's ceilings. What the work is
 // stands in decode.ts, prefill.ts, train.ts, logprob.ts, step.ts. Test: test/unit/bench.test.ts
 
-import { mkdirSync, writeFileSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
-import { CheckpointError, UsageError } from "../src/errors.ts";
+import { basename, resolve } from "node:path";
 import { type ModelConfig, readConfig } from "../src/policy/checkpoint.ts";
 import { countParameters } from "../src/policy/model.ts";
 import { native } from "../src/policy/native.ts";
 import { type EnginePolicy, openPolicy } from "../src/policy/policy.ts";
-import { root } from "../src/root.ts";
-import { alternate, BUSY, close, line, machine, type Spread, say, short, spread } from "./common.ts";
+import { alternate, attempt, BUSY, close, keep, line, machine, type Spread, say, spread } from "./common.ts";
 import {
   arithmetic,
   type Ceilings,
@@ -45,16 +42,13 @@ export interface Plan {
   readonly more?: () => object;
 }
 
-/**
- * Reads the command line and does the work; says so and does nothing where a GPU is asked for and there is none. A bad
- * command line or model is one line and exit code 2.
- */
+/** Reads the command line and does the work; says so and does nothing where a GPU is asked for and there is none. */
 export async function start(
   name: string,
   defaults: Defaults,
   work: (options: Options) => Promise<void>,
 ): Promise<void> {
-  try {
+  await attempt(name, async () => {
     const options = readOptions(process.argv.slice(2), defaults);
     if (options.device === "cuda" && !native.cuda()) {
       say("skipped: --device cuda, and there is no GPU that libtorch can use");
@@ -63,11 +57,7 @@ export async function start(
     }
     if (machine.load > BUSY) say(`the machine is busy (load ${machine.load.toFixed(1)}): these figures mean little`);
     await work(options);
-  } catch (error) {
-    if (!(error instanceof UsageError || error instanceof CheckpointError)) throw error;
-    process.stderr.write(`bench ${name}: ${error.message}\n`);
-    process.exitCode = 2;
-  }
+  });
 }
 
 /** Runs a benchmark beside its peers. */
@@ -218,12 +208,6 @@ export function resultName(bench: string, options: Options): string {
 
 /** Closes the output; with --save the figures are kept in bench/results as well. */
 export function finish(bench: string, options: Options, figures: object): void {
-  if (options.save) {
-    const folder = join(root, "bench", "results");
-    mkdirSync(folder, { recursive: true });
-    const name = resultName(bench, options);
-    writeFileSync(join(folder, name), `${JSON.stringify(short({ bench, ...machine, ...figures }), null, 2)}\n`);
-    say(`kept in bench/results/${name}`);
-  }
+  if (options.save) keep(bench, resultName(bench, options), figures);
   close(bench, figures);
 }

@@ -1,7 +1,7 @@
 // How long does a whole GRPO step take: sampling, advantages, loss, gradients, update? Rewards are random numbers and cost
 // nothing, on both sides; no KL. The other side is TRL's GRPOTrainer. Run: npm run bench -- step
 
-import { advantages, algorithms } from "../src/advantage.ts";
+import { advantages, comparisons } from "../src/algorithms/group.ts";
 import { pack } from "../src/batch.ts";
 import { Random } from "../src/random.ts";
 import type { Ledger, LossOptions } from "../src/types.ts";
@@ -21,6 +21,7 @@ const grpo: LossOptions = {
   dualClip: 0,
   klCoef: 0,
   klKind: "k3",
+  klClamp: 10,
   entropyCoef: 0,
   temperature: 1,
 };
@@ -52,8 +53,9 @@ await run("step", defaults, ({ options, policy, config }) => {
       const random = new Random("reward", repeat);
       const rewards = ledgers.map(() => random.float());
       const groups = ledgers.map((_, i) => Math.floor(i / group));
-      const { values } = advantages(rewards, groups, algorithms.grpo);
-      return policy.step(pack(ledgers, values, weights), grpo, adamw);
+      const { values } = advantages(rewards, groups, comparisons.grpo);
+      const lessons = ledgers.map((ledger, i) => ({ ledger, advantage: values[i] }));
+      return policy.step(pack(lessons, weights), grpo, adamw);
     });
     if (repeat > 0) times.push({ rollout, train });
     return rollout + train;

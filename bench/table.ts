@@ -20,8 +20,8 @@ interface Result {
   readonly dtype: string;
   readonly device: string;
   readonly batch: number;
-  readonly prompt: number;
-  readonly new: number;
+  readonly prompt?: number;
+  readonly new?: number;
   readonly group: number;
   readonly tarl?: Spread & { readonly peakMiB: number };
   readonly others?: { readonly [name: string]: Spread & { readonly ratio: number; readonly peakMiB: number } };
@@ -54,10 +54,11 @@ function machineName({ cpu, features, threads, device }: Result): string {
 const whole = (value: number) => value.toLocaleString("en", { maximumFractionDigits: value < 100 ? 1 : 0 });
 const percent = (value: number | null | undefined) => (value == null ? "" : `${(100 * value).toFixed(0)}%`);
 
-/** "decode tiny fp32, 32 x 64 + 128 in groups of 8" */
+/** "decode tiny fp32, 32 x 64 + 128 in groups of 8"; without lengths where conversations have their own. */
 function what({ bench, model, dtype, batch, prompt, group, new: own, load }: Result): string {
   const groups = group > 1 ? ` in groups of ${group}` : "";
-  return `${bench} ${model} ${dtype}, ${batch} x ${prompt} + ${own}${groups}${load > BUSY ? " (busy machine)" : ""}`;
+  const lengths = prompt === undefined ? "" : ` x ${prompt} + ${own}`;
+  return `${bench} ${model} ${dtype}, ${batch}${lengths}${groups}${load > BUSY ? " (busy machine)" : ""}`;
 }
 
 function rateRow(result: Result): string {
@@ -93,11 +94,12 @@ export function fill(page: string, figures: string): string {
   return `${page.slice(0, begin + BEGIN.length)}\n\n${figures}\n\n${page.slice(end)}`;
 }
 
-/** All results, in the order of their names. */
+/** All results of a model's speed, in the order of their names; others have a page or a line of their own. */
 export function readResults(): Result[] {
   const folder = join(root, "bench", "results");
   const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".json")) : [];
-  return names.sort().map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")));
+  const results = names.sort().map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")));
+  return results.filter(({ model }) => model !== undefined);
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -1,7 +1,9 @@
-// From rollouts and advantages to the flat arrays that the trainer sees: which token weighs how much.
+// From rollouts and advantages to the flat arrays that the trainer sees: which rollouts, which token weighs how much.
 // Masks come from the ledger and from nowhere else. Not the loss itself (native/core/loss.h).
 // Test: test/unit/batch.test.ts, test/golden/algorithms.test.ts
 
+import type { Lesson } from "./algorithms/algorithm.ts";
+import type { Random } from "./random.ts";
 import type { Batch, Ledger } from "./types.ts";
 
 /** How the losses of tokens become one number; S sequences, n tokens of one sequence, N tokens in all. */
@@ -23,52 +25,69 @@ export interface WeightOptions {
 export interface PackOptions extends WeightOptions {
   /**
    * Leaves out rollouts whose advantages are all 0, as they have no gradient. Only where the loss is the policy's
-   * alone: KL and entropy act on every token. The weights of the others stay what they were.
+   * alone: KL, entropy and a critic act on every token. The weights of the others stay what they were.
    */
   readonly dropZero: boolean;
 }
 
-/**
- * Packs rollouts in their order; one whose context began anew takes a row for each of its contexts, and counts as one
- * sequence all the same. `advantages[i]` is one number for all policy tokens of rollout i, or one for each
- * token of its ledger ([N of that ledger], read under the mask). `oldLogp` is the sampler's; `refLogp` is null.
- * A batch without rows (nothing to learn from) has `rows` [0].
- */
-export function pack(
-  ledgers: readonly Ledger[],
-  advantages: readonly (number | Float64Array)[],
-  options: PackOptions,
-): Batch {
-  const masks = ledgers.map(({ mask }) => mask);
-  const weights = tokenWeights(masks, options);
-  const kept = [...ledgers.keys()].filter((i) => !options.dropZero || !isZero(advantages[i], masks[i]));
+/** Rollouts one after the other, as a policy scores them. */
+export interface Laid {
+  readonly ids: Int32Array;
+  /** [B+1], a row for each context. */
+  readonly rows: Int32Array;
+  /** Where each rollout begins, and the end of the last one. */
+  readonly starts: readonly number[];
+}
 
+/** Lays rollouts one after the other, in their order; one whose context began anew takes a row for each. */
+export function lay(ledgers: readonly Pick<Ledger, "ids" | "rows">[]): Laid {
   const starts = [0];
-  for (const i of kept) {
-    const { ids, rows = [0, ids.length] } = ledgers[i];
+  const rows = [0];
+  for (const { ids, rows: own = [0, ids.length] } of ledgers) {
     const start = starts.at(-1)!;
-    for (let row = 1; row < rows.length; row++) starts.push(start + rows[row]);
+    for (let row = 1; row < own.length; row++) rows.push(start + own[row]);
+    starts.push(start + ids.length);
   }
-  const n = starts.at(-1)!;
-  const ids = new Int32Array(n);
-  const weight = new Float32Array(n);
-  const advantage = new Float32Array(n);
-  const oldLogp = new Float32Array(n);
+  const ids = new Int32Array(starts.at(-1)!);
+  for (const [i, ledger] of ledgers.entries()) ids.set(ledger.ids, starts[i]);
+  return { ids, rows: Int32Array.from(rows), starts };
+}
 
-  let start = 0;
-  for (const i of kept) {
-    const { ids: ownIds, mask, logp } = ledgers[i];
-    const own = advantages[i];
-    ids.set(ownIds, start);
-    for (let t = 0; t < mask.length; t++) {
-      if (!mask[t]) continue;
-      weight[start + t] = weights[i];
-      advantage[start + t] = typeof own === "number" ? own : own[t];
-      oldLogp[start + t] = logp[t];
-    }
-    start += ownIds.length;
-  }
-  return { ids, rows: Int32Array.from(starts), weight, advantage, oldLogp, refLogp: null };
+/** Each rollout's part of what has one value for every token that was laid. */
+export function cut<T extends Float32Array | Float64Array>(values: T, { starts }: Laid): T[] {
+  return starts.slice(1).map((end, i) => values.subarray(starts[i], end) as T);
+}
+
+/**
+ * Packs lessons in their order; a rollout whose context began anew counts as one sequence all the same. Values are read under
+ * the mask, and 0 outside of it. A batch without rows (nothing to learn from) has `rows` [0].
+ */
+export function pack(lessons: readonly Lesson[], options: PackOptions): Batch {
+  const weights = tokenWeights(
+    lessons.map(({ ledger }) => ledger.mask),
+    options,
+  );
+  const kept = [...lessons.keys()].filter((i) => !options.dropZero || !isZero(lessons[i]));
+  const laid = lay(kept.map((i) => lessons[i].ledger));
+  const fill = (value: (lesson: Lesson, t: number, i: number) => number) => {
+    const filled = new Float32Array(laid.ids.length);
+    for (const [place, i] of kept.entries())
+      for (const [t, bit] of lessons[i].ledger.mask.entries())
+        if (bit) filled[laid.starts[place] + t] = value(lessons[i], t, i);
+    return filled;
+  };
+  const [first] = lessons;
+  return {
+    ids: laid.ids,
+    rows: laid.rows,
+    weight: fill((_lesson, _t, i) => weights[i]),
+    advantage: fill(({ advantage }, t) => (typeof advantage === "number" ? advantage : advantage[t])),
+    oldLogp: fill(({ oldLogp, ledger }, t) => (oldLogp ?? ledger.logp)[t]),
+    refLogp: first?.refLogp ? fill(({ refLogp }, t) => refLogp![t]) : null,
+    ...(first?.values && {
+      values: { old: fill(({ values }, t) => values!.old[t]), returns: fill(({ values }, t) => values!.returns[t]) },
+    }),
+  };
 }
 
 /** The weight of each sequence's policy tokens, [S]: the same for all of them, 0 where there are none. */
@@ -93,6 +112,15 @@ export function tokenWeights(masks: readonly Uint8Array[], options: WeightOption
   return lengths.map((length) => (length === 0 ? 0 : weigh(length)));
 }
 
-function isZero(advantage: number | Float64Array, mask: Uint8Array): boolean {
+function isZero({ advantage, ledger: { mask } }: Lesson): boolean {
   return typeof advantage === "number" ? advantage === 0 : advantage.every((value, t) => value === 0 || !mask[t]);
+}
+
+/** Cuts whole groups into `count` parts of nearly the same number of groups, shuffled; one part keeps the order. */
+export function miniBatches(groups: readonly string[], count: number, random: Random): number[][] {
+  if (count === 1) return [[...groups.keys()]];
+  const names = random.shuffle([...new Set(groups)]);
+  const part = new Map(names.map((name, i) => [name, Math.floor((i * count) / names.length)]));
+  const parts = Array.from({ length: count }, (_, k) => [...groups.keys()].filter((i) => part.get(groups[i]) === k));
+  return parts.filter((members) => members.length > 0);
 }

@@ -4,7 +4,9 @@
 // Test: test/unit/config.test.ts
 
 import { z } from "zod";
+import { contradiction } from "./contradictions.ts";
 import { UsageError } from "./errors.ts";
+import { variants } from "./presets.ts";
 
 interface Kind<T> {
   readonly schema: z.ZodType<T>;
@@ -163,14 +165,32 @@ export const optionGroups = {
     tasksPerStep: option(whole(1, 65_536), 12, "tasks", "tasks of one update", "ours", 32),
     samples: option(whole(1, 4096), 8, "rollouts", "rollouts of one task", "ours", 4),
   },
+  Mix: {
+    mix: option(
+      text("none, the name of a domain, or the path of a task set"),
+      "none",
+      "name|path",
+      "tasks of another kind that some updates are made of: a domain's own, or a set's",
+      "paper",
+    ),
+    mixEvery: option(whole(2), 2, "updates", "every so many updates one is of those tasks", "ours"),
+    mixControl: option(flag, false, "", "leave those updates out: the run that a mixed one is compared with", "ours"),
+    mixEvalTasks: option(whole(0), 100, "tasks", "held-out tasks of that kind, before and after; 0 is off", "ours"),
+  },
   Conversations: {
     turns: option(whole(1, 1000), 14, "turns", "most turns of the agent", "ours", 30),
     turnTokens: option(whole(1), 96, "tokens", "most tokens of one turn", "ours", 1024),
-    // The paper has 4096; retail's prompt is longer in small vocabularies.
-    promptTokens: option(whole(1), 256, "tokens", "longest prompt", "ours", 8192),
+    promptTokens: option(whole(1), 256, "tokens", "longest prompt", "ours", 4096),
     contextTokens: option(whole(2), 768, "tokens", "most tokens of one conversation", "ours", 32_768),
     invalidInRow: option(whole(1), 3, "turns", "unusable turns in a row that end a conversation", "ours"),
     concurrent: option(whole(1, 65_536), 128, "conversations", "most conversations at once", "ours"),
+    ahead: option(
+      choice("auto", "on", "off"),
+      "auto",
+      "",
+      "play the next update's conversations, with the weights from before this one, while this one's are judged; auto: where a model judges",
+      "ours",
+    ),
     temperature: option(number(coldest), 1, "divisor of logits", "sampling temperature", "ours", 0.7),
     topP: option(number(0.01, 1), 1, "mass", "nucleus sampling; below 1 it biases the ratio", "ours", 0.95),
     topK: option(whole(0), 0, "tokens", "sample from the k most likely; 0 is off", "ours"),
@@ -243,8 +263,46 @@ export const optionGroups = {
       "ours",
     ),
   },
+  Judge: {
+    judge: option(choice("rules", "llm"), "rules", "", "who scores the turns: the domain's rules, or a model", "ours"),
+    judgeModel: option(text("the name of a model"), "none", "name", "model behind an API that judges", "ours"),
+    judgeUrl: option(
+      text("an http or https address"),
+      "environment",
+      "URL",
+      "its server; environment: OPENAI_BASE_URL, or OpenAI's own",
+      "ours",
+    ),
+    judgeTemperature: option(number(0, 2), 0, "divisor of logits", "its sampling temperature", "ours"),
+    judgePrices: option(prices, "0,0", "dollars", "what a million of its tokens in and out cost", "ours"),
+    judgeTries: option(whole(1, 20), 3, "verdicts", "asked for on one rollout until one is valid", "ours"),
+    judgeDeadline: option(whole(1, 3600), 300, "seconds", "longest wait for the verdict on one rollout", "ours"),
+    judgeConcurrent: option(whole(1, 10_000), 128, "requests", "most of them at once", "ours"),
+    judgeRate: option(number(0), 0, "requests per minute", "most of them that are begun; 0 is no limit", "ours"),
+    judgeBudget: option(number(0), 0, "dollars", "most that it may cost, then it abstains; 0 is no limit", "ours"),
+    judgeTokens: option(
+      whole(0, 2 ** 53 - 1),
+      0,
+      "tokens",
+      "most tokens in and out, then it abstains; 0 is no limit",
+      "ours",
+    ),
+    reflection: option(
+      whole(0, 10),
+      0,
+      "times",
+      "the rules hold a major deviation back before it is acted on, and ask to think again, so often; 0 is off",
+      "paper",
+    ),
+  },
   Algorithm: {
-    algo: option(choice("grpo", "rloo"), "grpo", "", "how advantages are made", "paper"),
+    algo: option(
+      choice("grpo", "ppo", "rloo", "spo", "reinforce++", "reinforce++-baseline"),
+      "grpo",
+      "",
+      "how advantages are made (docs/algorithms.md)",
+      "paper",
+    ),
     std: option(
       choice("sample", "population", "batch", "none"),
       "sample",
@@ -253,7 +311,28 @@ export const optionGroups = {
       "ours",
     ),
     stdEps: option(above(0), 1e-6, "reward", "added to that divisor", "ours"),
-    epochs: option(whole(1, 100), 1, "passes", "updates on the same rollouts", "ours"),
+    whiten: option(flag, true, "", "advantages of mean 0 and deviation 1; GRPO and RLOO have none of it", "ours"),
+    gamma: option(number(0, 1), 1, "per token", "discount of later rewards, or of later turns", "ours"),
+    gae: option(choice("token", "turn", "bilevel"), "token", "", "steps of PPO's estimate", "ours"),
+    lambda: option(number(0, 1), 1, "per step", "PPO's trust in rewards over values", "ours"),
+    gammaTurn: option(number(0, 1), 1, "per turn", "discount between turns, for --gae bilevel", "ours"),
+    critic: option(choice("own", "shared"), "own", "", "PPO's critic: a trunk of its own, or the policy's", "ours"),
+    criticLr: option(above(0), 3e-4, "per update", "its learning rate, with a trunk of its own", "ours", 1e-5),
+    valueClip: option(number(0), 0.5, "reward", "most that a value may move in an update; 0 is off", "ours"),
+    valueCoef: option(number(0), 1, "weight", "weight of the value loss", "ours"),
+    spoPool: option(whole(1, 1_000_000), 512, "tasks", "tasks that SPO draws from and keeps track of", "ours"),
+    // SPO's own code (verl-recipe, spo_ray_trainer.py), the next five.
+    spoHalfLife: option(above(0), 0.06, "nats", "mean change of log-probs that halves what SPO knows", "ours"),
+    spoRhoMin: option(number(0, 0.999), 0.875, "share", "least that is kept of it at a visit", "ours"),
+    spoRhoMax: option(number(0, 1), 0.96, "share", "most that is kept of it at a visit", "ours"),
+    spoExplore: option(above(0), 0.05, "weight", "added to the weight that a task is drawn with", "ours"),
+    spoPower: option(number(0), 0, "power", "power of the visits that this weight is divided by", "ours"),
+    dynamicSampling: option(flag, false, "", "draw tasks until enough groups have success and failure", "ours"),
+    maxDraws: option(whole(1, 1000), 10, "draws", "most draws of tasks for one update, then", "ours"),
+    overlongBuffer: option(whole(0), 0, "tokens", "part of the context in which length costs; 0 is off", "ours"),
+    overlongFactor: option(above(0), 1, "reward", "what a full context costs", "ours"),
+    epochs: option(whole(1, 100), 1, "passes", "passes over the same rollouts", "ours"),
+    miniBatches: option(whole(1, 1000), 1, "updates", "optimizer updates of one pass", "ours"),
     aggregation: option(
       choice("token-mean", "token-sum", "seq-mean-token-sum", "seq-mean-token-mean", "seq-mean-token-sum-norm"),
       "token-mean",
@@ -261,13 +340,38 @@ export const optionGroups = {
       "how token losses become one",
       "ours",
     ),
-    ratio: option(choice("token", "sequence"), "token", "", "importance ratio; sequence is GSPO", "ours"),
+    ratio: option(
+      choice("token", "sequence", "product", "none"),
+      "token",
+      "",
+      "importance ratio; sequence is GSPO",
+      "ours",
+    ),
     clipLow: option(number(0, 1), 0.2, "ratio", "lower clip", "ours"),
     clipHigh: option(number(0), 0.2, "ratio", "upper clip", "ours"),
     dualClip: option(number(0), 0, "ratio", "dual clip, above 1; 0 is off", "ours"),
     klCoef: option(number(0), 0, "weight", "weight of the KL to the starting policy; 0 is off", "ours", 0.001),
-    klKind: option(choice("k1", "k2", "k3", "abs"), "k3", "", "its estimator", "ours"),
+    klIn: option(choice("loss", "reward"), "loss", "", "where that KL is", "ours"),
+    klKind: option(
+      choice("k1", "k2", "k3", "abs", "k1+", "k3+", "k3_is", "k3_score"),
+      "k3",
+      "",
+      "its estimator (docs/math.md)",
+      "ours",
+    ),
+    klClamp: option(number(0), 10, "nats", "largest k3 of a token; 0 is off", "ours"),
     entropyCoef: option(number(0), 0, "weight", "weight of the entropy bonus; 0 is off", "paper"),
+    tis: option(
+      choice("off", "token", "sequence"),
+      "off",
+      "",
+      "weigh tokens by the trainer's probability over the sampler's, where their bits differ",
+      "ours",
+    ),
+    tisCap: option(above(0), 2, "weight", "largest such weight", "ours"),
+    tisLow: option(number(0), 0, "weight", "least such weight", "ours"),
+    tisMode: option(choice("clamp", "mask"), "clamp", "", "weights beyond them: the bound, or 0", "ours"),
+    tisNorm: option(flag, false, "", "divide these weights by their mean", "ours"),
   },
   Optimizer: {
     optimizer: option(choice("adamw", "muon"), "adamw", "", "which optimizer", "ours"),
@@ -347,10 +451,31 @@ export type Config = { readonly [K in Keys]: ValueOf<K> };
 export const options = Object.assign({}, ...Object.values(optionGroups)) as { readonly [K in Keys]: Option<Config[K]> };
 const schema = z.strictObject(Object.fromEntries(Object.entries(options).map(([key, { schema }]) => [key, schema])));
 
+/** Presets that are whole; those that are partial are in src/presets.ts. */
 export const presets = {
   embedded: Object.fromEntries(Object.entries(options).map(([key, { default: value }]) => [key, value])),
   paper: Object.fromEntries(Object.entries(options).map(([key, each]) => [key, each.paper ?? each.default])),
 } as { readonly embedded: Config; readonly paper: Config };
+
+/** Names that --preset takes; several have commas between them. */
+export const presetNames = [...Object.keys(presets), ...Object.keys(variants)];
+
+/**
+ * What a list of presets stands for, "paper,dapo": later over earlier, over embedded where the first is not whole. `base`
+ * is the one that is whole.
+ */
+export function layered(list: string): { readonly base: keyof typeof presets; readonly values: Config } {
+  const [first, ...rest] = list.split(",").map((name) => name.trim());
+  const whole = (name: string): name is keyof typeof presets => Object.hasOwn(presets, name);
+  const base = whole(first) ? first : "embedded";
+  let values = presets[base];
+  for (const name of whole(first) ? rest : [first, ...rest]) {
+    if (whole(name)) throw new UsageError(`--preset ${list}: ${name} is whole, expected it first`);
+    if (!Object.hasOwn(variants, name)) throw new UsageError(`--preset ${name}: expected ${presetNames.join(", ")}`);
+    values = { ...values, ...variants[name](values) };
+  }
+  return { base, values };
+}
 
 /** Values that somebody gave, and how to name one of them in a message ("--lr", "run.json: lr"). */
 export interface Given {
@@ -359,13 +484,11 @@ export interface Given {
 }
 
 /**
- * The preset with what was given laid over it, later over earlier. Anything that is unknown, of a wrong type, not a number
+ * The preset, or several with commas between them, with what was given laid over it, later over earlier. Anything that is unknown, of a wrong type, not a number
  * or contradictory is a UsageError of one line.
  */
 export function resolveConfig(preset: string, ...given: readonly Given[]): Config {
-  if (!Object.hasOwn(presets, preset))
-    throw new UsageError(`--preset ${preset}: expected ${Object.keys(presets).join(" or ")}`);
-  const merged: Record<string, unknown> = { ...presets[preset as keyof typeof presets] };
+  const merged: Record<string, unknown> = { ...layered(preset).values };
   for (const { values, label } of given)
     for (const [key, value] of Object.entries(values)) {
       if (!Object.hasOwn(options, key)) throw new UsageError(`${label(key)}: no such option${similar(key)}`);
@@ -375,8 +498,9 @@ export function resolveConfig(preset: string, ...given: readonly Given[]): Confi
       merged[key] = value;
     }
   const config = schema.parse(merged) as unknown as Config;
-  const contradiction = contradictions.find(([holds]) => holds(config))?.[1](config);
-  if (contradiction) throw new UsageError(contradiction);
+  const changed = (key: keyof Config) => ![options[key].default, options[key].paper].includes(config[key]);
+  const problem = contradiction(config, { changed, flagName });
+  if (problem) throw new UsageError(problem);
   return config;
 }
 
@@ -403,66 +527,6 @@ export function familyNames(config: Config): string[] {
 export function readPrices(written: string): { readonly input: number; readonly output: number } {
   const [input, output] = written.split(",").map(Number);
   return { input, output };
-}
-
-/** Combinations that make no sense, and what to say about them. */
-const contradictions: readonly [(c: Config) => boolean, (c: Config) => string][] = [
-  [(c) => c.samples < 2, (c) => `--samples ${c.samples} with --algo ${c.algo}: a group needs at least 2 rollouts`],
-  [(c) => c.credit === "turn" && !c.tarl, () => "--credit turn without --tarl: only TARL scores turns"],
-  [
-    (c) => c.credit === "turn" && c.algo !== "grpo",
-    (c) => `--credit turn with --algo ${c.algo}: only GRPO credits turns`,
-  ],
-  [
-    (c) => c.credit === "turn" && (c.std === "batch" || c.std === "none"),
-    (c) => `--credit turn with --std ${c.std}: expected sample or population`,
-  ],
-  [(c) => c.algo === "rloo" && c.std !== "sample", (c) => `--std ${c.std} with --algo rloo: it divides by nothing`],
-  [
-    (c) => c.credit === "turn" && c.ratio === "sequence",
-    () => "--credit turn with --ratio sequence: a sequence ratio needs one advantage for the whole rollout",
-  ],
-  [(c) => c.abstain === "drop" && !c.tarl, () => "--abstain drop without --tarl: the judge's verdict is not used"],
-  [(c) => c.dualClip > 0 && c.dualClip <= 1, (c) => `--dual-clip ${c.dualClip}: expected 0 (off) or more than 1`],
-  [
-    (c) => c.promptTokens >= c.contextTokens,
-    (c) =>
-      `--prompt-tokens ${c.promptTokens} with --context-tokens ${c.contextTokens}: a conversation needs room after its prompt`,
-  ],
-  [(c) => c.user === "llm" && c.userModel === "none", () => "--user llm without --user-model: expected its name"],
-  [
-    (c) => c.user === "scripted" && ofModel(c) !== undefined,
-    (c) => `${flagName(ofModel(c) ?? "")} with --user scripted: only a customer that is a model has it`,
-  ],
-  [
-    (c) => c.user === "llm" && c.disturbances > 0,
-    (c) => `--disturbances ${c.disturbances} with --user llm: only the scripted customer has them`,
-  ],
-  [
-    (c) => c.master !== "fp32" && c.dtype === "fp32",
-    (c) => `--master ${c.master} with --dtype fp32: only weights in bf16 are rounded from one`,
-  ],
-  [
-    (c) => c.loraRank > 0 && c.optimizer === "muon",
-    () => "--optimizer muon with --lora-rank: an adapter's matrices are learned by adamw",
-  ],
-  [
-    (c) =>
-      c.loraRank === 0 && (c.loraTargets !== options.loraTargets.default || c.loraAlpha !== options.loraAlpha.default),
-    (c) =>
-      `${c.loraTargets !== options.loraTargets.default ? "--lora-targets" : "--lora-alpha"} without --lora-rank: there is no adapter`,
-  ],
-  [
-    (c) => c.evalEvery > 0 && c.evalTasks === 0,
-    (c) => `--eval-every ${c.evalEvery} with --eval-tasks 0: nothing to measure`,
-  ],
-];
-
-/** The first option in use that is for customers played by a model. */
-function ofModel(c: Config): string | undefined {
-  return (["userModel", "userUrl", "userTemperature", "userPrices"] as const).find(
-    (key) => c[key] !== options[key].default,
-  );
 }
 
 function similar(key: string): string {

@@ -17,6 +17,8 @@ import { ScriptedUser } from "./user/scripted.ts";
 /** What reaches models elsewhere, as the environment has it: key and server of an API, and the hub. */
 export interface Access {
   readonly apiKey?: string;
+  /** The judge's, where it has one of its own. */
+  readonly judgeKey?: string;
   readonly baseURL?: string;
   readonly hub?: Hub;
 }
@@ -65,10 +67,10 @@ export function openUsers(config: Config, access?: Access): Users {
 /** Requests at once; a server that wants fewer says so with status 429, and is asked again later. */
 const REQUESTS = 32;
 
-/** A model behind an API; `option` is what somebody typed that led to it. */
+/** A model behind an API; `option` is what somebody typed that led to it, `own` goes before what the config has for all. */
 export function openModel(
   option: string,
-  own: Pick<ChatOptions, "model" | "temperature" | "maxTokens" | "prices">,
+  own: Pick<ChatOptions, "model" | "temperature" | "maxTokens" | "prices" | "concurrency" | "perMinute" | "budget">,
   { budget, cache, apiTimeout, apiRetries, concurrent }: Config,
   access: Access = {},
 ): OpenChat {
@@ -76,11 +78,10 @@ export function openModel(
   if (apiKey === undefined && access.baseURL === undefined)
     throw new UsageError(`${option}: expected a key in OPENAI_API_KEY, or a server of your own in OPENAI_BASE_URL`);
   const priced = own.prices && own.prices.input + own.prices.output > 0;
-  if (budget > 0 && !priced)
+  if (budget > 0 && !own.budget && !priced)
     throw new UsageError(`--budget ${budget} with ${option}: expected the prices of its tokens`);
   return blame(option, () =>
     openChat({
-      ...own,
       baseURL,
       apiKey,
       timeoutMs: apiTimeout * 1000,
@@ -88,6 +89,7 @@ export function openModel(
       concurrency: Math.min(concurrent, REQUESTS),
       ...(budget > 0 && { budget: { dollars: budget } }),
       ...(cache !== "none" && { cacheDir: cache }),
+      ...own,
     }),
   );
 }

@@ -88,7 +88,7 @@ export async function measureAgent(
     try {
       return await measureWith(table, policyOf(config, table, watch.signal));
     } finally {
-      await table.policy.dispose();
+      await table.dispose();
     }
   }
   const played = await openTasks(config, access);

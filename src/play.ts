@@ -9,8 +9,10 @@ import { type Access, openUsers, scripted, type Users } from "./customers.ts";
 import { domainNames, domain as findDomain } from "./domains/index.ts";
 import { blame, faulty, UsageError } from "./errors.ts";
 import type { Agent } from "./eval/evaluate.ts";
+import { intervention } from "./judge/rules.ts";
 import { type ChatFormatName, formatNote, readFormat, readTemplate } from "./policy/chat.ts";
 import { type ModelConfig, readConfig } from "./policy/checkpoint.ts";
+import { CRITIC, type Critic, openCritic } from "./policy/critic.ts";
 import { type Hub, isHubName, type ModelPart } from "./policy/hub.ts";
 import { availableMemory, type MemoryPlan, memoryLine, planMemory, refusal } from "./policy/memory.ts";
 import { native } from "./policy/native.ts";
@@ -23,7 +25,7 @@ import { templateFormat } from "./rollout/jinja.ts";
 import { root } from "./root.ts";
 import { readDatabase } from "./sandbox/replay.ts";
 import { Session } from "./sandbox/session.ts";
-import { loraOptions, type SamplingSettings, stateOptions } from "./settings.ts";
+import { criticOf, loraOptions, type SamplingSettings, stateOptions } from "./settings.ts";
 import { generated, listed, mix, type TaskSource } from "./tasks/sampler.ts";
 import { openSet, type TaskSet, withSet } from "./tasks/set.ts";
 import type { Domain, Format, Habits, Policy, Rollout, Scorer, User } from "./types.ts";
@@ -106,6 +108,7 @@ export function memoryOf(config: Config, model: ModelConfig, role: PolicyOptions
     state: stateOptions(config),
     lora: loraOptions(config),
     learns: role === "policy",
+    critic: criticOf(config),
     reference: role === "policy" && klCoef > 0,
     available: config.memory > 0 ? config.memory * 1e9 : availableMemory(device),
   });
@@ -124,8 +127,22 @@ export async function openTasks(config: Config, access?: Access): Promise<Played
   const users = openUsers(config, access);
   if (config.tasks !== "generated") return { ...(await openListed(config)), origin: config.tasks, users };
   const domain = await findDomain(config.domain, config.profile);
-  const families = mix(domain, familyNames(config), config.refuseShare);
-  return { domain, tasks: generated(domain, families, config.trainDatabases), origin: "generated", users };
+  return { domain, tasks: tasksOf(domain, familyNames(config), config), origin: "generated", users };
+}
+
+/** The tasks that a domain makes itself. */
+function tasksOf(
+  domain: Domain,
+  families: readonly string[],
+  { refuseShare, trainDatabases }: Pick<Config, "refuseShare" | "trainDatabases">,
+): TaskSource {
+  return generated(domain, mix(domain, families, refuseShare), trainDatabases);
+}
+
+/** Another domain with all of its own families and scripted customers, for `Table.beside`. */
+export async function openOther(name: string, how: Pick<Config, "refuseShare" | "trainDatabases">): Promise<Played> {
+  const domain = await findDomain(name);
+  return { domain, tasks: tasksOf(domain, [], how), origin: "generated", users: scripted(0) };
 }
 
 /** A set's own tasks, on its domain as it wants it. */
@@ -144,6 +161,16 @@ export async function domainOf(set: TaskSet, name: string, profile?: string): Pr
   if (data === undefined) return domain;
   const database = readDatabase(domain, data);
   return { ...domain, database: () => database };
+}
+
+/** What a run's `mix` names, with scripted customers; null without it. */
+export async function openMix(config: Config): Promise<Played | null> {
+  const { mix: named } = config;
+  if (named === "none") return null;
+  if (domainNames.includes(named)) return openOther(named, config);
+  const set = blame(`--mix ${named}`, () => openSet(named));
+  const domain = await domainOf(set, set.manifest.domain, set.manifest.profile);
+  return { domain, tasks: listed(named, set.splits, [], "auto"), origin: named, users: scripted(0) };
 }
 
 /** How a table is opened. */
@@ -171,6 +198,8 @@ export class Table implements Played {
     readonly format: Format,
     readonly limits: Conversing,
     readonly hub?: Hub,
+    /** PPO's critic, where it has a trunk of its own. */
+    readonly critic: Critic | null = null,
   ) {
     ({ domain: this.domain, tasks: this.tasks, origin: this.origin, users: this.users } = played);
   }
@@ -193,7 +222,7 @@ export class Table implements Played {
       throw new UsageError(`${model}: the tokenizer has ${tokenizer.size} ids, the policy ${vocabSize}`);
     if (config.contextTokens > maxPositions)
       throw new UsageError(`--context-tokens ${config.contextTokens}: ${model} reads at most ${maxPositions}`);
-    checkPrompt(onePrompt(played, format, config), config);
+    checkPrompt(firstPrompt(played, format, config), config);
     const vocabLimit = tokenizer.size; // rows of the embedding beyond the tokenizer are padding
     await check?.(played);
     const memory = memoryOf(config, shape, role);
@@ -201,23 +230,44 @@ export class Table implements Played {
     note?.(memoryLine(memory));
     const { microTokens, seed } = config;
     const { recompute, kvTokens } = memory;
+    const learning = { microTokens, recompute, fresh: checkpoint === null, state: stateOptions(config) };
+    const valued = role === "policy" ? criticOf(config) : null;
     const policy = await openPolicy({
       ...engineOf(config, model),
-      ...{ vocabLimit, kvTokens, microTokens, recompute, role, fresh: checkpoint === null },
-      state: stateOptions(config),
+      ...{ ...learning, vocabLimit, kvTokens, role, output: valued === "shared" ? "both" : "logits" },
       files: new Map([formatNote(name)]),
       ...(adapter && { lora: { ...adapter, from: checkpoint ?? { seed } } }),
     });
-    return new Table(played, policy, tokenizer, format, config, access?.hub);
+    const began = checkpoint ? join(checkpoint, CRITIC) : model;
+    const critic = valued === "own" ? await openCritic({ ...engineOf(config, began), ...learning }) : null;
+    return new Table(played, policy, tokenizer, format, config, access?.hub, critic);
   }
 
-  /** One conversation of the policy. */
-  async converse(attempt: Attempt, sampling: SamplingSettings, signal?: AbortSignal): Promise<Rollout> {
+  /** A checkpoint to go on from. */
+  async save(dir: string): Promise<void> {
+    await this.policy.save(dir, { optimizer: true });
+    await this.critic?.save(join(dir, CRITIC), { optimizer: true });
+  }
+
+  async dispose(): Promise<void> {
+    await Promise.all([this.policy.dispose(), this.critic?.dispose()]);
+  }
+
+  /** The same policy where something else is played. */
+  beside(played: Played, limits: Conversing = this.limits): Table {
+    checkPrompt(firstPrompt(played, this.format), limits);
+    return new Table(played, this.policy, this.tokenizer, this.format, limits, this.hub);
+  }
+
+  /** One conversation of the policy; the rules hold a turn back at most `reflection` times before one is acted on. */
+  async converse(attempt: Attempt, sampling: SamplingSettings, signal?: AbortSignal, reflection = 0): Promise<Rollout> {
     const { policy, format, limits } = this;
     const full = { ...sampling, stopIds: format.stopIds };
     const { user, told } = this.users.customer(this.domain, attempt);
     const sandbox = sandboxFor(this.domain, attempt, user, limits);
-    const rollout = await converse(attempt, sandbox, policy, format, full, limits, signal);
+    const intervene = intervention(this.domain, attempt.task, runsEveryCall(limits, this.domain));
+    const oversight = reflection > 0 ? { times: reflection, intervene } : undefined;
+    const rollout = await converse(attempt, sandbox, policy, format, full, limits, signal, oversight);
     return { ...rollout, ...told(rollout) };
   }
 
@@ -238,7 +288,11 @@ export class Table implements Played {
 }
 
 /** A prompt to look at: where one is too long, every conversation breaks off. */
-function onePrompt({ domain, tasks }: Played, format: Format, { evalTasks, seed }: Config): readonly number[] {
+function firstPrompt(
+  { domain, tasks }: Played,
+  format: Format,
+  { evalTasks, seed }: Pick<Config, "evalTasks" | "seed"> = { evalTasks: 0, seed: 0 },
+): readonly number[] {
   const [task] = evalTasks > 0 ? tasks.heldOut(1, "prompt") : tasks.train(1, seed, 0);
   return format.open(domain.policy, domain.toolsInPrompt ? domain.tools : [], task.scenario.opening).prompt;
 }
@@ -282,9 +336,14 @@ export async function perform(
 }
 
 function sandboxFor(domain: Domain, { task }: Attempt, user: User, limits: Conversing): Sandbox {
-  const { turns, invalidInRow, calls = "profile" } = limits;
-  const everyCall = calls === "profile" ? domain.everyCall : calls === "all";
+  const { turns, invalidInRow } = limits;
+  const everyCall = runsEveryCall(limits, domain);
   return new Session(domain, task, user, { turns, invalidInRow, everyCall, checkOutputs: asksOutputs(limits, domain) });
+}
+
+/** Does every call of a turn run? */
+function runsEveryCall({ calls = "profile" }: Conversing, domain: Domain): boolean {
+  return calls === "profile" ? (domain.everyCall ?? false) : calls === "all";
 }
 
 /** Does success ask for a task's outputs? */

@@ -32,9 +32,17 @@ const habits = z.strictObject({
   recovers: rate.default(0),
 });
 
-/** Shares of drills and dialogues: [at the start, at the end] of a phase. */
-const shared = ({ drills, dialogues }: { drills: Shares; dialogues: Shares[string] }) =>
-  [0, 1].map((end) => sumAt({ ...drills, [DIALOGUES]: dialogues }, end));
+/** What is shown in a phase beside the domain's own demonstrations. */
+interface Beside {
+  readonly drills: Shares;
+  readonly also: Shares;
+  readonly dialogues: Shares[string];
+}
+
+const sharesOf = ({ drills, also, dialogues }: Beside): Shares => ({ ...drills, ...also, [DIALOGUES]: dialogues });
+
+/** What these shares sum to: [at the start, at the end] of a phase. */
+const shared = (phase: Beside) => [0, 1].map((end) => sumAt(sharesOf(phase), end));
 
 const phase = z
   .strictObject({
@@ -49,6 +57,8 @@ const phase = z
     drills: z.record(z.string(), ramp(rate)).default({}),
     /** Share of the batches that are dialogues of the recipe's set; what all shares leave of 1 is demonstrations. */
     dialogues: ramp(rate).default(0),
+    /** Shares of the batches that are demonstrations of other domains, by name; their drills go by the drill's name too. */
+    also: z.record(z.string(), ramp(rate)).default({}),
     /** Conversations are cut to this many tokens. */
     length: ramp(z.int().min(2)),
     /** Share of the demonstrations whose expert has the `habits` below; the others are clean. */
@@ -116,7 +126,7 @@ export type Phase = Recipe["phases"][number];
 export interface Moment {
   readonly phase: Phase;
   readonly lr: number;
-  /** Of drills by name, and of dialogues; the rest is demonstrations. */
+  /** Of drills and other domains by name, and of dialogues; the rest is demonstrations. */
   readonly shares: readonly (readonly [kind: string, share: number])[];
   readonly length: number;
   readonly imperfect: number;
@@ -141,14 +151,28 @@ export function parseRecipe(json: unknown, source: string): Recipe {
   throw new UsageError(`${source}: ${path.length ? `${path.join(".")}: ` : ""}${message}`);
 }
 
-/** Refuses a recipe with drills that its domain does not have. */
-export function checkDrills({ phases }: Recipe, { name: domain, drills = {} }: Domain, source: string): void {
-  const known = Object.keys(drills).filter((name) => name !== DEMONSTRATIONS && name !== DIALOGUES);
+/** The other domains that the recipe demonstrates, or has drills of. */
+export function otherDomains({ domain, phases }: Recipe): readonly string[] {
+  return [...new Set(phases.flatMap(({ also }) => Object.keys(also)))].filter((name) => name !== domain);
+}
+
+/** The domain that has each drill which the phases may name; a name that two domains have is the first one's. */
+export function drillsOf(domains: readonly Domain[]): ReadonlyMap<string, Domain> {
+  const named = [...domains]
+    .reverse()
+    .flatMap((domain) => Object.keys(domain.drills ?? {}).map((name) => [name, domain] as const));
+  return new Map(named.filter(([name]) => name !== DEMONSTRATIONS && name !== DIALOGUES));
+}
+
+/** Refuses a recipe with drills that none of its domains has. */
+export function checkDrills({ phases }: Recipe, domains: readonly Domain[], source: string): void {
+  const known = [...drillsOf(domains).keys()];
+  const names = domains.map(({ name }) => name).join(" or ");
   for (const [i, phase] of phases.entries())
     for (const name of Object.keys(phase.drills))
       if (!known.includes(name))
         throw new UsageError(
-          `${source}: phases.${i}.drills.${name}: expected a drill of the domain ${domain}: ${known.join(", ") || "it has none"}`,
+          `${source}: phases.${i}.drills.${name}: expected a drill of the domain ${names}: ${known.join(", ") || "it has none"}`,
         );
 }
 
@@ -172,10 +196,7 @@ export function momentOf(recipe: Recipe, seen: number): Moment | null {
       return {
         phase,
         lr: at(phase.lr),
-        shares: Object.entries({ ...phase.drills, [DIALOGUES]: phase.dialogues }).map(([kind, share]) => [
-          kind,
-          at(share),
-        ]),
+        shares: Object.entries(sharesOf(phase)).map(([kind, share]) => [kind, at(share)]),
         length: Math.round(at(phase.length)),
         imperfect: at(phase.imperfect),
       };

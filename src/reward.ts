@@ -1,8 +1,8 @@
 // What a finished conversation was worth: the verifier's outcome and the judge's turn scores as one reward.
-// Not where turns are judged (src/judge), nor where rewards are compared (advantage.ts).
+// Not where turns are judged (src/judge), nor where rewards are compared (src/algorithms).
 // Test: test/unit/reward.test.ts, test/golden/algorithms.test.ts
 
-import type { Ledger, Reward, RewardClass, Verdict } from "./types.ts";
+import type { Reward, RewardClass, Verdict } from "./types.ts";
 
 export interface RewardOptions {
   /** False: the outcome alone is the reward, 0 or 1, and the judgement is not looked at. */
@@ -47,29 +47,6 @@ export function reward(verdict: Verdict, turns: number, options: RewardOptions):
       return turn === turns - 1 ? own + parts.outcome : own;
     }),
   };
-}
-
-/**
- * The reward of each token, [N]: "trajectory" puts all of it on the last policy token, "turn" each turn's share on that
- * turn's last token. An unjudged reward has no shares and is placed as a trajectory. A reference for tests alone: what
- * is learned from is an advantage for each token (advantage.ts).
- */
-export function placeReward(
-  reward: Reward,
-  ledger: Pick<Ledger, "mask" | "turn">,
-  credit: "trajectory" | "turn",
-): Float64Array {
-  const tokens = new Float64Array(ledger.mask.length);
-  if (credit === "trajectory" || reward.class === "unjudged") {
-    const last = ledger.mask.lastIndexOf(1);
-    if (last >= 0) tokens[last] = reward.total;
-    return tokens;
-  }
-  for (const [turn, share] of reward.perTurn.entries()) {
-    const last = ledger.turn.lastIndexOf(turn);
-    if (last >= 0) tokens[last] = share;
-  }
-  return tokens;
 }
 
 /** What is wrong with a judge's scores of `turns` turns; empty when they can be used. */

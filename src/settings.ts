@@ -1,9 +1,13 @@
 // What each stage needs of a config, in the stage's own words. Only renaming: no stage reads the config itself.
 // Test: test/unit/config.test.ts
 
-import { type AdvantageOptions, algorithms, type TurnAdvantageOptions } from "./advantage.ts";
+import type { AlgorithmOptions } from "./algorithms/algorithm.ts";
+import type { OverlongOptions } from "./algorithms/overlong.ts";
+import type { DrawOptions, TrackerOptions } from "./algorithms/spo.ts";
+import type { TisOptions } from "./algorithms/tis.ts";
 import type { PackOptions } from "./batch.ts";
 import type { Config } from "./config.ts";
+import type { ValueOptions } from "./policy/critic.ts";
 import { type Lora, readTargets } from "./policy/lora.ts";
 import type { StateOptions } from "./policy/state.ts";
 import type { RewardOptions } from "./reward.ts";
@@ -14,6 +18,11 @@ export type SamplingSettings = Omit<Sampling, "stopIds">;
 
 export function trainSampling({ temperature, topP, topK, minP, turnTokens }: Config): SamplingSettings {
   return { temperature, topP, topK, minP, maxTokens: turnTokens };
+}
+
+/** Are the next conversations played while verdicts are awaited? */
+export function playsAhead({ ahead, judge }: Config): boolean {
+  return ahead === "on" || (ahead === "auto" && judge === "llm");
 }
 
 /** Evaluations see the whole distribution. */
@@ -27,22 +36,64 @@ export function rewardOptions(config: Config, tarl: boolean): RewardOptions {
   return { tarl, outcome, turns, major, conflict };
 }
 
-export function advantageOptions({ algo, std, stdEps: eps }: Config): AdvantageOptions {
-  return algo === "grpo" ? { ...algorithms.grpo, std, eps } : algorithms.rloo;
+export function algorithmOptions(config: Config): AlgorithmOptions {
+  const { algo, credit, std, stdEps, gae, gamma, gammaTurn, lambda, whiten, klKind: kind, klClamp: clamp } = config;
+  const kl = config.klIn === "reward" && config.klCoef > 0 ? { coef: config.klCoef, kind, clamp } : null;
+  return { algo, credit, std, stdEps, gae, gamma, gammaTurn, lambda, whiten, rewardRange: rewardRange(config), kl };
 }
 
-/** With --credit turn, where the config lets `std` be nothing else. */
-export function turnAdvantageOptions({ std, stdEps: eps }: Config): TurnAdvantageOptions {
-  return { std: std as TurnAdvantageOptions["std"], eps, gamma: 1 };
+/** Lowest and highest reward that a rollout can have. */
+export function rewardRange({ tarl, outcomeWeight, turnsWeight, majorWeight }: Config): readonly [number, number] {
+  return tarl ? [0 - majorWeight, outcomeWeight + turnsWeight] : [0, 1];
 }
 
-export function packOptions({ aggregation, contextTokens, klCoef, entropyCoef }: Config): PackOptions {
-  return { aggregation, normConst: contextTokens, excludeEmpty: true, dropZero: klCoef === 0 && entropyCoef === 0 };
+export function overlongOptions(config: Config): OverlongOptions {
+  return { maxTokens: config.contextTokens, buffer: config.overlongBuffer, factor: config.overlongFactor };
+}
+
+export function trackerOptions({ spoHalfLife, spoRhoMin, spoRhoMax }: Config): TrackerOptions {
+  return { halfLife: spoHalfLife, rhoMin: spoRhoMin, rhoMax: spoRhoMax };
+}
+
+export function drawOptions({ spoExplore, spoPower }: Config): DrawOptions {
+  return { explore: spoExplore, power: spoPower };
+}
+
+/** Null: the trainer's log-probs are not asked for. */
+export function tisOptions({ tis, tisMode, tisLow, tisCap, tisNorm }: Config): TisOptions | null {
+  return tis === "off" ? null : { level: tis, mode: tisMode, low: tisLow, cap: tisCap, norm: tisNorm };
+}
+
+/** Weight of the KL in the loss. */
+function klInLoss({ klIn, klCoef }: Config): number {
+  return klIn === "loss" ? klCoef : 0;
+}
+
+export function packOptions(config: Config): PackOptions {
+  const { aggregation, contextTokens, entropyCoef, algo } = config;
+  const dropZero = klInLoss(config) === 0 && entropyCoef === 0 && algo !== "ppo";
+  return { aggregation, normConst: contextTokens, excludeEmpty: true, dropZero };
 }
 
 export function lossOptions(config: Config): LossOptions {
-  const { ratio, clipLow, clipHigh, dualClip, klCoef, klKind, entropyCoef, temperature } = config;
-  return { ratio, clipLow, clipHigh, dualClip, klCoef, klKind, entropyCoef, temperature };
+  const { ratio, clipLow, clipHigh, dualClip, klKind, klClamp, entropyCoef, temperature } = config;
+  const klCoef = klInLoss(config);
+  const value = criticOf(config) === "shared" ? { value: { coef: config.valueCoef, ...valueOptions(config) } } : {};
+  return { ratio, clipLow, clipHigh, dualClip, klCoef, klKind, klClamp, entropyCoef, temperature, ...value };
+}
+
+/** Where PPO's critic stands; null: there is none. */
+export function criticOf({ algo, critic }: Config): Config["critic"] | null {
+  return algo === "ppo" ? critic : null;
+}
+
+export function valueOptions({ valueClip: clip }: Config): ValueOptions {
+  return { clip };
+}
+
+/** Of a critic on a trunk of its own: the policy's, but for the learning rate, which has the same schedule. */
+export function criticOptimizer(config: Config, step: number): OptimizerOptions {
+  return optimizerOptions({ ...config, lr: config.criticLr }, step);
 }
 
 /** The adapter that is learned; null: all weights are. */

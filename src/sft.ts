@@ -6,13 +6,22 @@
 
 import { UsageError } from "./errors.ts";
 import { oracleHabits } from "./eval/evaluate.ts";
-import type { Table } from "./play.ts";
+import { openOther, type Table } from "./play.ts";
 import { Random } from "./random.ts";
-import { DEMONSTRATIONS, DIALOGUES, demonstrates, type Moment, momentOf, type Recipe } from "./recipe.ts";
+import {
+  DEMONSTRATIONS,
+  DIALOGUES,
+  demonstrates,
+  drillsOf,
+  type Moment,
+  momentOf,
+  otherDomains,
+  type Recipe,
+} from "./recipe.ts";
 import type { Attempt } from "./rollout/collect.ts";
 import { recite } from "./rollout/recite.ts";
 import type { SamplingSettings } from "./settings.ts";
-import type { Batch, Dialogue, Ledger, LossOptions } from "./types.ts";
+import type { Batch, Dialogue, Ledger, LossOptions, Segment } from "./types.ts";
 
 /** Draws before no dialogue is taken to be short enough. */
 const MAX_DRAWS = 1000;
@@ -24,7 +33,7 @@ export interface SftLine {
   readonly phase: string;
   /** Tokens seen, this update's included. */
   readonly tokens: number;
-  /** Name of the drill, "dialogues" or "demonstrations". */
+  /** Name of the drill or of the other domain, "dialogues" or "demonstrations". */
   readonly kind: string;
   readonly lr: number;
   /** Weighted mean of -log p (nats). */
@@ -39,6 +48,9 @@ export interface SftLine {
 interface Material {
   readonly recipe: Recipe;
   readonly table: Table;
+  /** Of every domain that is demonstrated, by its name. */
+  readonly tables: ReadonlyMap<string, Table>;
+  readonly drills: ReturnType<typeof drillsOf>;
   /** Those of the recipe's set that are trained on. */
   readonly dialogues: readonly Dialogue[];
 }
@@ -76,6 +88,7 @@ export const logLikelihood: LossOptions = {
   dualClip: 0,
   klCoef: 0,
   klKind: "k3",
+  klClamp: 10,
   entropyCoef: 0,
   temperature: 1,
 };
@@ -84,7 +97,12 @@ export const logLikelihood: LossOptions = {
 export async function sft(recipe: Recipe, table: Table, sampling: SamplingSettings, run: SftRun): Promise<boolean> {
   const { dialogues = [] } = run;
   const trained = dialogues.length - Math.min(recipe.heldOut.demonstrations, Math.floor(dialogues.length / 10));
-  const material: Material = { recipe, table, dialogues: dialogues.slice(0, trained) };
+  const others = await Promise.all(
+    otherDomains(recipe).map(async (name) => table.beside(await openOther(name, recipe))),
+  );
+  const tables = new Map([table, ...others].map((each) => [each.domain.name, each]));
+  const drills = drillsOf([...tables.values()].map(({ domain }) => domain));
+  const material: Material = { recipe, table, tables, drills, dialogues: dialogues.slice(0, trained) };
   const check = await heldOutCheck(recipe, table, sampling, dialogues.slice(trained));
   let { step, tokens } = run;
   let lesson = await nextLesson(material, step, tokens);
@@ -141,9 +159,11 @@ function pickKind({ shares }: Moment, random: Random): string {
 }
 
 async function rowsOf(kind: string, material: Material, moment: Moment, seed: number): Promise<readonly Row[]> {
-  if (kind === DEMONSTRATIONS) return demonstrationRows(material.recipe, material.table, moment, seed);
+  const { recipe, table, tables, drills } = material;
   if (kind === DIALOGUES) return dialogueRows(material, moment, seed);
-  return [drillRow(material.recipe, material.table, kind, seed)];
+  const drill = drills.get(kind)?.drills?.[kind];
+  if (drill) return [drillRow(recipe, table, drill(seed))];
+  return demonstrationRows(recipe, kind === DEMONSTRATIONS ? table : tables.get(kind)!, moment, seed);
 }
 
 /** A row for each context of a conversation (docs/formats.md), of at most `length` tokens. */
@@ -158,10 +178,10 @@ function contextRows(
   }));
 }
 
-function drillRow(recipe: Recipe, { domain, tokenizer }: Table, name: string, seed: number): Row {
+function drillRow(recipe: Recipe, { tokenizer }: Table, drill: readonly Segment[]): Row {
   const ids: number[] = [];
   const weights: number[] = [];
-  for (const { text, learn } of domain.drills![name](seed))
+  for (const { text, learn } of drill)
     for (const id of tokenizer.encodePlain(text)) {
       ids.push(id);
       weights.push(learn ? 1 : recipe.drillContextWeight);

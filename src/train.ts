@@ -1,31 +1,29 @@
 // The whole method on one page: here the stages meet, and no stage knows another.
 // tasks -> rollouts -> judgements -> rewards -> advantages -> batch -> step -> metrics -> checkpoint.
 // Each stage has its own file; nothing here computes. A run is a function of its config: resuming gives the same bytes.
-// Test: test/e2e/train.test.ts
+// Test: test/e2e/train.test.ts, test/e2e/algorithms.test.ts
 
-import { advantages, spreadTurns, turnAdvantages } from "./advantage.ts";
-import { pack } from "./batch.ts";
+import type { Lesson } from "./algorithms/algorithm.ts";
+import { algorithm } from "./algorithms/index.ts";
+import type { Tracker } from "./algorithms/spo.ts";
+import { corrected, mismatch } from "./algorithms/tis.ts";
+import { miniBatches, pack } from "./batch.ts";
 import type { Config } from "./config.ts";
-import { faulty } from "./errors.ts";
+import { Curriculum } from "./curriculum.ts";
+import { gather, type Harvest, type Played, regain } from "./gather.ts";
 import { ruleJudge } from "./judge/rules.ts";
 import { measure, policyOf } from "./measure.ts";
-import { openReference, type Table } from "./play.ts";
-import { reward } from "./reward.ts";
-import { attempts } from "./rollout/collect.ts";
-import { evaluationFile } from "./run/closing.ts";
+import { playedFrom, turnOf } from "./mix.ts";
+import { Networks } from "./networks.ts";
+import { openMix, type Table } from "./play.ts";
+import { Random } from "./random.ts";
+import { carry, readCarried } from "./run/carried.ts";
+import { evaluationFile, mixEvaluationFile } from "./run/closing.ts";
 import type { RunDirectory } from "./run/directory.ts";
 import { type Graded, rolloutLine, type StepLine, stepLine } from "./run/metrics.ts";
 import type { Observer } from "./run/observer.ts";
-import {
-  advantageOptions,
-  lossOptions,
-  optimizerOptions,
-  packOptions,
-  rewardOptions,
-  trainSampling,
-  turnAdvantageOptions,
-} from "./settings.ts";
-import type { Judge, Reward, Rollout, Scorer, StepStats } from "./types.ts";
+import { algorithmOptions, optimizerOptions, packOptions, playsAhead, tisOptions } from "./settings.ts";
+import type { Domain, Judge, StepStats } from "./types.ts";
 
 /** How a person stops a run: `requested` ends it after the step, `signal` breaks off an evaluation. */
 export interface Stop {
@@ -37,145 +35,168 @@ export interface Stop {
 export interface Training {
   readonly config: Config;
   readonly table: Table;
+  /** Scores what is learned from, by its domain; measurements are scored by the rules. */
+  readonly judge: (domain: Domain) => Judge;
   readonly run: RunDirectory;
   readonly observer: Observer;
   readonly stop: Stop;
 }
 
+/** What a run carries from one update to the next besides the weights of its networks. */
+type Carried = {
+  /** Conversations of the next update that were played already. */
+  readonly ahead: readonly Played[] | null;
+  readonly tracker: Tracker | null;
+};
+
 /** Trains from `start` finished updates to the end; false when it was stopped before, with a checkpoint to go on from. */
 export async function train(training: Training, start: number): Promise<boolean> {
   const { config, table, run, observer, stop } = training;
-  const judge = ruleJudge(table.domain);
-  const reference = config.klCoef > 0 ? await openReference(config, table) : null;
+  const carried = readCarried<Carried>(start > 0 ? run.checkpointPath(start) : null);
+  const curriculum = new Curriculum(config, carried?.tracker ?? null);
+  const networks = await Networks.open(config, table);
+
+  const other = await openMix(config);
+  const mixed = other && table.beside(other);
+  const turn = (step: number) => {
+    const { index, ...turn } = turnOf(config, step);
+    const own = turn.mixed ? mixed! : table;
+    return { ...turn, index, table: own, judge: own.domain.grade ? null : training.judge(own.domain) };
+  };
+  const begin = (step: number): Harvest => {
+    const { index, table, judge } = turn(step);
+    const tasks = (again: number) => curriculum.tasks(table.tasks, index, again);
+    return gather({ config, table, judge, tasks, finished: observer.playing(step) }, index);
+  };
+  let ahead = carried?.ahead ? regain({ config, judge: turn(playedFrom(config, start)!).judge }, carried.ahead) : null;
+
   let saved = start;
   const save = async (step: number) => {
     if (step === saved) return;
-    await run.checkpoint(step, config.keep, (dir) => table.policy.save(dir, { optimizer: true }));
+    await run.checkpoint(step, config.keep, async (dir) => {
+      await table.save(dir);
+      const whole = table.users.chat?.stopped() ? null : await ahead?.played; // an outage spoils what is played ahead
+      carry(dir, { ahead: whole ?? null, tracker: curriculum.tracker } satisfies Carried);
+    });
     saved = step;
   };
+
   try {
     for (let step = start; ; step++) {
-      await measureWhereDue(training, judge, step);
+      await measureWhereDue(training, mixed, step);
       if (stop.requested) {
         await save(step);
         return false;
       }
       if (step === config.steps) return true;
-
-      const line = await update(training, judge, reference, step);
-      if (!line) {
-        await save(step);
-        throw new Error(`${table.users.chat!.stopped()!.message}; --resume ${run.name} goes on`);
+      if (turn(step).skipped) {
+        if ((step + 1) % config.saveEvery === 0 || step + 1 === config.steps) await save(step + 1);
+        continue;
       }
+
+      observer.began("rollout");
+      const harvest = ahead ?? begin(step);
+      await harvest.played;
+      const silent = table.users.chat?.stopped();
+      if (silent) {
+        await save(step);
+        throw new Error(`${silent.message}; --resume ${run.name} goes on`);
+      }
+      observer.began("judge");
+      const next = playsAhead(config) ? playedFrom(config, step + 1) : null;
+      ahead = next === null ? null : begin(next);
+      const graded = await harvest.graded;
+      await ahead?.played;
+
+      const line = await update(training, networks, curriculum, graded, step);
       run.append("metrics.jsonl", line);
       observer.updated(line);
       if (line.step % config.saveEvery === 0 || line.step === config.steps || stop.requested) await save(line.step);
     }
   } finally {
-    await reference?.dispose();
+    await networks.dispose();
   }
 }
 
-/**
- * One update, from the tasks of this step to the policy's next weights; null where the customers' model will not answer
- * any more. `step` counts the updates before it.
- */
+/** One update, from graded rollouts to the networks' next weights. `step` counts the updates before it. */
 async function update(
-  training: Training,
-  judge: Judge,
-  reference: Scorer | null,
+  { config, run, observer }: Training,
+  networks: Networks,
+  curriculum: Curriculum,
+  graded: readonly Graded[],
   step: number,
-): Promise<StepLine | null> {
-  const { config, table, run, observer } = training;
-  const { policy } = table;
-  const tasks = table.tasks.train(config.tasksPerStep, config.seed, step);
-
-  observer.began("rollout");
-  const plan = attempts(tasks, config.samples, config.seed, "train", step);
-  const sampling = trainSampling(config);
-  const rollouts = await table.collect(
-    plan,
-    (attempt) => table.converse(attempt, sampling),
-    observer.played(plan.length),
-  );
-  if (table.users.chat?.stopped()) return null;
-
-  observer.began("judge");
-  const graded = await Promise.all(rollouts.map((rollout) => grade(config, judge, rollout)));
+): Promise<StepLine> {
   const learned = graded.filter((each) => each.learned);
-  if (learned.length === 0) throw new Error(`step ${step + 1}: no rollout can be learned from: ${whyNot(rollouts)}`);
+  if (learned.length === 0) throw new Error(`step ${step + 1}: no rollout can be learned from: ${whyNot(graded)}`);
 
   observer.began("train");
-  const { values, flat, groups } = advantage(config, learned);
-  let batch = pack(
-    learned.map(({ rollout }) => rollout.ledger),
-    values,
-    packOptions(config),
-  );
-  if (reference) batch = { ...batch, refLogp: (await reference.score(batch.ids, batch.rows, config.temperature)).logp };
-  const optimizer = optimizerOptions(config, step);
+  const tasks = learned.map(({ rollout }) => rollout.task.id);
+  const ledgers = learned.map(({ rollout }) => rollout.ledger);
+  const said = await networks.read(ledgers);
+  const samples = learned.map(({ reward }, i) => ({
+    ...{ task: tasks[i], reward, ledger: ledgers[i] },
+    ...said[i],
+    ...curriculum.expected(tasks[i]),
+  }));
+  const { values, returns, flat, groups } = algorithm(algorithmOptions(config))(samples);
+  const plain = learned.map(({ rollout: { ledger } }, i): Lesson => {
+    const { ownLogp: oldLogp, refLogp, values: old } = said[i];
+    const targets = old && returns && { values: { old, returns: returns[i] } };
+    return { ledger, advantage: values[i], oldLogp, refLogp, ...targets };
+  });
+  const tis = tisOptions(config);
+  const lessons = tis ? corrected(plain, tis) : plain;
+
   const stats: StepStats[] = [];
-  for (let epoch = 0; epoch < config.epochs && batch.ids.length > 0; epoch++)
-    stats.push(await policy.step(batch, lossOptions(config), optimizer));
+  for (let epoch = 0; epoch < config.epochs; epoch++) {
+    const order = new Random("mini-batches", config.seed, step, epoch);
+    for (const members of miniBatches(tasks, config.miniBatches, order)) {
+      const batch = pack(
+        members.map((i) => lessons[i]),
+        packOptions(config),
+      );
+      if (batch.ids.length > 0) stats.push(await networks.learn(batch, step));
+    }
+  }
+  if (curriculum.tracker) curriculum.visited(learned, await networks.logp(ledgers));
 
   observer.began("write");
   if (config.saveRollouts) {
     const lines = graded.map((each) => rolloutLine(each, values[learned.indexOf(each)]));
     run.writeText(`rollouts/step-${step + 1}.jsonl`, lines.join(""));
   }
-  return stepLine(step + 1, optimizer.lr, graded, flat.length / groups, stats);
+  const line = stepLine(step + 1, optimizerOptions(config, step).lr, graded, groups ? flat / groups : 0, stats);
+  return tis ? { ...line, mismatch: mismatch(plain) } : line;
 }
 
-/** Verdict and rewards of one rollout. The TARL reward is made whether the policy learns from it or not. */
-async function grade(config: Config, judge: Judge, rollout: Rollout): Promise<Graded> {
-  const judgement = faulty(rollout.ending) ? { scores: null, reasons: [] } : await judge.judge(rollout);
-  const verdict = { outcome: rollout.outcome, judgement };
-  const [own, tarl] = [config.tarl, true].map((tarl) => reward(verdict, rollout.turns, rewardOptions(config, tarl)));
-  const learned = !faulty(rollout.ending) && (config.abstain === "outcome" || judgement.scores !== null);
-  return { rollout, judgement, reward: own, tarl, learned };
+/**
+ * Plays the held-out tasks with the policy as it stands: before, after, and in between where the config asks for it; those that
+ * are mixed in, before and after.
+ */
+async function measureWhereDue(training: Training, mixed: Table | null, step: number): Promise<void> {
+  const { config, table } = training;
+  const { evalTasks, mixEvalTasks, evalEvery, steps } = config;
+  const outer = step === 0 || step === steps;
+  if (outer || (evalEvery > 0 && step % evalEvery === 0)) await measureOn(training, table, evalTasks, step);
+  if (outer && mixed) await measureOn(training, mixed, mixEvalTasks, step, mixed.domain.name);
 }
 
-/** Advantages within the groups: one for each rollout, or one for each of its tokens where turns are credited. */
-function advantage(config: Config, graded: readonly Graded[]) {
-  const tasks = graded.map(({ rollout }) => rollout.task.id);
-  const groups = new Set(tasks).size;
-  if (config.credit === "trajectory")
-    return {
-      groups,
-      ...advantages(
-        graded.map(({ reward }) => reward.total),
-        tasks,
-        advantageOptions(config),
-      ),
-    };
-  const shares = graded.map(({ reward, rollout }) => sharesOf(reward, rollout.turns));
-  const { values, flat } = turnAdvantages(shares, tasks, turnAdvantageOptions(config));
-  return { groups, flat, values: graded.map(({ rollout }, i) => spreadTurns(values[i], rollout.ledger.turn)) };
-}
-
-/** What each turn brought; a rollout without a verdict has its whole reward on the last one. */
-function sharesOf({ perTurn, total }: Reward, turns: number): readonly number[] {
-  return perTurn.length ? perTurn : Array.from({ length: turns }, (_, turn) => (turn === turns - 1 ? total : 0));
-}
-
-/** Plays the held-out tasks with the policy as it stands: before, after, and in between where the config asks for it. */
-async function measureWhereDue(training: Training, judge: Judge, step: number): Promise<void> {
-  const { config, table, run, observer, stop } = training;
-  const { evalTasks, evalEvery, steps } = config;
-  const due = step === 0 || step === steps || (evalEvery > 0 && step % evalEvery === 0);
-  if (!due || evalTasks === 0 || run.readJson(evaluationFile(step))) return;
+async function measureOn(training: Training, table: Table, tasks: number, step: number, mix?: string): Promise<void> {
+  const { run, observer, stop } = training;
+  const config = { ...training.config, evalTasks: tasks };
+  const file = mix === undefined ? evaluationFile(step) : mixEvaluationFile(step);
+  if (tasks === 0 || stop.requested || run.readJson(file)) return;
   observer.began("evaluate");
-  const evaluation = await measure(config, table, judge, policyOf(config, table, stop.signal), {
+  const evaluation = await measure(config, table, ruleJudge(table.domain), policyOf(config, table, stop.signal), {
     finished: observer.conversed,
     signal: stop.signal,
   });
   if (stop.signal.aborted) return;
   if (evaluation.stopped !== undefined) throw new Error(`the measurement stopped: ${evaluation.stopped}`);
-  run.writeJson(evaluationFile(step), evaluation);
-  observer.measured(step, evaluation);
+  run.writeJson(file, evaluation);
+  observer.measured(step, evaluation, mix);
 }
 
-function whyNot(rollouts: readonly Rollout[]): string {
-  const { ending, error } = rollouts[0];
-  return error ?? `the first one ended with "${ending}"`;
+function whyNot([{ rollout }]: readonly Graded[]): string {
+  return rollout.error ?? `the first one ended with "${rollout.ending}"`;
 }

@@ -4,6 +4,7 @@
 //
 // Every record is readonly: a stage makes a new one, it never writes into the one it was given.
 
+import type { Bill } from "./chat.ts";
 import type { Store } from "./domains/store.ts";
 
 // ---------------------------------------------------------------------------------------------------
@@ -65,6 +66,8 @@ export interface Task {
   readonly forbidden?: { readonly action: WrittenCall; readonly rule: string };
   /** How it is scored, where its source says so. */
   readonly criteria?: Criteria;
+  /** Share of its conversations that a policy won, where it was rated (`tarl tasks rate`). */
+  readonly rate?: number;
 }
 
 /** A part of a score that is a product of parts; which of them count is the task's business. */
@@ -156,6 +159,11 @@ export interface Domain<Args = any> {
   readings?(task: Task): Iterable<readonly WrittenCall[]>;
   /** For tasks without writes: did the agent say what had to be said (silence must not pass)? Default true. */
   answered?(task: Task, transcript: readonly Entry[]): boolean;
+  /**
+   * Is this message the answer to the task? A domain that has it hears one message: with it the talk ends, in success or not.
+   * Rejects only where nobody could look, which spoils the conversation.
+   */
+  grade?(task: Task, message: string): Promise<boolean>;
   /** The parts of a score, for a task with `criteria`; `truth` is the state that the ground truth leads to. */
   checks?(task: Task, transcript: readonly Entry[], store: Store, truth: Store): Checks;
   /** The scripted expert: what the agent says next, given the talk so far. Demonstrations and the oracle use it. */
@@ -233,7 +241,8 @@ export type Entry =
 
 export type ToolFault = "threw" | "hung" | "result";
 
-export type InvalidReason = "json" | "unknown-tool" | "arguments" | "too-long" | "empty" | "cut";
+/** The last one could have been acted on, and was held back. */
+export type InvalidReason = "json" | "unknown-tool" | "arguments" | "too-long" | "empty" | "cut" | "reflected";
 
 /** Why a conversation ended. The last three are not the policy's fault and are counted apart. */
 export type Ending =
@@ -374,48 +383,6 @@ export interface UserFault {
 }
 
 // ---------------------------------------------------------------------------------------------------
-// Chat: the door to language models behind an API
-// ---------------------------------------------------------------------------------------------------
-
-/** One line of a chat. A "tool" message answers the call of the "assistant" message before it. */
-export type ChatMessage =
-  | { readonly role: "system" | "user" | "tool"; readonly text: string }
-  | { readonly role: "assistant"; readonly text: string; readonly call?: WrittenCall };
-
-export interface CompleteOptions {
-  readonly tools?: readonly Pick<Tool, "name" | "description" | "parameters">[];
-  /** Decides the answer as far as the server knows seeds, and always which cached answer is taken. */
-  readonly seed?: number;
-  /** Who asks ("user", "agent", "judge"); errors name it. */
-  readonly label?: string;
-  readonly signal?: AbortSignal;
-}
-
-/** Tokens as the server counts them, and their price in dollars; nothing for an answer out of the cache. */
-export interface Bill {
-  /** Answers that were paid for. */
-  readonly calls: number;
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  readonly dollars: number;
-}
-
-export interface Completion {
-  readonly text: string;
-  readonly calls: readonly WrittenCall[];
-  /** The answer stopped at its token limit. */
-  readonly cut: boolean;
-  readonly cached: boolean;
-  readonly bill: Bill;
-}
-
-/** A model to talk with. Rejects with a ChatError or a BudgetError, in bounded time. */
-export interface Chat {
-  readonly model: string;
-  complete(messages: readonly ChatMessage[], options?: CompleteOptions): Promise<Completion>;
-}
-
-// ---------------------------------------------------------------------------------------------------
 // Verdict, reward, advantage
 // ---------------------------------------------------------------------------------------------------
 
@@ -431,6 +398,10 @@ export interface Judge {
 export interface Judgement {
   readonly scores: readonly TurnScore[] | null;
   readonly reasons: readonly string[];
+  /** Why there are no scores, as a kind that is counted: "invalid", "refused", "timeout", "budget", "http-500" and so on. */
+  readonly abstained?: string;
+  /** What a judge behind an API took. */
+  readonly bill?: Bill;
 }
 
 export interface Verdict {
@@ -443,7 +414,13 @@ export type RewardClass = "perfect" | "good" | "good_attempt" | "failed" | "conf
 /** Named parts and their sum. `perTurn` splits it over the turns: it sums to `total`, or is empty when unjudged. */
 export interface Reward {
   readonly total: number;
-  readonly parts: { readonly outcome: number; readonly turns: number; readonly major: number };
+  readonly parts: {
+    readonly outcome: number;
+    readonly turns: number;
+    readonly major: number;
+    /** The price of coming near the limit of tokens, where there is one. */
+    readonly overlong?: number;
+  };
   readonly class: RewardClass;
   readonly perTurn: readonly number[];
 }
@@ -455,11 +432,9 @@ export interface Reward {
 export interface Sampling {
   /** 0 is greedy. */
   readonly temperature: number;
-  /** 1 is off. */
+  /** 1 is off; of the next two 0 is. */
   readonly topP: number;
-  /** 0 is off. */
   readonly topK: number;
-  /** 0 is off. */
   readonly minP: number;
   /** Generation ends after one of these; it is part of the result. */
   readonly stopIds: readonly number[];
@@ -500,20 +475,26 @@ export interface Batch {
   readonly oldLogp: Float32Array | null;
   /** [N] reference log-probs, null without KL. */
   readonly refLogp: Float32Array | null;
+  /** [N] each, for a critic on the policy's trunk: what it said when advantages were made, and what it should have said. */
+  readonly values?: { readonly old: Float32Array; readonly returns: Float32Array };
 }
 
 export interface LossOptions {
-  /** "none": -A log pi (no ratio, no clipping). */
-  readonly ratio: "token" | "sequence" | "none";
+  /** Of a token, the geometric mean of its row's (GSPO), their product, or "none": -A log pi (no ratio, no clipping). */
+  readonly ratio: "token" | "sequence" | "product" | "none";
   readonly clipLow: number;
   readonly clipHigh: number;
   /** 0 is off. */
   readonly dualClip: number;
   readonly klCoef: number;
-  readonly klKind: "k1" | "k2" | "k3" | "abs";
+  readonly klKind: "k1" | "k2" | "k3" | "abs" | "k1+" | "k3+" | "k3_is" | "k3_score";
+  /** Largest estimate of a token by k3, k3+ and k3_score; 0 is off. */
+  readonly klClamp: number;
   readonly entropyCoef: number;
   /** Divides the logits before the softmax. */
   readonly temperature: number;
+  /** For a critic on the policy's trunk: weight of its loss, and how far a value may move from the old one; 0 is off. */
+  readonly value?: { readonly coef: number; readonly clip: number };
 }
 
 export interface OptimizerOptions {
@@ -548,6 +529,10 @@ export interface StepStats {
   readonly dualClip: number;
   /** Largest |trainer log-prob - sampler log-prob| of this batch before the update. */
   readonly mismatch: number;
+  /** The critic's loss before its coefficient, share of values that the clip holds, 1 - var(return - value) / var(return). */
+  readonly valueLoss: number;
+  readonly valueClipped: number;
+  readonly valueExplained: number;
   /** L2 norm before clipping. */
   readonly gradNorm: number;
   /** Tokens in the batch, those of them that were computed (what rows have in common once), and those with a weight. */
@@ -573,6 +558,8 @@ export interface Policy {
     rows: Int32Array,
     temperature: number,
   ): Promise<{ logp: Float32Array; entropy: Float32Array; top1: Int32Array }>;
+  /** What a critic on the policy's trunk says of each token from those before it in its row, [N]; 0 on each row's first. */
+  values?(ids: Int32Array, rows: Int32Array): Promise<Float32Array>;
   /** Loss, gradients and one optimizer step over the whole batch. */
   step(batch: Batch, loss: LossOptions, optimizer: OptimizerOptions): Promise<StepStats>;
   /** With an adapter: the same weights without it. */

@@ -1,7 +1,8 @@
-// The policy loss on ragged rows of numbers, one row a sequence, for tests that are written in such rows.
+// The losses of policy and critic on ragged rows of numbers, one row a sequence, for tests that are written in such rows.
 
+import type { Lesson } from "../src/algorithms/algorithm.ts";
 import { native } from "../src/policy/native.ts";
-import type { LossOptions } from "../src/types.ts";
+import type { Ledger, LossOptions } from "../src/types.ts";
 
 export type Rows = number[][];
 
@@ -14,6 +15,11 @@ export function offsets(rows: Rows): Int32Array {
 
 export function unflat(values: ArrayLike<number>, rows: Int32Array): Rows {
   return Array.from(rows.subarray(1), (end, i) => Array.from(values).slice(rows[i], end));
+}
+
+/** Of each ledger its advantage, and nothing else. */
+export function lessons(ledgers: readonly Ledger[], advantages: readonly (number | Float64Array)[]): Lesson[] {
+  return ledgers.map((ledger, i) => ({ ledger, advantage: advantages[i] }));
 }
 
 export interface LossRows {
@@ -45,4 +51,17 @@ export function policyLoss({ logp, weight, advantage, old, ref, entropy }: LossR
     options,
   );
   return { ...stats, gradLogp: unflat(gradLogp, rows), gradEntropy: unflat(gradEntropy, rows) };
+}
+
+/** The critic's loss; `clip` 0 or no old values: not clipped. `clipped` is a share of the tokens. */
+export function valueLoss(
+  { values, old, returns, weight }: { values: Rows; old?: Rows; returns: Rows; weight: Rows },
+  clip: number,
+) {
+  const flat = (rows: Rows) => Float64Array.from(rows.flat());
+  const { gradValues, loss, clipped, tokens } = native.valueLoss(
+    { values: flat(values), oldValues: old ? flat(old) : null, returns: flat(returns), weight: flat(weight) },
+    clip,
+  );
+  return { loss, clipped: tokens && clipped / tokens, gradValues: unflat(gradValues, offsets(values)) };
 }

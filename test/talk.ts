@@ -1,7 +1,7 @@
 // Plays whole conversations of scripted agents for the tests: the real session, the real scripted user, no tokens.
 
 import { Session, type SessionOptions } from "../src/sandbox/session.ts";
-import type { AgentTurn, Domain, Entry, Habits, Rollout, Task } from "../src/types.ts";
+import type { AgentTurn, Domain, Entry, Habits, Rollout, Task, User } from "../src/types.ts";
 import { ScriptedUser } from "../src/user/scripted.ts";
 
 export type Agent = (transcript: readonly Entry[]) => AgentTurn;
@@ -33,14 +33,24 @@ export function cutShort(agent: Agent, count: number, then: Agent): Agent {
   return (transcript) => (played++ < count ? agent(transcript) : then(transcript));
 }
 
+/** `adds` is what the customer says at the end of each message, unheard by the script. */
 export async function playTalk(
   domain: Domain,
   task: Task,
   agent: Agent,
   seed = 0,
   options: Partial<SessionOptions> = {},
+  adds = "",
 ): Promise<Rollout> {
-  const session = new Session(domain, task, new ScriptedUser(domain, task, seed), options);
+  const scripted = new ScriptedUser(domain, task, seed);
+  const user: User = {
+    open: async () => `${await scripted.open()}${adds}`,
+    reply: async (message) => {
+      const { text, done } = await scripted.reply(message);
+      return { text: `${text}${adds}`, done };
+    },
+  };
+  const session = new Session(domain, task, user, options);
   await session.start();
   let turns = 0;
   for (;;) {

@@ -27,6 +27,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
                         InstanceMethod<&EngineObject::fork>("fork"),
                         InstanceMethod<&EngineObject::close>("close"),
                         InstanceMethod<&EngineObject::score>("score"),
+                        InstanceMethod<&EngineObject::values>("values"),
                         InstanceMethod<&EngineObject::trace>("trace"),
                         InstanceMethod<&EngineObject::trace_cached>("traceCached"),
                         InstanceMethod<&EngineObject::backward>("backward"),
@@ -287,6 +288,15 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     });
   }
 
+  // values(ids, rows): Float32Array
+  Napi::Value values(const Napi::CallbackInfo& info) {
+    return guarded(env_, [&] {
+      return promise([ids = to_ids(info[0], "ids"), rows = to_ids(info[1], "rows")](Engine& e) -> Answer {
+        return [values = e.trainer().values(ids, rows)](Napi::Env env) { return from_floats(env, values); };
+      });
+    });
+  }
+
   static Answer from_trace(Trace trace) {
     trace.logits = to_host(trace.logits);
     trace.hidden = to_host(trace.hidden);
@@ -325,22 +335,28 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   /// A batch and its loss, copied.
   struct Lesson {
     std::vector<int32_t> ids, rows;
-    std::vector<float> weight, advantage, old_logp, ref_logp;
+    std::vector<float> weight, advantage, old_logp, ref_logp, old_values, returns;
     LossOptions loss;
     double temperature;
-    Batch batch() const { return {ids, rows, weight, advantage, old_logp, ref_logp}; }
+    Batch batch() const { return {ids, rows, weight, advantage, old_logp, ref_logp, old_values, returns}; }
   };
 
   static Lesson to_lesson(const Napi::CallbackInfo& info) {
     const Napi::Object b = info[0].As<Napi::Object>(), o = info[1].As<Napi::Object>();
     const double temperature = to_number(o, "temperature");
     require(temperature >= kColdest, "temperature: expected 1e-6 or more");
+    const Napi::Value given = b.Get("values");
+    const auto value = [&](const char* name) {
+      return given.IsObject() ? to_floats(given.As<Napi::Object>().Get(name), name) : std::vector<float>();
+    };
     return {to_ids(b.Get("ids"), "ids"),
             to_ids(b.Get("rows"), "rows"),
             to_floats(b.Get("weight"), "weight"),
             to_floats(b.Get("advantage"), "advantage"),
             to_floats(b.Get("oldLogp"), "oldLogp"),
             to_floats(b.Get("refLogp"), "refLogp"),
+            value("old"),
+            value("returns"),
             to_loss(o),
             temperature};
   }
@@ -454,6 +470,25 @@ Napi::Value policy_loss_of(const Napi::CallbackInfo& info) {
   });
 }
 
+// valueLoss({ values, oldValues, returns, weight }, clip): the critic's loss on plain numbers
+Napi::Value value_loss_of(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Napi::Object in = info[0].As<Napi::Object>();
+    const auto doubles = [&](const char* name) { return to_doubles(in.Get(name), name); };
+    const auto values = doubles("values"), old_values = doubles("oldValues"), returns = doubles("returns"),
+               weight = doubles("weight");
+    std::vector<double> grad_values(values.size());
+    const ValueSums sums =
+        value_loss({values, old_values, returns, weight}, info[1].As<Napi::Number>(), grad_values);
+    Napi::Object o = Napi::Object::New(info.Env());
+    o.Set("gradValues", from_doubles(info.Env(), grad_values));
+    o.Set("loss", Napi::Number::New(info.Env(), sums.loss));
+    o.Set("clipped", Napi::Number::New(info.Env(), sums.clipped));
+    o.Set("tokens", Napi::Number::New(info.Env(), static_cast<double>(sums.tokens)));
+    return Napi::Value(o);
+  });
+}
+
 // distribution(logits, sampling): the probabilities that the sampler draws from
 Napi::Value distribution_of(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
@@ -494,6 +529,7 @@ Napi::Value cuda_memory_of(const Napi::CallbackInfo& info) {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", EngineObject::define(env));
   exports.Set("policyLoss", Napi::Function::New<policy_loss_of>(env, "policyLoss"));
+  exports.Set("valueLoss", Napi::Function::New<value_loss_of>(env, "valueLoss"));
   exports.Set("distribution", Napi::Function::New<distribution_of>(env, "distribution"));
   exports.Set("writeStart", Napi::Function::New<write_start>(env, "writeStart"));
   exports.Set("isa", Napi::Function::New<isa>(env, "isa"));

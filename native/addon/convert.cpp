@@ -42,6 +42,18 @@ bool to_flag(const Napi::Object& o, const char* key) {
   return v.As<Napi::Boolean>();
 }
 
+/// The value that a string names.
+template <class T>
+T to_choice(const Napi::Object& o, const char* key, std::initializer_list<std::pair<const char*, T>> named) {
+  const std::string found = to_text(o, key);
+  std::string expected;
+  for (const auto& [name, value] : named) {
+    if (found == name) return value;
+    expected += std::string(expected.empty() ? "" : ", ") + name;
+  }
+  throw Error("INVALID_ARGUMENT", std::string(key) + ": expected one of " + expected);
+}
+
 Master to_master(const std::string& name) {
   require(name == "fp32" || name == "split" || name == "none", "master: expected fp32, split or none");
   return name == "fp32" ? Master::fp32 : name == "split" ? Master::split : Master::none;
@@ -50,6 +62,13 @@ Master to_master(const std::string& name) {
 Moments to_moments(const std::string& name) {
   require(name == "fp32" || name == "8bit", "moments: expected fp32 or 8bit");
   return name == "fp32" ? Moments::fp32 : Moments::bits8;
+}
+
+Output to_output(const Napi::Value& value) {
+  const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
+  require(value.IsUndefined() || name == "logits" || name == "values" || name == "both",
+          "output: expected logits, values or both");
+  return name == "values" ? Output::values : name == "both" ? Output::both : Output::logits;
 }
 
 LoraOptions to_lora(const Napi::Value& value) {
@@ -152,21 +171,31 @@ Sampling to_sampling(const Napi::Object& o) {
 
 LossOptions to_loss(const Napi::Object& o) {
   LossOptions loss;
-  const std::string ratio = to_text(o, "ratio"), kind = to_text(o, "klKind");
-  require(ratio == "token" || ratio == "sequence" || ratio == "none",
-          "ratio: expected token, sequence or none");
-  require(kind == "k1" || kind == "k2" || kind == "k3" || kind == "abs",
-          "klKind: expected k1, k2, k3 or abs");
-  loss.ratio = ratio == "token" ? Ratio::token : ratio == "sequence" ? Ratio::sequence : Ratio::none;
-  loss.kl_kind = kind == "k1"   ? KlKind::k1
-                 : kind == "k2" ? KlKind::k2
-                 : kind == "k3" ? KlKind::k3
-                                : KlKind::abs;
+  loss.ratio = to_choice<Ratio>(o, "ratio",
+                                {{"token", Ratio::token},
+                                 {"sequence", Ratio::sequence},
+                                 {"product", Ratio::product},
+                                 {"none", Ratio::none}});
+  loss.kl_kind = to_choice<KlKind>(o, "klKind",
+                                   {{"k1", KlKind::k1},
+                                    {"k2", KlKind::k2},
+                                    {"k3", KlKind::k3},
+                                    {"abs", KlKind::abs},
+                                    {"k1+", KlKind::k1_through},
+                                    {"k3+", KlKind::k3_through},
+                                    {"k3_is", KlKind::k3_is},
+                                    {"k3_score", KlKind::k3_score}});
   loss.clip_low = to_number(o, "clipLow");
   loss.clip_high = to_number(o, "clipHigh");
   loss.dual_clip = to_number(o, "dualClip");
   loss.kl_coef = to_number(o, "klCoef");
+  loss.kl_clamp = to_number(o, "klClamp");
   loss.entropy_coef = to_number(o, "entropyCoef");
+  const Napi::Value value = o.Get("value");
+  if (value.IsObject()) {
+    loss.value_coef = to_number(value.As<Napi::Object>(), "coef");
+    loss.value_clip = to_number(value.As<Napi::Object>(), "clip");
+  }
   return loss;
 }
 
@@ -193,6 +222,7 @@ EngineOptions to_engine(const Napi::Object& o) {
                     to_int(c, "kvHeads"),   to_int(c, "headDim"), to_number(c, "ropeTheta"),
                     to_number(c, "rmsEps"), to_flag(c, "tied"),   to_number(c, "initializerRange")};
   options.config.rope_scaling = to_rope_scaling(c.Get("ropeScaling"));
+  options.config.output = to_output(c.Get("output"));
   options.shapes = to_shapes(o.Get("shapes"));
   const std::string dtype = to_text(o, "dtype");
   require(dtype == "fp32" || dtype == "bf16", "dtype: expected fp32 or bf16");
@@ -279,6 +309,9 @@ Napi::Object from_stats(Napi::Env env, const LossStats& s) {
       {"clipHigh", s.clip_high},
       {"dualClip", s.dual_clip},
       {"mismatch", s.mismatch},
+      {"valueLoss", s.value.loss},
+      {"valueClipped", s.value.clipped},
+      {"valueExplained", s.value.explained},
       {"tokens", static_cast<double>(s.tokens)},
       {"computedTokens", static_cast<double>(s.computed_tokens)},
       {"lossTokens", static_cast<double>(s.loss_tokens)}};

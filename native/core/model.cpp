@@ -17,6 +17,9 @@ using torch::autograd::variable_list;
 
 namespace {
 
+/// Of transformers' classes for token classification, here with one label.
+constexpr const char* kValueHead = "score.weight";
+
 /// Name in PEFT's files of an adapter's matrix (which: "A" or "B") for a linear layer of the model.
 std::string adapter_name(const std::string& linear, const char* which) {
   return "base_model.model." + linear + ".lora_" + which + ".weight";
@@ -108,8 +111,11 @@ Model::Model(const ModelConfig& config, const std::vector<Shape>& shapes, at::De
                        linear(at, {"mlp.down_proj"})});
   }
   final_norm_ = &single("model.norm.weight");
-  head_ =
-      std::make_unique<Linear>(config.tied ? *embedding_ : single("lm_head.weight"), nullptr, vocab_limit);
+  if (config.output != Output::values)
+    head_ =
+        std::make_unique<Linear>(config.tied ? *embedding_ : single("lm_head.weight"), nullptr, vocab_limit);
+  if (config.output != Output::logits) value_head_ = &single(kValueHead);
+  require(!value_head_ || lora.rank == 0, "lora: a value head is not learned with an adapter");
   for (const Shape& shape : shapes) {
     require(made.count(shape.name), "parameter " + shape.name + " is not one of this model");
     parameters_.push_back(made[shape.name]);
@@ -137,11 +143,21 @@ Tensor Model::merged(const Parameter& p) const {
   return own + at::mm(b, a->value.to(at::kFloat)) * lora_scale_;
 }
 
+Linear& Model::head() const {
+  require(head_ != nullptr, "a critic has values and no logits");
+  return *head_;
+}
+
+Weight& Model::value_head() const {
+  require(value_head_ != nullptr, "a policy without a critic's head has no values");
+  return *value_head_;
+}
+
 void Model::changed() {
   for (Layer& layer : layers_)
     for (Linear* linear : layer.linears()) linear->changed();
   for (auto& [linear, lora] : loras_) lora->changed();
-  head_->changed();
+  if (head_) head_->changed();
 }
 
 void Model::initialise_adapter(uint64_t seed) {
@@ -161,10 +177,15 @@ void Model::initialise_adapter(uint64_t seed) {
 void Model::initialise(uint64_t seed) {
   const at::NoGradGuard guard;
   StartValues start(config_.initializer_range, config_.layers, seed);
-  for (Parameter& p : parameters_)
+  for (Parameter& p : parameters_) {
+    if (p.weight == value_head_) {
+      p.value.zero_();
+      continue;
+    }
     start.next(p.name, p.value.sizes(), [&](int64_t from, const Tensor& values) {
       p.value.view(-1).narrow(0, from, values.size(0)).copy_(values);
     });
+  }
   changed();
 }
 

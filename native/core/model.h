@@ -1,5 +1,6 @@
-// A dense decoder (Qwen3; Qwen2 and Llama by its flags): parameters under their HF names, its adapter, and
-// the forward pass. Not here: files (checkpoint.cpp), conversations (engine.cpp), learning (trainer.cpp).
+// A dense decoder (Qwen3; Qwen2 and Llama by its flags): parameters under their HF names, its heads and
+// adapter, and the forward pass. Not here: files (checkpoint.cpp), conversations (engine.cpp), learning
+// (trainer.cpp).
 
 #pragma once
 #include <torch/torch.h>
@@ -14,6 +15,10 @@
 
 namespace tarl {
 
+/// What is made of the last hidden states: logits of the next token, a value (what reward is still to come),
+/// or both.
+enum class Output { logits, values, both };
+
 /// ModelConfig of src/policy/model.ts.
 struct ModelConfig {
   int64_t vocab, layers, heads, kv_heads, channels;
@@ -21,6 +26,7 @@ struct ModelConfig {
   bool tied;
   double initializer_range;
   RopeScaling rope_scaling = {};
+  Output output = Output::logits;
 };
 
 struct Shape {
@@ -75,7 +81,12 @@ class Model {
   /// `residuals`: receives the residual stream after the embedding and after each layer.
   at::Tensor forward(const Context&, const at::Tensor& ids, const at::Tensor& positions, const Attend&,
                      bool recompute = false, std::vector<at::Tensor>* residuals = nullptr);
-  Linear& head() { return *head_; }
+  bool speaks() const { return head_ != nullptr; }
+  bool values() const { return value_head_ != nullptr; }
+  /// What makes logits of hidden states. INVALID_ARGUMENT where nothing does.
+  Linear& head() const;
+  /// The row [1, D] that makes values of them. INVALID_ARGUMENT where there is none.
+  Weight& value_head() const;
 
  private:
   struct Layer {
@@ -107,7 +118,8 @@ class Model {
   std::vector<std::pair<Linear*, std::unique_ptr<Lora>>> loras_;
   Weight *embedding_, *final_norm_;
   std::vector<Layer> layers_;
-  std::unique_ptr<Linear> head_;
+  std::unique_ptr<Linear> head_;  // null where nothing is said
+  Weight* value_head_ = nullptr;  // null where nothing is valued
 };
 
 }  // namespace tarl

@@ -392,6 +392,43 @@ TokenLogp token_logp(const Context& c, const Tensor& h, Linear& head, const std:
   return {logp.gather(1, id.to(at::kLong).unsqueeze(1)).squeeze(1), -(logp.exp() * logp).sum(1)};
 }
 
+// ---------------------------------------------------------------------------------------------------------------------
+// Values
+// ---------------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+Tensor wide(const Tensor& t) { return t.detach().to(at::kFloat); }
+
+struct ValueFunction : torch::autograd::Function<ValueFunction> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& h, Weight* w, const Context* c) {
+    ctx->save_for_backward({h});
+    keep(ctx, "weight", w);
+    keep(ctx, "context", c);
+    return of(*c, h, *w);
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const Tensor h = ctx->get_saved_variables()[0], d = grads[0].contiguous().unsqueeze(1);
+    Weight& w = *kept<Weight>(ctx, "weight");
+    w.gradient().add_(kept<const Context>(ctx, "context")->backend->product(d.t(), wide(h)));
+    return {(d * wide(w.value)).to(h.scalar_type()), Variable(), Variable()};
+  }
+  static Tensor of(const Context& c, const Tensor& h, const Weight& w) {
+    return c.backend->product(wide(h), wide(w.value).t()).squeeze(1);
+  }
+};
+
+}  // namespace
+
+Tensor token_values(const Context& c, const Tensor& h, Weight& w) {
+  if (!c.backend) return at::linear(h.to(at::kFloat), w.value.to(at::kFloat)).squeeze(1);
+  return records(h) ? ValueFunction::apply(h, &w, &c) : ValueFunction::of(c, h, w);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Sampling
+// ---------------------------------------------------------------------------------------------------------------------
+
 std::vector<Draw> sample(const Context& c, const Tensor& logits, std::span<const Sampling* const> how,
                          std::span<const double> uniform) {
   if (c.backend) return c.backend->sample(logits, how, uniform);

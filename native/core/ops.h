@@ -103,6 +103,9 @@ struct TokenLogp {
 TokenLogp token_logp(const Context&, const at::Tensor& h, Linear& head, const std::vector<int32_t>& ids,
                      double temperature, std::vector<int32_t>* top = nullptr);
 
+/// h w^T, [N] fp32: product and gradients in fp32 whatever the dtype; h [N, D], w [1, D].
+at::Tensor token_values(const Context&, const at::Tensor& h, Weight& w);
+
 /// A token for each row of logits [B, V] fp32 from a uniform number in [0, 1) each.
 std::vector<Draw> sample(const Context&, const at::Tensor& logits, std::span<const Sampling* const>,
                          std::span<const double> uniform);

@@ -22,6 +22,22 @@ void check(std::span<const int32_t> ids, std::span<const int32_t> rows, int64_t 
   check_ids(ids, vocab);
 }
 
+/// Of each token; none where there are none.
+std::vector<double> at_tokens(std::span<const float> all, const std::vector<int32_t>& tokens) {
+  std::vector<double> some;
+  if (all.empty()) return some;
+  some.reserve(tokens.size());
+  for (const int32_t t : tokens) some.push_back(all[static_cast<size_t>(t)]);
+  return some;
+}
+
+std::span<const double> numbers(const Tensor& t) {
+  return {t.const_data_ptr<double>(), static_cast<size_t>(t.numel())};
+}
+std::span<double> writable(Tensor& t) {
+  return {t.mutable_data_ptr<double>(), static_cast<size_t>(t.numel())};
+}
+
 }  // namespace
 
 void check_ids(std::span<const int32_t> ids, int64_t vocab) {
@@ -61,6 +77,22 @@ void Trainer::over(const std::vector<MicroBatch>& list, const F& f) const {
   }
 }
 
+template <class F>
+Trainer::Predicted Trainer::predicted(const MicroBatch& part, std::span<const int32_t> rows,
+                                      const F& wanted) {
+  const Rows& packed = part.packing.rows();
+  Predicted list;
+  for (int64_t r = part.first; r < part.last; r++) {
+    for (int32_t t = rows[r] + 1; t < rows[r + 1]; t++) {
+      if (!wanted(t)) continue;
+      list.before.push_back(packed.place[packed.start[r - part.first] + t - 1 - rows[r]]);
+      list.tokens.push_back(t);
+    }
+    list.rows.push_back(static_cast<int32_t>(list.tokens.size()));
+  }
+  return list;
+}
+
 /// Hidden states of some packed tokens; a token may be wanted several times.
 Tensor Trainer::hidden(const Packing& packing, const RowAttention& attend,
                        const std::vector<int64_t>& wanted) {
@@ -83,15 +115,9 @@ Scores Trainer::score(std::span<const int32_t> ids, std::span<const int32_t> row
   Scores scores{std::vector<float>(ids.size()), std::vector<float>(ids.size()),
                 std::vector<int32_t>(ids.size(), -1)};
   over(split(ids, rows), [&](const MicroBatch& part, const RowAttention& attend) {
-    const Rows& packed = part.packing.rows();
-    std::vector<int64_t> before;  // packed token whose output predicts the token
-    std::vector<int32_t> target, tokens;
-    for (int64_t r = part.first; r < part.last; r++)
-      for (int32_t t = rows[r] + 1; t < rows[r + 1]; t++) {
-        before.push_back(packed.place[packed.start[r - part.first] + t - 1 - rows[r]]);
-        target.push_back(ids[t]);
-        tokens.push_back(t);
-      }
+    const auto [before, tokens, _] = predicted(part, rows, [](int32_t) { return true; });
+    std::vector<int32_t> target;
+    for (const int32_t t : tokens) target.push_back(ids[t]);
     if (tokens.empty()) return;
     const Tensor h = hidden(part.packing, attend, before);
     std::vector<int32_t> top;
@@ -104,6 +130,20 @@ Scores Trainer::score(std::span<const int32_t> ids, std::span<const int32_t> row
     }
   });
   return scores;
+}
+
+std::vector<float> Trainer::values(std::span<const int32_t> ids, std::span<const int32_t> rows) {
+  check(ids, rows, model_.config().vocab);
+  const at::NoGradGuard guard;
+  std::vector<float> all(ids.size());
+  over(split(ids, rows), [&](const MicroBatch& part, const RowAttention& attend) {
+    const auto [before, tokens, _] = predicted(part, rows, [](int32_t) { return true; });
+    if (tokens.empty()) return;
+    const Tensor h = hidden(part.packing, attend, before);
+    const Tensor values = token_values(context_, h, model_.value_head()).to(at::kCPU);
+    for (size_t i = 0; i < tokens.size(); i++) all[tokens[i]] = values.const_data_ptr<float>()[i];
+  });
+  return all;
 }
 
 Trace Trainer::trace(std::span<const int32_t> ids, std::span<const int32_t> rows,
@@ -134,50 +174,71 @@ LossStats Trainer::backward(const Batch& b, const LossOptions& options, double t
   require(b.weight.size() == n && b.advantage.size() == n, "weight, advantage: expected one for each id");
   require(b.old_logp.empty() || b.old_logp.size() == n, "oldLogp: expected one for each id, or none");
   require(b.ref_logp.empty() || b.ref_logp.size() == n, "refLogp: expected one for each id, or none");
+  const size_t valued = model_.values() ? n : 0;
+  require(b.old_values.size() == valued && b.returns.size() == valued,
+          valued ? "values: expected old and returns for each id" : "values: there is no critic's head");
   for (size_t r = 0; r + 1 < b.rows.size(); r++)
     require(b.weight[b.rows[r]] == 0,
             "weight of the first token of row " + std::to_string(r) + " is not 0: nothing predicts it");
-  LossSums total;
+  LossSums policy;
+  ValueSums values;
   over(split(b.ids, b.rows), [&](const MicroBatch& part, const RowAttention& attend) {
-    // Tokens in the loss, gathered: rows of the loss are rows of the micro-batch with only those tokens.
-    const Rows& packed = part.packing.rows();
-    std::vector<int64_t> before;
-    std::vector<int32_t> target, loss_rows{0};
-    std::vector<double> weight, advantage, old_logp, ref_logp;
-    for (int64_t r = part.first; r < part.last; r++) {
-      for (int32_t t = b.rows[r]; t < b.rows[r + 1]; t++) {
-        if (b.weight[t] == 0) continue;
-        before.push_back(packed.place[packed.start[r - part.first] + t - 1 - b.rows[r]]);
-        target.push_back(b.ids[t]);
-        weight.push_back(b.weight[t]);
-        advantage.push_back(b.advantage[t]);
-        if (!b.old_logp.empty()) old_logp.push_back(b.old_logp[t]);
-        if (!b.ref_logp.empty()) ref_logp.push_back(b.ref_logp[t]);
-      }
-      loss_rows.push_back(static_cast<int32_t>(target.size()));
-    }
-    total.sum.tokens += b.rows[part.last] - b.rows[part.first];
-    if (target.empty()) return;
-    total.sum.computed_tokens += part.packing.tokens();
-    const Tensor h = hidden(part.packing, attend, before);
-    const TokenLogp known = token_logp(context_, h, model_.head(), target, temperature);
-    const Tensor logp = known.logp.detach().to(at::kCPU, at::kDouble);
-    const Tensor entropy = known.entropy.detach().to(at::kCPU, at::kDouble);
-    Tensor dlogp = at::zeros_like(logp), dentropy = at::zeros_like(entropy);
-    const auto span = [&](const Tensor& t) { return std::span(t.const_data_ptr<double>(), target.size()); };
-    LossSums sums = policy_loss({span(logp), span(entropy), old_logp, ref_logp, advantage, weight, loss_rows},
-                                options, std::span(dlogp.mutable_data_ptr<double>(), target.size()),
-                                std::span(dentropy.mutable_data_ptr<double>(), target.size()));
-    sums.sum.tokens = 0;  // counted above, all tokens of the rows
-    total.add(sums);
-    const auto like = [&](const Tensor& grad) { return grad.to(h.device(), at::kFloat); };
-    if (options.entropy_coef == 0)
-      torch::autograd::backward({known.logp}, {like(dlogp)});
-    else
-      torch::autograd::backward({known.logp, known.entropy}, {like(dlogp), like(dentropy)});
+    const Predicted learned = predicted(part, b.rows, [&](int32_t t) { return b.weight[t] != 0; });
+    policy.sum.tokens += b.rows[part.last] - b.rows[part.first];
+    if (learned.tokens.empty()) return;
+    policy.sum.computed_tokens += part.packing.tokens();
+    policy.sum.loss_tokens += static_cast<int64_t>(learned.tokens.size());
+    const Tensor h = hidden(part.packing, attend, learned.before);
+    Roots roots;
+    if (model_.speaks()) policy.add(policy_part(learned, h, b, options, temperature, roots));
+    if (model_.values()) values.add(value_part(learned, h, b, options, roots));
+    torch::autograd::backward(roots.outputs, roots.gradients);
     for (const auto& weights : model_.weights()) weights->collect();
   });
-  return total.finish();
+  LossStats stats = policy.finish();
+  stats.value = values.finish();
+  stats.loss += options.value_coef * stats.value.loss;
+  return stats;
+}
+
+LossSums Trainer::policy_part(const Predicted& learned, const Tensor& h, const Batch& b,
+                              const LossOptions& options, double temperature, Roots& roots) {
+  std::vector<int32_t> target;
+  for (const int32_t t : learned.tokens) target.push_back(b.ids[t]);
+  const TokenLogp known = token_logp(context_, h, model_.head(), target, temperature);
+  const Tensor logp = known.logp.detach().to(at::kCPU, at::kDouble);
+  const Tensor entropy = known.entropy.detach().to(at::kCPU, at::kDouble);
+  Tensor dlogp = at::zeros_like(logp), dentropy = at::zeros_like(entropy);
+  const std::vector<double> old_logp = at_tokens(b.old_logp, learned.tokens),
+                            ref_logp = at_tokens(b.ref_logp, learned.tokens),
+                            advantage = at_tokens(b.advantage, learned.tokens),
+                            weight = at_tokens(b.weight, learned.tokens);
+  LossSums sums =
+      policy_loss({numbers(logp), numbers(entropy), old_logp, ref_logp, advantage, weight, learned.rows},
+                  options, writable(dlogp), writable(dentropy));
+  sums.sum.tokens = sums.sum.loss_tokens = 0;  // counted for both losses
+  roots.add(known.logp, dlogp);
+  if (options.entropy_coef != 0) roots.add(known.entropy, dentropy);
+  return sums;
+}
+
+ValueSums Trainer::value_part(const Predicted& learned, const Tensor& h, const Batch& b,
+                              const LossOptions& options, Roots& roots) {
+  const Tensor values = token_values(context_, h, model_.value_head());
+  const Tensor known = values.detach().to(at::kCPU, at::kDouble);
+  Tensor gradient = at::zeros_like(known);
+  const std::vector<double> old_values = at_tokens(b.old_values, learned.tokens),
+                            returns = at_tokens(b.returns, learned.tokens),
+                            weight = at_tokens(b.weight, learned.tokens);
+  const ValueSums sums =
+      value_loss({numbers(known), old_values, returns, weight}, options.value_clip, writable(gradient));
+  roots.add(values, gradient.mul_(options.value_coef));
+  return sums;
+}
+
+void Trainer::Roots::add(const Tensor& output, const Tensor& gradient) {
+  outputs.push_back(output);
+  gradients.push_back(gradient.to(output.device(), at::kFloat));
 }
 
 Step Trainer::step(const Batch& b, const LossOptions& loss, double temperature,

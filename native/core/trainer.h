@@ -1,5 +1,5 @@
-// Log-probs of given tokens, and the learning step: loss, gradients over micro-batches, one optimizer update.
-// Algorithm-blind: advantages, weights and loss options come in, statistics go out.
+// Log-probs and values of given tokens, and the learning step: loss, gradients over micro-batches, one
+// optimizer update. Algorithm-blind: advantages, weights and loss options come in, statistics go out.
 
 #pragma once
 #include <atomic>
@@ -14,10 +14,11 @@
 
 namespace tarl {
 
-/// Batch of src/types.ts; spans [N], rows [B+1]. old_logp and ref_logp may be empty.
+/// Batch of src/types.ts; spans [N], rows [B+1]. old_logp and ref_logp may be empty; returns and old_values
+/// are there where the model has values.
 struct Batch {
   std::span<const int32_t> ids, rows;
-  std::span<const float> weight, advantage, old_logp, ref_logp;
+  std::span<const float> weight, advantage, old_logp, ref_logp, old_values, returns;
 };
 
 struct Scores {
@@ -56,11 +57,14 @@ class Trainer {
   /// `adapter` false: of the model without its adapter.
   Scores score(std::span<const int32_t> ids, std::span<const int32_t> rows, double temperature,
                bool adapter = true);
+  /// What the model's value head says before each token, [N]; 0 on each row's first.
+  std::vector<float> values(std::span<const int32_t> ids, std::span<const int32_t> rows);
   /// positions empty: each row counts from 0.
   Trace trace(std::span<const int32_t> ids, std::span<const int32_t> rows,
               std::span<const int32_t> positions);
 
-  /// Adds the batch's gradients to those of the parameters. Returns the statistics, gradient norm excepted.
+  /// Adds the batch's gradients to those of the parameters: of the policy's loss where the model makes
+  /// logits, and of the critic's where it makes values. Returns the statistics, gradient norm excepted.
   LossStats backward(const Batch&, const LossOptions&, double temperature);
   /// Gradients, then one update. A step that fails leaves no gradients behind.
   Step step(const Batch&, const LossOptions&, double temperature, const OptimizerOptions&);
@@ -76,6 +80,22 @@ class Trainer {
   std::vector<MicroBatch> split(std::span<const int32_t> ids, std::span<const int32_t> rows) const;
   template <class F>
   void over(const std::vector<MicroBatch>&, const F& f) const;
+  /// Tokens of a micro-batch that something is to be said of.
+  struct Predicted {
+    std::vector<int64_t> before;   // place among the packed tokens of the one before each
+    std::vector<int32_t> tokens;   // their places in the batch
+    std::vector<int32_t> rows{0};  // [rows + 1] where those of each row begin
+  };
+  template <class F>
+  static Predicted predicted(const MicroBatch&, std::span<const int32_t> rows, const F& wanted);
+  /// What backward starts from: outputs and the loss's gradients with respect to them.
+  struct Roots {
+    std::vector<at::Tensor> outputs, gradients;
+    void add(const at::Tensor& output, const at::Tensor& gradient);
+  };
+  LossSums policy_part(const Predicted&, const at::Tensor& h, const Batch&, const LossOptions&,
+                       double temperature, Roots&);
+  ValueSums value_part(const Predicted&, const at::Tensor& h, const Batch&, const LossOptions&, Roots&);
   at::Tensor hidden(const Packing&, const RowAttention&, const std::vector<int64_t>& wanted);
 
   Model& model_;

@@ -1,5 +1,5 @@
-// The CUDA backend on the CPU's tensors, its kernels emulated: a model's log-probs, gradients, update and
-// cached conversations through it against plain ATen. What needs a GPU (cuBLAS in bf16, flash attention,
+// The CUDA backend on the CPU's tensors, its kernels emulated: a model's log-probs, values, gradients, update
+// and cached conversations through it against plain ATen. What needs a GPU (cuBLAS in bf16, flash attention,
 // recorded rounds) is left to test/gpu.
 
 #include <numeric>
@@ -27,9 +27,17 @@ struct Setup {
   Setup(bool ours, at::ScalarType dtype, bool invariant = false)
       : backend(ours ? make(dtype, invariant) : nullptr),
         context{backend.get()},
-        model(tiny(ours).config, tiny(ours).shapes, at::kCPU, dtype, 0, true),
+        model(valued().config, valued().shapes, at::kCPU, dtype, 0, true),
         trainer(model, context, small(), stopping) {
     model.initialise(3);
+    model.value_head().value.detach().fill_(0.1);
+  }
+  /// A policy with a critic's head.
+  static EngineOptions valued() {
+    EngineOptions options = tiny(true);
+    options.config.output = Output::both;
+    options.shapes.push_back({"score.weight", {1, 24}});
+    return options;
   }
   static TrainerOptions small() {
     TrainerOptions options;
@@ -47,7 +55,7 @@ double difference(const Tensor& a, const Tensor& b) { return (a - b).abs().max()
 /// Three rows that start alike, one that does not.
 struct Conversations {
   std::vector<int32_t> ids, rows{0};
-  std::vector<float> weight, advantage, old_logp;
+  std::vector<float> weight, advantage, old_logp, old_values, returns;
   Conversations() {
     for (const int32_t row : {0, 1, 2, 3}) {
       for (int32_t t = 0; t < 21 + row; t++)
@@ -58,8 +66,10 @@ struct Conversations {
     for (const int32_t first : {rows[0], rows[1], rows[2], rows[3]}) weight[static_cast<size_t>(first)] = 0;
     for (size_t i = 0; i < ids.size(); i++) advantage.push_back(i % 3 == 0 ? -1.f : 0.7f);
     old_logp.assign(ids.size(), -4.f);
+    old_values.assign(ids.size(), 0.f);
+    returns.assign(ids.size(), 1.f);
   }
-  Batch batch() const { return {ids, rows, weight, advantage, old_logp, {}}; }
+  Batch batch() const { return {ids, rows, weight, advantage, old_logp, {}, old_values, returns}; }
 };
 
 void learning(at::ScalarType dtype, double slack) {
@@ -70,8 +80,11 @@ void learning(at::ScalarType dtype, double slack) {
     EXPECT_NEAR(a.logp[i], b.logp[i], slack);
     EXPECT_NEAR(a.entropy[i], b.entropy[i], slack);
   }
+  const std::vector<float> x = ours.trainer.values(c.ids, c.rows), y = plain.trainer.values(c.ids, c.rows);
+  for (size_t i = 0; i < x.size(); i++) EXPECT_NEAR(x[i], y[i], slack);
   LossOptions loss;
   loss.entropy_coef = 0.1;
+  loss.value_coef = 0.5;
   ours.trainer.backward(c.batch(), loss, 0.9);
   plain.trainer.backward(c.batch(), loss, 0.9);
   for (size_t i = 0; i < ours.model.parameters().size(); i++) {

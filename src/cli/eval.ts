@@ -5,6 +5,7 @@ import type { Argv, CommandModule } from "yargs";
 import { type Config, flagName, options as table } from "../config.ts";
 import { UsageError } from "../errors.ts";
 import type { Evaluation } from "../eval/evaluate.ts";
+import { gradingNote } from "../grading/grader.ts";
 import type { Results } from "../run/results.ts";
 import { pinned } from "./hub.ts";
 import {
@@ -103,6 +104,8 @@ async function evaluate(
     results?.writeJson("evaluation.json", found);
     results?.writeText("evaluation.md", evaluationMarkdown(found));
   } else process.exitCode = signal.aborted ? STOPPED : 1;
+  const note = gradingNote();
+  if (note) display.line(note);
   const rest = restText(found);
   if (rest) display.line(results ? `${rest}; the same command goes on with ${results.dir}` : rest);
 }

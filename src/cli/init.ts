@@ -49,6 +49,8 @@ interface Options {
   readonly domain: string | undefined;
   readonly tokenizer: string | undefined;
   readonly dtype: string | undefined;
+  readonly from: string | undefined;
+  readonly anew: string | undefined;
   readonly tied: boolean | undefined;
   readonly json: boolean | undefined;
   readonly [size: string]: unknown;
@@ -66,7 +68,12 @@ export default {
       .option("config", described(`take the shape of a config.json, or ${shapeNames.join(", ")}`, "file|name", "none"))
       .option("domain", described("learn a tokenizer from this domain's demonstrations", "name|folder", "none"))
       .option("tokenizer", described("take this tokenizer", "folder|tokenizer.json", "none"))
-      .option("dtype", described("what weights are stored as", "fp32|bf16", "fp32"));
+      .option("dtype", described("what weights are stored as", "fp32|bf16", "fp32"))
+      .option("from", described("take a policy as it is, but for --anew", "folder", "none"))
+      .option(
+        "anew",
+        described("of --from: tokens of this text whose rows of the embedding begin anew", "text", "none"),
+      );
     for (const [name, [value, , what, unit]] of Object.entries(SIZES))
       yargs.option(name, described(what, unit, String(value), "ours"));
     for (const [name, [value, what, unit]] of Object.entries(NUMBERS))
@@ -84,6 +91,7 @@ export default {
 async function handler(argv: Options): Promise<void> {
   const { weightBytes, writeStart } = await import("../policy/start.ts");
   if (existsSync(argv.out)) throw new UsageError(`--out ${argv.out}: it exists`);
+  if (argv.from !== undefined || argv.anew !== undefined) return forget(argv);
   const dtype = DTYPES.get(argv.dtype ?? "fp32");
   if (!dtype) throw new UsageError(`--dtype ${argv.dtype}: expected ${[...DTYPES.keys()].join(" or ")}`);
   const sizes = readSizes(argv);
@@ -96,6 +104,21 @@ async function handler(argv: Options): Promise<void> {
   const bare = companions.has("tokenizer.json") ? "" : "; no tokenizer: it scores and generates ids, for benchmarks";
   const text = `${result.model}: ${result.parameters} parameters, ${config.vocabSize} ids${bare}`;
   process.stdout.write(`${argv.json ? JSON.stringify(result) : text}\n`);
+}
+
+/** A policy with some rows of its embedding anew. */
+async function forget({ from, anew, out, seed, json, ...others }: Options): Promise<void> {
+  if (from === undefined || anew === undefined || anew === "")
+    throw new UsageError(`--${from === undefined ? "anew" : "from"} alone: expected --from FOLDER with --anew TEXT`);
+  const other = [...SHAPING, "config", "tokenizer", "dtype"].find((name) => others[name] !== undefined);
+  if (other !== undefined) throw new UsageError(`--${other} with --from: leave one of them out`);
+  const { renewRows } = await import("../policy/renew.ts");
+  const { loadTokenizer } = await import("../policy/tokenizer.ts");
+  const tokenizer = loadTokenizer(from);
+  const ids = [...new Set([...anew].flatMap((letter) => tokenizer.encodePlain(letter)))];
+  renewRows(from, out, ids, seed === undefined ? SIZES.seed[0] : wholeNumber("seed", String(seed), 0, 2 ** 32 - 1));
+  const result = { model: resolve(out), anew: ids };
+  process.stdout.write(`${json ? JSON.stringify(result) : `${result.model}: ${ids.length} tokens begin anew`}\n`);
 }
 
 interface Made {

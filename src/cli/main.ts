@@ -8,6 +8,7 @@ import doctor from "./doctor.ts";
 import evaluate from "./eval.ts";
 import generate from "./generate.ts";
 import init from "./init.ts";
+import judge from "./judge.ts";
 import plan from "./plan.ts";
 import { isRunning } from "./running.ts";
 import sandbox from "./sandbox.ts";
@@ -34,6 +35,7 @@ export async function main(args: readonly string[]): Promise<number> {
       .command(sft)
       .command(evaluate)
       .command(tasks)
+      .command(judge)
       .command(init)
       .command(plan)
       .command(score)

@@ -9,13 +9,14 @@ import {
   flagName,
   fromText,
   type Given,
+  layered,
   optionGroups,
   options,
-  presets,
+  presetNames,
   resolveConfig,
 } from "../config.ts";
 import type { Access } from "../customers.ts";
-import { absoluteDomain, isFolder } from "../domains/index.ts";
+import { absoluteDomain, domainNames, isFolder } from "../domains/index.ts";
 import { blame, UsageError } from "../errors.ts";
 import { isHubName } from "../policy/hub.ts";
 import { measuredSplit } from "../tasks/sampler.ts";
@@ -86,7 +87,10 @@ export const alwaysJson = {
 /** Adds --preset and --config. */
 export function addSources<T>(yargs: Argv<T>): Argv<T & Sources> {
   return yargs
-    .option("preset", described("values to start from", Object.keys(presets).join("|"), "embedded"))
+    .option(
+      "preset",
+      described("values to start from, several with commas, later over earlier", presetNames.join("|"), "embedded"),
+    )
     .option("config", described("JSON file of options", "file", "none")) as never;
 }
 
@@ -104,8 +108,9 @@ export function typedOptions(argv: object): { [key: string]: unknown } {
 
 /** What reaches models behind an API and on the hub. */
 export function access(): Access {
-  const { OPENAI_API_KEY: apiKey, OPENAI_BASE_URL: baseURL } = process.env;
-  return { ...(apiKey && { apiKey }), ...(baseURL && { baseURL }), hub: openHub() };
+  const { OPENAI_API_KEY: apiKey, TARL_JUDGE_API_KEY: judgeKey, OPENAI_BASE_URL: baseURL } = process.env;
+  const keys = { ...(apiKey && { apiKey }), ...(judgeKey && { judgeKey }) };
+  return { ...keys, ...(baseURL && { baseURL }), hub: openHub() };
 }
 
 /**
@@ -115,15 +120,25 @@ export function access(): Access {
 export function configOf(argv: Sources, keys: readonly (keyof Config)[] = ALL, own: Partial<Config> = {}): Config {
   const given = [...fileOf(argv, keys), { values: typedOptions(argv), label: flagName }];
   const preset = argv.preset ?? "embedded";
-  const values = preset === "embedded" ? own : {};
+  const values = layered(preset).base === "embedded" ? own : {};
   const config = resolveConfig(preset, { values, label: flagName }, ...given);
   return {
     ...config,
     domain: absoluteDomain(config.domain),
     model: absoluteModel(config.model),
+    mix: absoluteMix(config.mix),
     ...(config.cache !== "none" && { cache: resolve(config.cache) }),
     ...(config.tasks !== "generated" && ofSet(config, given)),
   };
+}
+
+/** A domain's name, or the whole path of a set. */
+function absoluteMix(mix: string): string {
+  if (mix === "none" || domainNames.includes(mix)) return mix;
+  if (existsSync(mix)) return resolve(mix);
+  throw new UsageError(
+    `--mix ${mix}: no such file or folder; expected a task set, or one of ${domainNames.join(", ")}`,
+  );
 }
 
 /** What there is on the disk goes before the hub. */
@@ -195,6 +210,13 @@ export function wholeNumber(name: string, typed: string, min: number, max = 2 **
 }
 
 /** A real number above 0 that was typed for an option which is not in the table. */
+export function share(name: string, typed: string): number {
+  const value = Number(typed);
+  if (typed.trim() === "" || !(value >= 0 && value <= 1))
+    throw new UsageError(`--${name} ${typed}: expected a share from 0 to 1`);
+  return value;
+}
+
 export function realNumber(name: string, typed: string): number {
   const value = Number(typed);
   if (!Number.isFinite(value) || value <= 0) throw new UsageError(`--${name} ${typed}: expected a number above 0`);

@@ -94,7 +94,7 @@ export async function withRun<C>(
     opened?.log(`failed: ${error instanceof Error ? error.stack : error}`);
     throw error;
   } finally {
-    await table?.policy.dispose();
+    await table?.dispose();
     opened?.close();
   }
 }

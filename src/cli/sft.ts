@@ -4,9 +4,17 @@
 import { dirname, isAbsolute, join } from "node:path";
 import type { Argv, CommandModule } from "yargs";
 import { type Config, resolveConfig } from "../config.ts";
-import { absoluteDomain, domainLabel, domainNames } from "../domains/index.ts";
+import { absoluteDomain, domainLabel, domainNames, domain as findDomain } from "../domains/index.ts";
 import { blame, UsageError } from "../errors.ts";
-import { checkDrills, demonstrates, parseRecipe, type Recipe, readRecipe, totalTokens } from "../recipe.ts";
+import {
+  checkDrills,
+  demonstrates,
+  otherDomains,
+  parseRecipe,
+  type Recipe,
+  readRecipe,
+  totalTokens,
+} from "../recipe.ts";
 import { root } from "../root.ts";
 import { duration, gradientAlarm, thousands } from "../run/progress.ts";
 import { evalSampling } from "../settings.ts";
@@ -80,7 +88,14 @@ const kind = (argv: Options, found: (dialogues: readonly Dialogue[]) => void): R
     const file = recipeFile(argv);
     if (demonstrates(recipe) && !domain.expert)
       throw new UsageError(`${file}: the domain ${domain.name} has no scripted expert`);
-    checkDrills(recipe, domain, file);
+    const names = otherDomains(recipe);
+    for (const name of names)
+      if (!domainNames.includes(name))
+        throw new UsageError(`${file}: also: ${name}: expected one of ${domainNames.join(", ")}`);
+    const others = await Promise.all(names.map((name) => findDomain(name)));
+    const silent = others.find(({ expert }) => !expert);
+    if (silent) throw new UsageError(`${file}: the domain ${silent.name} has no scripted expert`);
+    checkDrills(recipe, [domain, ...others], file);
     if (recipe.dialogues !== undefined) found(blame(`${file}: dialogues`, () => openDialogues(recipe.dialogues!)));
   },
   name: ({ recipe }) => `${domainLabel(recipe.domain)}-sft-s${recipe.seed}`,

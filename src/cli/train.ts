@@ -3,18 +3,27 @@
 
 import type { Argv, CommandModule } from "yargs";
 import { type Config, resolveConfig } from "../config.ts";
-import { domainLabel } from "../domains/index.ts";
+import { domainLabel, isFolder } from "../domains/index.ts";
 import { blame, UsageError } from "../errors.ts";
+import { gradingNote } from "../grading/grader.ts";
+import type { Timing } from "../run/observer.ts";
 import { pinned } from "./hub.ts";
-import { addOptions, addRun, addSources, configOf, type RunOptions, type Sources } from "./options.ts";
+import { access, addOptions, addRun, addSources, configOf, type RunOptions, type Sources } from "./options.ts";
 import { type RunKind, stopped, withRun } from "./running.ts";
 
-type Options = RunOptions & Sources;
+type Options = RunOptions & Sources & { readonly explain: boolean | undefined };
 
 export default {
   command: ["train", "$0"],
   describe: "Train a policy by reinforcement learning (the default command)",
-  builder: (yargs: Argv) => addOptions(addSources(addRun(yargs))) as Argv<Options>,
+  builder: (yargs: Argv) =>
+    addOptions(
+      addSources(addRun(yargs)).option("explain", {
+        describe:
+          "print what would be optimised, as equations with this run's numbers [true/false] (default false; ours)",
+        type: "boolean",
+      }),
+    ) as Argv<Options>,
   handler,
 } satisfies CommandModule<object, Options>;
 
@@ -26,30 +35,59 @@ const kind = (argv: Options): RunKind<Config> => ({
     return resolveConfig("embedded", { values, label: (key) => `${file}: ${key}` });
   },
   options: (config) => config,
-  sets: ({ tasks }) => (tasks === "generated" ? [] : [tasks]),
+  sets: ({ tasks, mix }) => [...(tasks === "generated" ? [] : [tasks]), ...(isFolder(mix) ? [mix] : [])],
   check: async (config, { tasks }) => {
     const { trainDatabases: databases, tasksPerStep, seed, evalTasks, evalSeed } = config;
     const drawn = `--train-databases ${databases} with --tasks-per-step ${tasksPerStep}`;
     const draw = () => tasks.train(tasksPerStep, seed, 0);
     if (config.tasks === "generated") blame(drawn, draw);
     else draw();
+    if (config.algo === "spo") blame(`--spo-pool ${config.spoPool}`, () => tasks.train(config.spoPool, seed, 0));
     if (evalTasks > 0) blame(`--eval-tasks ${evalTasks}`, () => tasks.heldOut(evalTasks, evalSeed));
+    const { openJudge } = await import("../judges.ts");
+    openJudge(config, access());
   },
-  name: (c) => [domainLabel(c.domain), c.algo, ...(c.tarl ? ["tarl"] : []), `s${c.seed}`].join("-"),
+  name: (c) =>
+    [domainLabel(c.domain), c.algo.replace("++", "pp"), ...(c.tarl ? ["tarl"] : []), ...mixName(c), `s${c.seed}`].join(
+      "-",
+    ),
   describe: (c) =>
     `${c.algo}${c.tarl ? " with TARL" : ""} on ${c.tasks === "generated" ? domainLabel(c.domain) : c.tasks}, ${c.steps} updates of ${c.tasksPerStep} tasks x ${c.samples} rollouts, ` +
+    `${c.mix === "none" ? "" : `every ${c.mixEvery}. ${c.mixControl ? "left out" : `of ${domainLabel(c.mix)}`}, `}` +
     `policy ${c.model}, seed ${c.seed}`,
 });
 
+function mixName({ mix, mixControl }: Config): string[] {
+  return mix === "none" ? [] : [mixControl ? "control" : "mix"];
+}
+
 async function handler(argv: Options): Promise<void> {
+  if (argv.explain) return print(argv);
+  const { costText, forecast, forecastText, openJudge } = await import("../judges.ts");
+  const { playsAhead } = await import("../settings.ts");
   const { train } = await import("../train.ts");
   const { closing } = await import("../run/closing.ts");
   const { Observer } = await import("../run/observer.ts");
   await withRun(argv, kind(argv), async ({ config, run, step, table, display, stop }) => {
-    const observer = new Observer(run, display, config, step, table.policy.batchInvariant);
-    const finished = await train({ config, table, run, observer, stop }, step);
+    const { judge, chat } = openJudge(config, access(), (line) => display.line(line));
+    if (chat) display.line(forecastText(config, forecast(config, table, step, run.lines<Timing>("timing.jsonl"))));
+    const exact = table.policy.batchInvariant && !playsAhead(config);
+    const observer = new Observer(run, display, config, step, exact, chat?.counts);
+    const finished = await train({ config, table, judge, run, observer, stop }, step);
+    if (chat) display.line(costText(chat.counts()));
     if (!finished) return stopped(display, run);
+    const note = gradingNote();
+    if (note) display.line(note);
     const summary = closing(config, run, display, observer.seconds());
     if (argv.json) process.stdout.write(`${JSON.stringify({ run: run.dir, ...summary })}\n`);
   });
+}
+
+/** What would be optimised; no model is opened and nothing is written. */
+async function print(argv: Options): Promise<void> {
+  if (argv.resume !== undefined)
+    throw new UsageError(`--explain with --resume ${argv.resume}: expected the run's options`);
+  const { explain, explanation } = await import("../explain.ts");
+  const config = configOf(argv);
+  process.stdout.write(argv.json ? `${JSON.stringify({ config, parts: explain(config) })}\n` : explanation(config));
 }

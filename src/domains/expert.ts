@@ -42,10 +42,14 @@ export function scriptedExpert(
 
 /**
  * Who plays a task as an expert would: the domain's own for its own families. Of others the domain knows no words; there
- * the look-ups are made, then what the truth says but for handing over, and the outputs are told.
+ * the look-ups are made, then what the truth says but for handing over, and the outputs are told; a graded answer is given.
  */
 export function expertFor(domain: Domain, task: Task): Domain["expert"] {
   if (domain.families.includes(task.family)) return domain.expert;
+  if (domain.grade)
+    return ({ outputs: [answer] }) =>
+      () =>
+        say(`\\boxed{${answer}}`);
   const expert = scriptedExpert(domain, { identify: [], details: [] });
   const goesOn = ({ name }: WrittenCall) => !domain.tools.find((tool) => tool.name === name)?.ends;
   return ({ actions, ...rest }, ...how) => expert({ ...rest, actions: actions.filter(goesOn) }, ...how);

@@ -11,6 +11,7 @@ const DOMAINS: Readonly<Record<string, Readonly<Record<string, () => Promise<Dom
     fixed: async () => (await import("./airline/index.ts")).fixed,
     tau2: async () => (await import("./tau2/index.ts")).over((await import("./airline/index.ts")).airline),
   },
+  math: { math: async () => (await import("./math/index.ts")).math },
   retail: {
     tau1: async () => (await import("./retail/index.ts")).retail,
     fixed: async () => (await import("./retail/index.ts")).fixed,

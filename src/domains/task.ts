@@ -54,5 +54,6 @@ export function taskShape<Arguments extends z.ZodType<string>>(
     lookups: calls.optional(),
     forbidden: z.strictObject({ action: call, rule: name }).optional(),
     criteria: criteria.optional(),
+    rate: z.number().min(0).max(1).optional(),
   } satisfies Record<keyof Task, z.ZodType>);
 }

@@ -2,8 +2,9 @@
 // conversations failed, faults beside every score, cost. Agents that need no policy. Plays nothing: measure.ts does.
 // Formulas are in metrics.ts, printing in run/report.ts. Test: test/unit/evaluate.test.ts
 
+import type { Bill } from "../chat.ts";
 import type { ChatErrorKind } from "../errors.ts";
-import type { AgentTurn, Bill, Domain, Ending, Entry, Habits, Part, Task, ToolFault, UserFault } from "../types.ts";
+import type { AgentTurn, Domain, Ending, Entry, Habits, Part, Task, ToolFault, UserFault } from "../types.ts";
 import {
   type FamilyTable,
   families,

@@ -2,8 +2,9 @@
 // Small enough to hold for every conversation of a large evaluation; the transcript goes to disk instead. The causes are
 // defined in docs/metrics.md. Test: test/unit/trial.test.ts
 
+import type { Bill } from "../chat.ts";
 import { faulty } from "../errors.ts";
-import type { Bill, Ending, Outcome, Rollout, ToolFault, UserFault } from "../types.ts";
+import type { Ending, Outcome, Rollout, ToolFault, UserFault } from "../types.ts";
 import { averages, countWaits } from "./metrics.ts";
 
 /** Why a conversation has no success: the first that fits, in this order. */

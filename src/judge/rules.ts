@@ -3,9 +3,9 @@
 // Test: test/unit/judge.test.ts
 
 import { equal, Store, sameState } from "../domains/store.ts";
-import { callTool, readCall } from "../domains/tool.ts";
+import { callTool, openCall, readCall } from "../domains/tool.ts";
 import { faulty } from "../errors.ts";
-import type { Call, Domain, Entry, Judge, Judgement, Rollout, Speech, Task, TurnScore } from "../types.ts";
+import type { AgentTurn, Call, Domain, Entry, Judge, Judgement, Rollout, Speech, Task, TurnScore } from "../types.ts";
 
 /** What is known of one entry of a turn: a call, a message, or what could not be acted on. */
 interface Facts {
@@ -91,14 +91,46 @@ const UNFINISHED: Rule = {
   when: () => true,
 };
 
-/** Judges conversations of one domain. Abstains where the talk was broken off by something that is not the policy. */
+/** Judges conversations of one domain; of a domain that grades answers there is no turn to score. Abstains where the talk was broken off by something that is not the policy. */
 export function ruleJudge(domain: Domain): Judge {
   return {
     name: "rules",
     async judge(rollout) {
       if (faulty(rollout.ending)) return { scores: null, reasons: [] };
+      if (domain.grade) return { scores: null, reasons: [] };
       return score(study(domain, rollout), rollout);
     },
+  };
+}
+
+/** Every turn by itself, as if there could be several -1 and nothing were the consequence of one. */
+export function ownScores(domain: Domain, rollout: Rollout): readonly TurnScore[] {
+  const turns = study(domain, rollout);
+  return Array.from({ length: rollout.turns }, (_, turn) => ruleOf(turns[turn])?.score ?? 0);
+}
+
+/**
+ * Looks at each turn of one conversation before it is acted on, as far as the rules know it by then: why it would be the
+ * major deviation, or null. `everyCall`: all calls of a turn run, not the first alone. The transcript may grow in between.
+ */
+export function intervention(
+  domain: Domain,
+  task: Task,
+  everyCall = false,
+): (turn: AgentTurn, transcript: readonly Entry[]) => string | null {
+  return (turn, transcript) => {
+    const known = new Knowledge(domain, task);
+    for (const [i, entry] of transcript.entries()) {
+      if (entry.role === "user") known.customer += ` ${entry.text}`;
+      else known.facts(entry, transcript.slice(0, i + 1));
+    }
+    const talk = [...transcript];
+    for (const entry of known.entriesOf(turn, everyCall)) {
+      talk.push(entry);
+      const rule = ruleOf([known.facts(entry, talk)]);
+      if (rule?.score === -1) return rule.reason;
+    }
+    return null;
   };
 }
 
@@ -107,7 +139,7 @@ function score(turns: readonly (readonly Facts[] | undefined)[], { turns: count,
   const reasons: string[] = [];
   let major: { rule: Rule; turn: number } | null = null;
   for (let turn = 0; turn < count; turn++) {
-    const rule = worst(turns[turn]?.map((facts) => RULES.find(({ when }) => when(facts))!));
+    const rule = ruleOf(turns[turn]);
     scores.push(major || !rule ? 0 : rule.score);
     reasons.push(major ? "after a major error" : (rule?.reason ?? "not acted on"));
     if (!major && rule?.score === -1) major = { rule, turn };
@@ -119,9 +151,11 @@ function score(turns: readonly (readonly Facts[] | undefined)[], { turns: count,
   return { scores: scores.map((own, i) => (i === turn ? -1 : rule.voids ? 0 : own)), reasons };
 }
 
-/** A turn of several calls is as good as the worst of them. */
-function worst(rules: readonly Rule[] = []): Rule | undefined {
-  return rules.reduce<Rule | undefined>((low, rule) => (low && low.score <= rule.score ? low : rule), undefined);
+/** The rule that decides a turn; one of several calls is as good as the worst of them. */
+function ruleOf(facts: readonly Facts[] = []): Rule | undefined {
+  return facts
+    .map((each) => RULES.find(({ when }) => when(each))!)
+    .reduce<Rule | undefined>((low, rule) => (low && low.score <= rule.score ? low : rule), undefined);
 }
 
 /** Plays the talk again on fresh data and finds the facts of each turn's entries; a hole where a turn left no trace. */
@@ -205,6 +239,20 @@ class Knowledge {
     this.#claimed ||= says.claimsDone;
     if (says.refuses) this.#refused++;
     return facts;
+  }
+
+  /** What a turn would leave in the transcript if it were acted on; calls that cannot run leave nothing here. */
+  *entriesOf({ text, calls, invalid }: AgentTurn, everyCall: boolean): Generator<Exclude<Entry, { role: "user" }>> {
+    if (invalid) yield { role: "invalid", turn: 0, text, ...invalid };
+    else if (calls.length === 0) yield { role: "agent", turn: 0, text };
+    else
+      for (const written of everyCall ? calls : calls.slice(0, 1)) {
+        const opened = openCall(this.#domain, written);
+        if (opened.reason) continue;
+        const { tool, call } = opened;
+        const { observation, failed } = callTool(tool, this.#after([]), call.arguments);
+        yield { role: "tool", turn: 0, call, observation, failed, wrote: tool.writes && !failed };
+      }
   }
 
   #study({ call, observation, failed, wrote }: Entry & { role: "tool" }, before: readonly Entry[]) {

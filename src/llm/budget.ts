@@ -1,8 +1,8 @@
 // What talking with a model took, and when it is enough: counts, prices and limits. No requests.
 // Test: test/unit/llm.test.ts
 
+import type { Bill, Chat } from "../chat.ts";
 import { BudgetError, type ChatErrorKind, UsageError } from "../errors.ts";
-import type { Bill, Chat } from "../types.ts";
 import type { Usage } from "./wire.ts";
 
 /** Most of each; what is not given is not limited. Requests that were under way when it was spent are still paid. */

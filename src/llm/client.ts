@@ -4,10 +4,12 @@
 // and agents are handed a `Chat`. Reads no environment variable. Test: test/unit/llm.test.ts
 
 import OpenAI, { APIConnectionError } from "openai";
+import type { Chat, ChatMessage, CompleteOptions, Completion } from "../chat.ts";
 import { ChatError, type ChatErrorKind, UsageError } from "../errors.ts";
-import type { Chat, ChatMessage, CompleteOptions, Completion, Json } from "../types.ts";
+import type { Json } from "../types.ts";
 import { type Budget, type Counts, Ledger, type Prices } from "./budget.ts";
 import { AnswerCache } from "./cache.ts";
+import { metronome, pause, turnstile } from "./pace.ts";
 import { type Answer, type Body, readAnswer, reasonOf, requestOf, Unusable } from "./wire.ts";
 
 export interface ChatOptions {
@@ -31,6 +33,8 @@ export interface ChatOptions {
   readonly backoffMs?: number;
   /** Requests under way at once; others wait for their turn. */
   readonly concurrency?: number;
+  /** Requests started in a minute, repeated ones included; 0 is no limit. */
+  readonly perMinute?: number;
   readonly budget?: Budget;
   readonly prices?: Prices;
   /** Folder of answers to keep; without it nothing is kept. */
@@ -66,7 +70,7 @@ interface Failure {
 }
 
 export function openChat(options: ChatOptions): OpenChat {
-  const { model, seed, timeoutMs = 120_000, retries = 4, backoffMs = 500, concurrency = 8 } = options;
+  const { model, seed, timeoutMs = 120_000, retries = 4, backoffMs = 500, concurrency = 8, perMinute = 0 } = options;
   if (model === "") throw new UsageError("the model of an API has no name");
   checkRange("timeout", timeoutMs, 1, MAX_TIMEOUT_MS);
   checkRange("retries", retries, 0, 100);
@@ -76,6 +80,7 @@ export function openChat(options: ChatOptions): OpenChat {
   const ledger = new Ledger(options.budget, options.prices);
   const cache = options.cacheDir === undefined ? null : new AnswerCache(options.cacheDir);
   const takeTurn = turnstile(concurrency);
+  const waitForBeat = metronome(perMinute);
   // Named here is what the package would otherwise read from the environment; of it only OPENAI_CUSTOM_HEADERS is left.
   const client = new OpenAI({
     baseURL,
@@ -91,6 +96,8 @@ export function openChat(options: ChatOptions): OpenChat {
   });
   const hide = (text: string) => (apiKey === NO_KEY ? text : text.replaceAll(apiKey, "[key]"));
   let refused: ChatError | null = null;
+  /** The server refuses answers by a schema. */
+  let schemaless = false;
 
   async function exchange(body: Body, outer: AbortSignal): Promise<Answer | Failure> {
     const deadline = new AbortController();
@@ -123,7 +130,8 @@ export function openChat(options: ChatOptions): OpenChat {
   async function ask(body: Body, label: string | undefined, signal: AbortSignal): Promise<Answer> {
     for (let tries = 1; ; tries++) {
       if (refused) throw refused;
-      if (signal.aborted) throw new ChatError("aborted", `${model}: aborted between two tries`);
+      await waitForBeat(signal);
+      if (signal.aborted) throw new ChatError("aborted", `${model}: aborted before it was asked`);
       ledger.begin(tries > 1);
       const answer = await exchange(body, signal);
       if ("said" in answer) return answer;
@@ -139,17 +147,32 @@ export function openChat(options: ChatOptions): OpenChat {
     }
   }
 
+  /** Asks as it is, or without the schema that the server cannot hold an answer to; that is found out once. */
+  async function askAtAll(bodies: readonly Body[], label: string | undefined, signal: AbortSignal) {
+    const [body, plain] = bodies;
+    if (!plain || !schemaless)
+      try {
+        return { body, answer: await ask(body, label, signal) };
+      } catch (error) {
+        if (!plain || !refusesSchema(error)) throw error;
+        schemaless = true;
+      }
+    return { body: plain, answer: await ask(plain, label, signal) };
+  }
+
   async function complete(messages: readonly ChatMessage[], question: CompleteOptions = {}): Promise<Completion> {
     const signal = question.signal ?? new AbortController().signal;
-    const body = requestOf(options, messages, { ...question, seed: question.seed ?? seed });
-    const kept = cache?.read(body);
-    if (kept) {
+    const { schema, ...plain } = { ...question, seed: question.seed ?? seed };
+    const bodies = [{ ...plain, schema }, ...(schema ? [plain] : [])].map((each) => requestOf(options, messages, each));
+    for (const body of bodies) {
+      const kept = cache?.read(body);
+      if (!kept) continue;
       ledger.cached();
       return { ...kept.said, cached: true, bill: ledger.nothing };
     }
     const leave = await takeTurn(signal);
     try {
-      const answer = await ask(body, question.label, signal);
+      const { body, answer } = await askAtAll(bodies, question.label, signal);
       const bill = ledger.pay(answer.usage);
       if (cache && !cache.write(body, answer)) ledger.unkept();
       return { ...answer.said, cached: false, bill };
@@ -206,6 +229,12 @@ function failureOf(error: unknown): Failure {
   };
 }
 
+/** A server that knows no structured answers says so in a 400 or 422 that names the field. */
+function refusesSchema(error: unknown): boolean {
+  const refuses = error instanceof ChatError && (error.kind === "http-400" || error.kind === "http-422");
+  return refuses && /response_format|json_schema/i.test(error.message);
+}
+
 /** What lies under "fetch failed". */
 function rootCause(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
@@ -225,48 +254,6 @@ function askedWait(headers: Headers): number | undefined {
 /** Doubles from try to try, half of it at random, so that many do not come back together. Not a seeded number. */
 function backoff(firstMs: number, tries: number): number {
   return Math.min(firstMs * 2 ** (tries - 1), MAX_WAIT_MS) * (1 - Math.random() / 2);
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-    if (signal.aborted) done();
-  });
-}
-
-/** Lets `places` in at once, the others in the order in which they came; gives the way out. */
-function turnstile(places: number): (signal: AbortSignal) => Promise<() => void> {
-  const waiting: (() => void)[] = [];
-  const leave = () => {
-    const next = waiting.shift();
-    if (next) next();
-    else places++;
-  };
-  return (signal) =>
-    new Promise((resolve, reject) => {
-      const give = () => {
-        const at = waiting.indexOf(enter);
-        if (at >= 0) waiting.splice(at, 1);
-        reject(new ChatError("aborted", "aborted while it waited for its turn"));
-      };
-      const enter = () => {
-        signal.removeEventListener("abort", give);
-        resolve(leave);
-      };
-      if (signal.aborted) return give();
-      if (places > 0) {
-        places--;
-        return enter();
-      }
-      signal.addEventListener("abort", give, { once: true });
-      waiting.push(enter);
-    });
 }
 
 function checkURL(text: string): string {

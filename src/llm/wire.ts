@@ -1,8 +1,9 @@
 // Chats as an OpenAI-compatible server wants them, and its answers as ours: pure, both ways. An answer that has no message
 // in it is unusable; what the message says is not looked at. Test: test/unit/llm.test.ts
 
+import type { ChatMessage, CompleteOptions, Completion } from "../chat.ts";
 import type { ChatErrorKind } from "../errors.ts";
-import type { ChatMessage, CompleteOptions, Completion, Json, WrittenCall } from "../types.ts";
+import type { Json, WrittenCall } from "../types.ts";
 
 /** A request as it goes over the wire. */
 export interface Body {
@@ -18,7 +19,7 @@ export interface Usage {
   readonly outputTokens: number;
 }
 export interface Answer {
-  readonly said: Pick<Completion, "text" | "calls" | "cut">;
+  readonly said: Pick<Completion, "text" | "calls" | "cut" | "refused">;
   readonly usage: Usage;
 }
 
@@ -43,7 +44,7 @@ interface Asked {
 export function requestOf(
   { model, temperature, maxTokens, extra = {} }: Asked,
   messages: readonly ChatMessage[],
-  { tools = [], seed }: CompleteOptions,
+  { tools = [], seed, schema }: CompleteOptions,
 ): Body {
   const fields = {
     model,
@@ -52,6 +53,7 @@ export function requestOf(
     ...(temperature === undefined ? {} : { temperature }),
     ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
     ...(seed === undefined ? {} : { seed: seed % 2 ** 31 }), // some servers read an int32
+    ...(schema === undefined ? {} : { response_format: wireSchema(schema) }),
     ...extra,
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null)) as unknown as Body;
@@ -59,6 +61,10 @@ export function requestOf(
 
 function wireTool({ name, description, parameters }: NonNullable<CompleteOptions["tools"]>[number]) {
   return { type: "function", function: { name, description, parameters } };
+}
+
+function wireSchema({ name, schema }: NonNullable<CompleteOptions["schema"]>) {
+  return { type: "json_schema", json_schema: { name, strict: true, schema } };
 }
 
 /** A call gets its id from its place: nine letters and digits, as the strictest servers want them. */
@@ -88,7 +94,12 @@ export function readAnswer(text: string, body: Body): Answer {
   }
   const message = field(choice, "message");
   const calls = list(field(message, "tool_calls")).map(readCall);
-  const said = { text: readText(message), calls, cut: field(choice, "finish_reason") === "length" };
+  const said = {
+    text: readText(message),
+    calls,
+    cut: field(choice, "finish_reason") === "length",
+    ...(typeof field(message, "refusal") === "string" && { refused: true as const }),
+  };
   return { said, usage: readUsage(field(whole, "usage"), body, said) };
 }
 
@@ -125,7 +136,7 @@ function readCall(call: unknown): WrittenCall {
 }
 
 /** Characters of a token, about, where a server does not count. */
-const CHARS_PER_TOKEN = 4;
+export const CHARS_PER_TOKEN = 4;
 
 function readUsage(usage: unknown, body: Body, said: Answer["said"]): Usage {
   const count = (name: string, value: unknown) => {

@@ -19,7 +19,16 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { CheckpointError } from "../errors.ts";
-import { type ModelConfig, parameterShapes, parseConfig, parseEos, type StoredType, toJson } from "./model.ts";
+import {
+  type ModelConfig,
+  type Output,
+  parameterShapes,
+  parseConfig,
+  parseEos,
+  type StoredType,
+  toJson,
+  VALUE_HEAD,
+} from "./model.ts";
 import { ITEM_BYTES, makeHeader, read, readHeader, type TensorEntry } from "./safetensors.ts";
 
 export { type ModelConfig, parameterShapes, parseConfig, type StoredType, toJson } from "./model.ts";
@@ -28,7 +37,7 @@ export type { TensorEntry } from "./safetensors.ts";
 export interface Checkpoint {
   /** `tied` as it really is: what the stored tensors say, where they and config.json disagree. */
   readonly config: ModelConfig;
-  /** One for each of parameterShapes(config), in that order; dtype is a StoredType. */
+  /** One for each of parameterShapes(config), in that order, but for a value head that is not there; dtype is a StoredType. */
   readonly tensors: readonly TensorEntry[];
   /** One line each, for the user. */
   readonly warnings: readonly string[];
@@ -38,17 +47,29 @@ export const WEIGHTS = "model.safetensors";
 export const INDEX = "model.safetensors.index.json";
 const HEAD = "lm_head.weight";
 const EMBEDDING = "model.embed_tokens.weight";
+/** The value head of a policy that has one lies apart, where transformers does not look for weights. */
+const VALUES = "value_head.safetensors";
 const STORED: readonly string[] = ["F32", "BF16", "F16", "F64"] satisfies StoredType[];
 
-/** Checks a checkpoint folder; throws a CheckpointError of one line that names the file or tensor. */
-export function readCheckpoint(dir: string): Checkpoint {
+/**
+ * Checks a checkpoint folder; throws a CheckpointError of one line that names the file or tensor. Of a policy's folder any
+ * output can be made: a value head that is not there starts at 0. Of a critic's only values can.
+ */
+export function readCheckpoint(dir: string, output: Output = "logits"): Checkpoint {
   const warnings: string[] = [];
   const stated = readConfig(dir);
   const found = new Map(listTensors(dir).map((entry) => [entry.name, entry]));
-  const config = { ...stated, tied: decideTying(stated, found, warnings) };
+  if (output !== "values" && found.has(VALUE_HEAD))
+    throw new CheckpointError(`${dir} is a critic (it has ${VALUE_HEAD}), expected a policy`);
+  if (output !== "logits" && existsSync(join(dir, VALUES)))
+    for (const entry of readHeader(join(dir, VALUES))) found.set(entry.name, entry);
+  if (output === "values") found.delete(HEAD);
+  const tied = output === "values" ? stated.tied : decideTying(stated, found, warnings);
+  const config = output === "logits" ? { ...stated, tied } : { ...stated, tied, output };
 
-  const tensors = parameterShapes(config).map(([name, shape]) => {
+  const tensors = parameterShapes(config).flatMap(([name, shape]) => {
     const entry = found.get(name);
+    if (!entry && name === VALUE_HEAD) return [];
     if (!entry) throw new CheckpointError(`${name} is missing in ${dir}`);
     if (`${entry.shape}` !== `${shape}` || entry.shape.length !== shape.length)
       throw new CheckpointError(`${name} has shape [${entry.shape}], config.json asks for [${shape}] (${entry.file})`);
@@ -57,7 +78,7 @@ export function readCheckpoint(dir: string): Checkpoint {
         `${name} is stored as ${entry.dtype}, expected one of ${STORED.join(", ")} (${entry.file})`,
       );
     found.delete(name);
-    return entry;
+    return [entry];
   });
 
   if (config.tied) found.delete(HEAD);
@@ -205,13 +226,15 @@ async function fill(
     const name = shards.length === 1 ? WEIGHTS : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
     return layOut(join(partial, name), shard);
   });
+  const head = parameterShapes(config).filter(([name]) => apart(config, name));
+  const values = head.map(([name, shape]) => stored(name, options.dtype, shape));
   if (shards.length > 1)
     writeJson(join(partial, INDEX), {
       metadata: { total_size: tensors.reduce((sum, { bytes }) => sum + bytes, 0) },
       weight_map: Object.fromEntries(tensors.map(({ name, file }) => [name, basename(file)])),
     });
 
-  await write(tensors);
+  await write(values.length > 0 ? [...tensors, ...layOut(join(partial, VALUES), values)] : tensors);
   for (const name of readdirSync(partial, { recursive: true, encoding: "utf8" })) {
     if (statSync(join(partial, name)).isDirectory()) continue;
     const handle = openSync(join(partial, name), "r+");
@@ -236,10 +259,14 @@ export function layOut(file: string, tensors: readonly Stored[]): TensorEntry[] 
   return tensors.map((tensor, i) => ({ ...tensor, file, offset: offsets[i] }));
 }
 
+/** Whether a parameter is none of the model's own files'. */
+const apart = ({ output }: ModelConfig, name: string): boolean => output === "both" && name === VALUE_HEAD;
+
 function splitShards(config: ModelConfig, dtype: StoredType, maxBytes: number): Stored[][] {
   const shards: Stored[][] = [[]];
   let filled = 0;
   for (const [name, shape] of parameterShapes(config)) {
+    if (apart(config, name)) continue;
     const tensor = stored(name, dtype, shape);
     const { bytes } = tensor;
     if (filled > 0 && filled + bytes > maxBytes) {

@@ -26,6 +26,8 @@ export interface MemoryOptions {
   readonly lora: Lora | null;
   /** A second engine scores for the KL. */
   readonly reference: boolean;
+  /** PPO's critic: an engine of its own that learns all weights, or a head on the policy's trunk. Default: none. */
+  readonly critic?: "own" | "shared" | null;
   /** Bytes that may be used. */
   readonly available: number;
 }
@@ -69,21 +71,16 @@ function fitted(config: ModelConfig, options: MemoryOptions): MemoryPlan {
 /** KV of every conversation at its longest. */
 const wanted = ({ concurrent, contextTokens }: MemoryOptions): number => concurrent * contextTokens;
 
-function laidOut(config: ModelConfig, options: MemoryOptions, recompute: boolean): MemoryPlan {
-  const { dtype, lora, learns, state, available, contextTokens } = options;
-  const bytes = dtype === "bf16" ? 2 : 4;
-  const shapes = parameterShapes(config);
-  const adapter = lora ? adapterShapes(config, lora) : [];
-  const learned = !learns ? [] : lora ? adapter : shapes;
-  const weights = (count(shapes) + count(adapter)) * bytes;
-  const masters = { fp32: 4, split: 2, none: 0 }[state.master];
+function laidOut(shape: ModelConfig, options: MemoryOptions, recompute: boolean): MemoryPlan {
+  const { lora, learns, critic, available, contextTokens } = options;
+  const bytes = itemBytes(options);
+  const config: ModelConfig = learns && critic === "shared" ? { ...shape, output: "both" } : shape;
+  const own = engineParts(config, options);
+  const [{ bytes: weights }] = own;
   const kept = [
-    { name: "weights", bytes: weights },
-    { name: "packed copies", bytes: options.device === "cpu" ? packedCopies(config, options, bytes) : 0 },
-    { name: "gradients", bytes: 4 * count(learned) },
-    { name: "master weights", bytes: dtype === "bf16" ? masters * count(learned) : 0 },
-    { name: "moments", bytes: momentBytes(learned, state) },
+    ...own,
     { name: "reference", bytes: options.reference && !lora ? weights * (options.device === "cpu" ? 2 : 1) : 0 },
+    { name: "critic", bytes: learns && critic === "own" ? criticBytes(shape, options, recompute) : 0 },
   ];
   const working = [
     { name: "activations", bytes: activations(config, options, bytes, recompute) },
@@ -106,6 +103,32 @@ function laidOut(config: ModelConfig, options: MemoryOptions, recompute: boolean
   };
 }
 
+const itemBytes = ({ dtype }: MemoryOptions): number => (dtype === "bf16" ? 2 : 4);
+
+/** What an engine keeps from one update to the next, the weights first. */
+function engineParts(config: ModelConfig, options: MemoryOptions): { name: string; bytes: number }[] {
+  const { dtype, lora, learns, state } = options;
+  const bytes = itemBytes(options);
+  const shapes = parameterShapes(config);
+  const adapter = lora ? adapterShapes(config, lora) : [];
+  const learned = !learns ? [] : lora ? adapter : shapes;
+  const masters = { fp32: 4, split: 2, none: 0 }[state.master];
+  return [
+    { name: "weights", bytes: (count(shapes) + count(adapter)) * bytes },
+    { name: "packed copies", bytes: options.device === "cpu" ? packedCopies(config, options, bytes) : 0 },
+    { name: "gradients", bytes: 4 * count(learned) },
+    { name: "master weights", bytes: dtype === "bf16" ? masters * count(learned) : 0 },
+    { name: "moments", bytes: momentBytes(learned, state) },
+  ];
+}
+
+/** A critic on a trunk of its own. Its activations may be there beside the policy's keys and values, or activations. */
+function criticBytes(shape: ModelConfig, options: MemoryOptions, recompute: boolean): number {
+  const config: ModelConfig = { ...shape, output: "values" };
+  const alone = { ...options, lora: null };
+  return sum(engineParts(config, alone)) + activations(config, alone, itemBytes(options), recompute);
+}
+
 /** The CPU's kernels keep each matrix packed; what backward packs, a matrix or a micro-batch, is there one at a time. */
 function packedCopies(config: ModelConfig, options: MemoryOptions, bytes: number): number {
   const { lora, learns } = options;
@@ -113,7 +136,7 @@ function packedCopies(config: ModelConfig, options: MemoryOptions, bytes: number
   const head = [["lm_head.weight", [config.vocabSize, config.hiddenSize]]] as const;
   const matrices = [
     ...of(parameterShapes(config)),
-    ...(config.tied ? head : []),
+    ...(config.tied && config.output !== "values" ? head : []),
     ...(lora ? of(adapterShapes(config, lora)) : []),
   ];
   const inputs = Math.max(config.hiddenSize, config.intermediateSize, config.heads * config.headDim);
@@ -144,8 +167,9 @@ function activations(config: ModelConfig, options: MemoryOptions, bytes: number,
     bytes * (4 * width + 2 * heads_ + heads * headDim + 3 * inner + adapters) + 4 * (3 * heads + kvHeads + 2);
   const working = bytes * (2 * width + 3 * inner);
   const rest = 4 * bytes * width + 4 * headDim;
+  const values = config.output ? 8 * width : 0; // what the value head reads and gives back is fp32
   const kept = !options.learns ? layer : recompute ? layers * bytes * width + layer : layers * layer;
-  return tokensAtOnce(options) * (kept + working + rest);
+  return tokensAtOnce(options) * (kept + working + rest + values);
 }
 
 interface Remedy {
@@ -182,7 +206,7 @@ function remedy(config: ModelConfig, options: MemoryOptions): string {
     },
     {
       typed: `--lora-rank ${LORA_RANK}`,
-      useful: options.lora === null,
+      useful: options.lora === null && options.critic !== "shared",
       change: (o) => ({ ...o, lora: { rank: LORA_RANK, alpha: LORA_RANK, targets: readTargets("all") } }),
     },
   ];

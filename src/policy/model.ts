@@ -30,7 +30,12 @@ export interface ModelConfig {
   /** Kept for those who read what is saved; nothing here looks at them. */
   readonly bosId: number | null;
   readonly padId: number | null;
+  /** Not in config.json; without it "logits". */
+  readonly output?: Output;
 }
+
+/** What is made of the last hidden states: logits of the next token, a value (what reward is still to come), or both. */
+export type Output = "logits" | "values" | "both";
 
 /**
  * Llama 3's stretch of the slow rotations, rope type "llama3" of transformers: frequencies that turn less than `low` times
@@ -47,13 +52,12 @@ export interface RopeScaling {
 
 export type Family = "qwen3" | "qwen2" | "llama";
 
-/** transformers' name of each family's class. */
-const ARCHITECTURES: { readonly [family in Family]: string } = {
-  qwen3: "Qwen3ForCausalLM",
-  qwen2: "Qwen2ForCausalLM",
-  llama: "LlamaForCausalLM",
-};
-const families = Object.keys(ARCHITECTURES) as Family[];
+/** What the names of each family's classes in transformers begin with. */
+const CLASSES: { readonly [family in Family]: string } = { qwen3: "Qwen3", qwen2: "Qwen2", llama: "Llama" };
+const families = Object.keys(CLASSES) as Family[];
+
+/** The row that makes values of hidden states, in transformers' classes for token classification. */
+export const VALUE_HEAD = "score.weight";
 
 /** What the weights are stored as, in safetensors' words. */
 export type StoredType = "F32" | "BF16" | "F16" | "F64";
@@ -200,10 +204,10 @@ function ropeScaling(rope: Raw, raw: Raw, refuse: (what: string) => never): Rope
 
 /**
  * Every parameter's HF name and shape, in the order of transformers' `named_parameters()`. A tied output matrix is
- * not listed apart. Matrices are [out, in].
+ * not listed apart; the value head comes last. Matrices are [out, in].
  */
 export function parameterShapes(config: ModelConfig): [name: string, shape: number[]][] {
-  const { hiddenSize: width, intermediateSize: inner, headDim } = config;
+  const { hiddenSize: width, intermediateSize: inner, headDim, output = "logits" } = config;
   const shapes: [string, number[]][] = [["model.embed_tokens.weight", [config.vocabSize, width]]];
   for (let layer = 0; layer < config.layers; layer++) {
     const add = (name: string, ...shape: number[]) => shapes.push([`model.layers.${layer}.${name}`, shape]);
@@ -230,7 +234,8 @@ export function parameterShapes(config: ModelConfig): [name: string, shape: numb
     add("post_attention_layernorm.weight", width);
   }
   shapes.push(["model.norm.weight", [width]]);
-  if (!config.tied) shapes.push(["lm_head.weight", [config.vocabSize, width]]);
+  if (!config.tied && output !== "values") shapes.push(["lm_head.weight", [config.vocabSize, width]]);
+  if (output !== "logits") shapes.push([VALUE_HEAD, [1, width]]);
   return shapes;
 }
 
@@ -241,11 +246,16 @@ export function countParameters(config: ModelConfig): number {
 
 const TORCH_NAMES: Record<StoredType, string> = { F32: "float32", BF16: "bfloat16", F16: "float16", F64: "float64" };
 
-/** The config.json of a checkpoint stored as `dtype`, in the dialect that transformers 4 and 5 both read. */
+/**
+ * The config.json of a checkpoint stored as `dtype`, in the dialect that transformers 4 and 5 both read. A critic is a
+ * token classifier with one label, whose number is the value; a policy that has values as well is a policy.
+ */
 export function toJson(config: ModelConfig, dtype: StoredType = "F32"): { [key: string]: unknown } {
   const { modelType: family, ropeScaling: scaling } = config;
+  const critic = config.output === "values";
   return {
-    architectures: [ARCHITECTURES[family]],
+    architectures: [`${CLASSES[family]}For${critic ? "TokenClassification" : "CausalLM"}`],
+    ...(critic && { id2label: { 0: "value" }, label2id: { value: 0 }, token_classification_bias: false }),
     model_type: family,
     torch_dtype: TORCH_NAMES[dtype],
     vocab_size: config.vocabSize,

@@ -81,6 +81,7 @@ export interface NativeEngine {
     temperature: number,
     adapter: boolean,
   ): Promise<{ logp: Float32Array; entropy: Float32Array; top1: Int32Array }>;
+  values(ids: Int32Array, rows: Int32Array): Promise<Float32Array>;
   trace(ids: Int32Array, rows: Int32Array, positions: Int32Array | null): Promise<Trace>;
   traceCached(ids: Int32Array, parts: Int32Array): Promise<Trace>;
   /** Gradients, and no update: for tests that look at them. */
@@ -115,6 +116,16 @@ interface Native {
     },
     options: Omit<LossOptions, "temperature">,
   ): PlainLoss;
+  /** `clip` 0 is off. `clipped` and `tokens` are counts under the mask. */
+  valueLoss(
+    input: {
+      readonly values: Float64Array;
+      readonly oldValues: Float64Array | null;
+      readonly returns: Float64Array;
+      readonly weight: Float64Array;
+    },
+    clip: number,
+  ): { readonly gradValues: Float64Array; readonly loss: number; readonly clipped: number; readonly tokens: number };
   distribution(logits: Float32Array, sampling: Sampling): Float64Array;
   /** Random starting weights, those of `initialise`, into laid out files; a piece at a time, on this thread. */
   writeStart(

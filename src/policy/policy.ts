@@ -19,7 +19,7 @@ import type {
 import { type Companions, readCheckpoint, readCompanions, saveCheckpoint } from "./checkpoint.ts";
 import { adapterShapes, type Lora, layOutAdapter, readAdapter } from "./lora.ts";
 import { availableMemory } from "./memory.ts";
-import { type ModelConfig, parameterShapes } from "./model.ts";
+import { type ModelConfig, type Output, parameterShapes } from "./model.ts";
 import { type EngineStats, type NativeEngine, type NativeOptions, native, wrapped } from "./native.ts";
 import { defaultState, type Learned, layOutState, readState, type StateOptions } from "./state.ts";
 
@@ -33,6 +33,8 @@ export interface PolicyOptions {
   readonly threads: number;
   /** A policy learns; a reference only scores and speaks. */
   readonly role: "policy" | "reference";
+  /** "both": a critic on the policy's own trunk; "values": a critic alone (critic.ts). Default: "logits". */
+  readonly output?: Output;
   /** "off": plain ATen, the slow twin of our kernels. */
   readonly kernels?: "on" | "off";
   /** "on": refused where a conversation's bits depend on its company. Our kernels are always invariant, at no cost. */
@@ -69,10 +71,10 @@ const DEADLINE_MS = 30 * 60_000;
 
 /** Opens a policy; throws a CheckpointError or an EngineError. Optimizer state in the folder is loaded with it. */
 export async function openPolicy(options: PolicyOptions): Promise<EnginePolicy> {
-  const { model, lora } = options;
+  const { model, lora, output = "logits" } = options;
   const random = typeof model !== "string";
-  const checkpoint = random ? null : readCheckpoint(model);
-  const config = random ? model.config : checkpoint!.config;
+  const checkpoint = random ? null : readCheckpoint(model, output);
+  const config = random ? { ...model.config, output } : checkpoint!.config;
   const adapter = typeof lora?.from === "string" ? readAdapter(lora.from, config, lora) : null;
   const source = lora ? lora.from : model;
   const state =
@@ -177,6 +179,11 @@ export class EnginePolicy implements Policy {
   async #score(ids: Int32Array, rows: Int32Array, temperature: number, adapter: boolean) {
     const tokens = this.ids(ids);
     return call(() => this.engine.score(tokens, rows, temperature, adapter));
+  }
+
+  async values(ids: Int32Array, rows: Int32Array): Promise<Float32Array> {
+    const tokens = this.ids(ids);
+    return call(() => this.engine.values(tokens, rows));
   }
 
   async step(batch: Batch, loss: LossOptions, optimizer: OptimizerOptions): Promise<StepStats> {

@@ -1,8 +1,9 @@
 // A model behind an API as the agent of a conversation: the talk so far as messages with tools, its answer as a turn that
 // is read like the policy's own. Not the policy: it has no tokens and learns nothing. Test: test/unit/llm-agent.test.ts
 
+import type { Chat, ChatMessage } from "../chat.ts";
 import { derive } from "../random.ts";
-import type { AgentTurn, Chat, ChatMessage, Domain, Entry } from "../types.ts";
+import type { AgentTurn, Domain, Entry } from "../types.ts";
 import { parseApart } from "./parse.ts";
 
 /**

@@ -25,6 +25,8 @@ import { LedgerWriter } from "./ledger.ts";
 export interface Sandbox {
   start(): Promise<{ readonly system: string; readonly tools: readonly Tool[]; readonly user: string }>;
   act(turn: AgentTurn): Promise<Reply>;
+  /** Takes a turn that is not acted on; `observation` is what the agent is told. */
+  hold(turn: AgentTurn, observation: string): Reply;
   readonly transcript: readonly Entry[];
   outcome(): Outcome;
   /** What went wrong on the user's side, where that ended the conversation. */
@@ -43,6 +45,13 @@ export interface Attempt {
 export interface TokenLimits {
   readonly promptTokens: number;
   readonly contextTokens: number;
+}
+
+/** Who may hold a turn back, and how often before one is acted on. */
+export interface Oversight {
+  readonly times: number;
+  /** Why a turn must not be acted on, in a few words, or null. */
+  readonly intervene: (turn: AgentTurn, transcript: readonly Entry[]) => string | null;
 }
 
 /** Every attempt of every task, task by task. `labels` (for instance "train", step) keep streams of one run apart. */
@@ -93,8 +102,10 @@ export async function converse(
   sampling: Sampling,
   limits: TokenLimits,
   signal?: AbortSignal,
+  oversight?: Oversight,
 ): Promise<Rollout> {
   const ledger = new LedgerWriter();
+  const act = overseen(sandbox, oversight);
   const context = Math.min(limits.contextTokens, policy.contextLength);
   let talk: Conversation | null = null;
   try {
@@ -109,7 +120,7 @@ export async function converse(
       const said = await talk.generate({ ...sampling, maxTokens: Math.min(sampling.maxTokens, room) }, signal);
       ledger.policy(said.ids, said.logp);
       if (said.ended === "aborted") return finish(attempt, sandbox, ledger, "aborted");
-      const reply = await sandbox.act(format.parse(said.ids, said.ended !== "stop"));
+      const reply = await act(format.parse(said.ids, said.ended !== "stop"));
       if (reply.ending) return finish(attempt, sandbox, ledger, reply.ending);
       const heard = script.next(said.ids, reply);
       if (heard.ids.length + (heard.anew ? 0 : ledger.length) >= context)
@@ -125,6 +136,21 @@ export async function converse(
   } finally {
     talk?.close();
   }
+}
+
+/** Acts on turns, but for those that are held back: the agent is asked to think again. */
+function overseen(sandbox: Sandbox, oversight?: Oversight): (turn: AgentTurn) => Promise<Reply> {
+  let held = 0;
+  return async (turn) => {
+    const why = oversight && held < oversight.times ? oversight.intervene(turn, sandbox.transcript) : null;
+    held = why === null ? 0 : held + 1;
+    return why === null ? sandbox.act(turn) : sandbox.hold(turn, reflection(why));
+  };
+}
+
+/** What an agent reads whose turn is held back. Forced reflection: an ablation of arXiv:2509.14480; the words are ours. */
+export function reflection(why: string): string {
+  return `Wait: ${why}. Think again and correct your last step.`;
 }
 
 /**

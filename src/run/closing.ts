@@ -19,6 +19,11 @@ export function closing(config: Config, run: RunDirectory, display: Display, sec
   return summary;
 }
 
+/** The same of the tasks that are mixed in. */
+export function mixEvaluationFile(step: number): string {
+  return `evaluations/mix-step-${step}.json`;
+}
+
 /** Where a run keeps what was measured after `step` updates. */
 export function evaluationFile(step: number): string {
   return `evaluations/step-${step}.json`;

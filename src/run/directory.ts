@@ -71,9 +71,9 @@ export class RunDirectory extends Folder {
   }
 
   /** Finds a run by its name under `base` or by its path, to read its config; `open` before anything else is done. */
-  static find(base: string, name: string): RunDirectory {
+  static find(base: string, name: string, option = "--resume"): RunDirectory {
     const dir = [resolve(base, name), resolve(name)].find((dir) => existsSync(join(dir, "config.json")));
-    if (!dir) throw new UsageError(`--resume ${name}: no run with a config.json in ${resolve(base, name)}`);
+    if (!dir) throw new UsageError(`${option} ${name}: no run with a config.json in ${resolve(base, name)}`);
     return new RunDirectory(dir);
   }
 
@@ -138,7 +138,7 @@ export class RunDirectory extends Folder {
     }
     for (const folder of FOLDERS)
       for (const name of readdirSync(join(this.dir, folder))) {
-        const at = name.match(/^step-(\d+)(\.jsonl|\.json)?$/)?.[1];
+        const at = name.match(/^(?:mix-)?step-(\d+)(\.jsonl|\.json)?$/)?.[1];
         if (at === undefined || Number(at) > step) rmSync(join(this.dir, folder, name), { recursive: true });
       }
     rmSync(join(this.dir, "summary.json"), { force: true });

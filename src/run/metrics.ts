@@ -8,17 +8,20 @@ import type { Ending, Judgement, Reward, RewardClass, Rollout, StepStats } from 
 /** A rollout with all that was made of it. */
 export interface Graded {
   readonly rollout: Rollout;
-  readonly judgement: Judgement;
+  /** Null: nobody was asked (spoiled, left out by dynamic sampling, or of a domain whose turns have no scores). */
+  readonly judgement: Judgement | null;
   /** What the policy learns from; `tarl` is the TARL reward, whether it learns from that or not. */
   readonly reward: Reward;
   readonly tarl: Reward;
-  /** False: left out of the update (spoiled, or without a verdict where those are dropped). */
+  /** False: left out of the update (spoiled, by dynamic sampling, or without a verdict where those are dropped). */
   readonly learned: boolean;
 }
 
 /** One line of metrics.jsonl. */
 export interface StepLine extends StepStats {
   readonly step: number;
+  /** What was played. */
+  readonly domain: string;
   readonly lr: number;
   readonly rollouts: number;
   /** Rollouts that were not learned from. */
@@ -37,17 +40,18 @@ export interface StepLine extends StepStats {
   readonly length: number;
   readonly contextLength: number;
   readonly noWriteFailures: number;
+  /** Turns that were held back, per rollout. */
+  readonly reflections: number;
+  /** Rollouts of which the judge said nothing, and the same by kind. */
   readonly abstained: number;
+  readonly abstentions: { readonly [kind: string]: number };
   /** Share of the groups in which all rewards are equal. */
   readonly flatGroups: number;
   readonly endings: { readonly [ending in Ending]?: number };
   readonly classes: { readonly [name in RewardClass]?: number };
 }
 
-/**
- * `stats` of the update's epochs: the last one's are kept, with the first one's mismatch (later ones have moved on). None
- * at all where every group was flat: zeros.
- */
+/** `stats` of every optimizer step of the update, in order; none where every group was flat: zeros. */
 export function stepLine(
   step: number,
   lr: number,
@@ -58,8 +62,10 @@ export function stepLine(
   const rollouts = graded.map(({ rollout }) => rollout);
   const rewards = graded.map(({ reward }) => reward.total);
   const center = mean(rewards);
+  const silent = graded.flatMap(({ judgement }) => (judgement?.scores === null ? judgement : []));
   return {
     step,
+    domain: rollouts[0].task.domain,
     lr,
     rollouts: rollouts.length,
     excluded: graded.filter(({ learned }) => !learned).length,
@@ -75,12 +81,13 @@ export function stepLine(
     length: mean(rollouts.map(({ ledger }) => count(ledger.mask))),
     contextLength: mean(rollouts.map(({ ledger }) => ledger.ids.length)),
     noWriteFailures: mean(rollouts.map((rollout) => Number(isNoWriteFailure(rollout)))),
-    abstained: graded.filter(({ judgement }) => judgement.scores === null).length,
+    reflections: mean(rollouts.map(reflectionsOf)),
+    abstained: silent.length,
+    abstentions: tallyBy(silent.map(({ abstained = "unsaid" }) => abstained)),
     flatGroups,
     endings: tallyBy(rollouts.map(({ ending }) => ending)),
     classes: tallyBy(graded.map(({ tarl }) => tarl.class)),
-    ...(stats.at(-1) ?? noStats),
-    mismatch: stats.at(0)?.mismatch ?? 0,
+    ...together(stats),
   };
 }
 
@@ -96,11 +103,29 @@ const noStats: StepStats = {
   clipHigh: 0,
   dualClip: 0,
   mismatch: 0,
+  valueLoss: 0,
+  valueClipped: 0,
+  valueExplained: 0,
   gradNorm: 0,
   tokens: 0,
   computedTokens: 0,
   lossTokens: 0,
 };
+
+/**
+ * Several optimizer steps as one: tokens are added, the rest is a mean over them; the mismatch is the first one's, since the
+ * policy has moved on in later ones.
+ */
+function together(stats: readonly StepStats[]): StepStats {
+  if (stats.length <= 1) return stats[0] ?? noStats;
+  const all = Object.entries(stats[0]).map(([name]) => {
+    const values = stats.map((each) => each[name as keyof StepStats]);
+    return [name, isCount(name) ? values.reduce((sum, value) => sum + value, 0) : mean(values)];
+  });
+  return { ...(Object.fromEntries(all) as StepStats), mismatch: stats[0].mismatch };
+}
+
+const isCount = (name: string) => name === "tokens" || name === "computedTokens" || name === "lossTokens";
 
 /**
  * A whole rollout as one line of JSON; log-probs keep the nine digits that give a float32 back. `advantage` is one number,
@@ -117,8 +142,9 @@ export function rolloutLine(graded: Graded, advantage: number | Float64Array | u
     ending,
     outcome,
     error,
-    scores: judgement.scores,
-    reasons: judgement.reasons,
+    scores: judgement?.scores ?? null,
+    reasons: judgement?.reasons ?? [],
+    ...(judgement?.abstained !== undefined && { abstained: judgement.abstained }),
     reward: reward.total,
     tarl: tarl.total,
     class: tarl.class,
@@ -151,10 +177,14 @@ function byFamily(rollouts: readonly Rollout[]): { [family: string]: number } {
 }
 
 /** How often each name occurs, in alphabetical order. */
-function tallyBy<T extends string>(names: readonly T[]): { [name in T]?: number } {
-  const counts: { [name in T]?: number } = {};
+function tallyBy<T extends string>(names: readonly T[]): { [name in T]: number } {
+  const counts = {} as { [name in T]: number };
   for (const name of [...names].sort()) counts[name] = (counts[name] ?? 0) + 1;
   return counts;
+}
+
+function reflectionsOf({ transcript }: Rollout): number {
+  return transcript.filter((entry) => entry.role === "invalid" && entry.reason === "reflected").length;
 }
 
 function count(mask: Uint8Array): number {

@@ -1,8 +1,8 @@
 // One evaluation for a person: the same rows as aligned text and as a Markdown table that can be pasted somewhere. Every
 // figure is in docs/metrics.md. Pure text from numbers. Test: test/unit/report.test.ts
 
+import type { Bill } from "../chat.ts";
 import type { Evaluation, Requests, Setting } from "../eval/evaluate.ts";
-import type { Bill } from "../types.ts";
 import { align, brokenText, figures, fixed, interval, lengthOf, rate, thousands } from "./progress.ts";
 
 type Row = readonly [title: string, value: string];

@@ -45,6 +45,8 @@ export class Session {
   ending: Ending | null = null;
   /** Message of the user's error, where `ending` is "user-fault". */
   error?: string;
+  /** What the domain's `grade` found of the agent's message; absent where none was graded. */
+  graded?: boolean;
   readonly #options: SessionOptions;
   #turns = 0;
   #invalidInRow = 0;
@@ -73,16 +75,30 @@ export class Session {
    * over.
    */
   async act(turn: AgentTurn): Promise<Reply> {
-    if (this.ending) throw new Error(`the talk is over (${this.ending})`);
-    const number = this.#turns++;
-    const messages = await this.#answer(turn, number);
+    const messages = await this.#answer(turn, this.#next());
     if (!this.ending && this.#invalidInRow >= this.#options.invalidInRow) this.ending = "invalid-limit";
-    if (!this.ending && this.#turns >= this.#options.turns) this.ending = "turn-limit";
-    return this.ending ? { messages: [], ending: this.ending } : { messages, ending: null };
+    return this.#reply(messages);
+  }
+
+  /** Takes one turn without acting on it; the agent reads `observation` and speaks again. Throws as `act` does. */
+  hold({ text, calls: [call] }: AgentTurn, observation: string): Reply {
+    const said = call ? `${call.name} ${call.arguments}` : text;
+    return this.#reply([this.#refuse(said, this.#next(), "reflected", observation)]);
   }
 
   outcome(): Outcome {
     return verify(this, this.#options.checkOutputs);
+  }
+
+  /** The number of the turn that begins. */
+  #next(): number {
+    if (this.ending) throw new Error(`the talk is over (${this.ending})`);
+    return this.#turns++;
+  }
+
+  #reply(messages: Reply["messages"]): Reply {
+    if (!this.ending && this.#turns >= this.#options.turns) this.ending = "turn-limit";
+    return this.ending ? { messages: [], ending: this.ending } : { messages, ending: null };
   }
 
   async #answer(turn: AgentTurn, number: number): Promise<Reply["messages"]> {
@@ -129,6 +145,11 @@ export class Session {
   async #say(text: string, turn: number): Promise<Reply["messages"][number]> {
     this.#invalidInRow = 0;
     this.transcript.push({ role: "agent", turn, text });
+    if (this.domain.grade) {
+      this.graded = await this.domain.grade(this.task, text);
+      this.ending = "user-stop";
+      return { role: "user", text: "" };
+    }
     let done = false;
     const answer = await this.#ask(async () => {
       const reply = await this.user.reply(text);

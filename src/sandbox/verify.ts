@@ -13,18 +13,20 @@ export interface Played {
   readonly store: Store;
   readonly transcript: readonly Entry[];
   readonly ending: Ending | null;
+  /** What the domain's `grade` found, where it has one. */
+  readonly graded?: boolean;
 }
 
 /**
  * Success takes a talk that came to its own end, the state that the ground truth leads to, each of the task's outputs in
  * some message where `checkOutputs` asks for it, and for a task whose truth changes nothing the domain's `answered`: an agent
- * that says and does nothing passes nothing. A task with criteria of its own takes these in place of all but the ending.
+ * that says and does nothing passes nothing. Where the domain grades, its finding stands for the outputs. A task with criteria of its own takes these in place of all but the ending.
  */
 export function verify(played: Played, checkOutputs: boolean): Outcome {
-  const { domain, task, store, transcript, ending } = played;
+  const { domain, task, store, transcript, ending, graded = false } = played;
   const truth = replayTruth(domain, task);
   const stateMatches = sameState(store, truth);
-  const outputsSaid = task.outputs.every((output) => isSaid(output, transcript));
+  const outputsSaid = domain.grade ? graded : task.outputs.every((output) => isSaid(output, transcript));
   const isIdle = () => sameState(truth, new Store(domain.database(task.database)));
   const answered = () => !isIdle() || (domain.answered?.(task, transcript) ?? true);
   const checks = task.criteria && domain.checks?.(task, transcript, store, truth);
@@ -32,7 +34,7 @@ export function verify(played: Played, checkOutputs: boolean): Outcome {
   const unjudged = parts?.filter(([, passed]) => passed === null).map(([part]) => part) ?? [];
   const passed = parts
     ? parts.every(([, passed]) => passed !== false)
-    : stateMatches && (outputsSaid || !checkOutputs) && answered();
+    : stateMatches && (outputsSaid || (!checkOutputs && !domain.grade)) && answered();
   const ended = ending === "user-stop" || ending === "tool-end";
   return {
     success: ended && passed ? 1 : 0,

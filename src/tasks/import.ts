@@ -46,6 +46,7 @@ const IMPORTERS: Readonly<Record<string, Importer>> = {
       kind: "tasks",
       domain: "math",
       checkOutputs: true,
+      policy: "Solve the problem. Put the final answer in \\boxed{}.",
       splits: { [split]: await importDeepScaler(path, split, integers) },
     }),
   },

@@ -3,8 +3,9 @@
 // An answer that cannot be used is asked for again; where none comes it throws, and the talk ends as "user-fault".
 // Test: test/unit/llm-user.test.ts
 
+import type { Chat, ChatMessage } from "../chat.ts";
 import { derive } from "../random.ts";
-import type { Chat, ChatMessage, Task, User } from "../types.ts";
+import type { Task, User } from "../types.ts";
 
 export interface LlmUserOptions {
   /** For one message of the customer, tries and waits for a place included. */

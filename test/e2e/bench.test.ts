@@ -43,6 +43,12 @@ for (const name of ["decode", "prefill", "train", "logprob"])
     assert.is(figures.shares.memory > 0, name === "decode");
   });
 
+test("grading: every pair right, and a rate", () => {
+  const { status, stderr, figures } = bench("grading", ["--answers", "300", "--repeats", "1"]);
+  assert.is(status, 0, stderr);
+  assert.ok(figures.graded.median > 0 && figures.start > 0);
+});
+
 test("a bad command line is one line and exit code 2", () => {
   const { status, stderr } = bench("decode", ["--batch", "many"]);
   assert.is(status, 2);

@@ -13,6 +13,7 @@ import { loadTokenizer } from "../../src/policy/tokenizer.ts";
 import { root } from "../../src/root.ts";
 import type { Batch, Ledger, LossOptions, Sampling } from "../../src/types.ts";
 import { golden } from "../golden.ts";
+import { lessons } from "../rows.ts";
 import { type Comparison, expectNear, readTensors, type Values } from "../tensors.ts";
 
 const folder = golden("hf");
@@ -341,7 +342,7 @@ function lossOf(params: any, input: { [name: string]: Values }, at = 0): { batch
   const advantage = rows.pick(input.advantages.data, at);
   const advantages = slices.map(([from, to]) => Float64Array.from(advantage.subarray(from, to)));
   const aggregation = modes[agg];
-  const packed = pack(ledgers, advantages, {
+  const packed = pack(lessons(ledgers, advantages), {
     aggregation,
     normConst: constant ?? 1,
     excludeEmpty: false,
@@ -356,6 +357,7 @@ function lossOf(params: any, input: { [name: string]: Values }, at = 0): { batch
       dualClip: 0,
       klCoef: kl_beta,
       klKind: "k3",
+      klClamp: 10,
       entropyCoef: entropy_coef,
       temperature: params.temperature ?? 1,
     },

@@ -43,6 +43,7 @@ export const loss: LossOptions = {
   dualClip: 0,
   klCoef: 0,
   klKind: "k3",
+  klClamp: 10,
   entropyCoef: 0.01,
   temperature: 0.8,
 };

@@ -195,6 +195,9 @@ test("a context that begins anew is a row of its own; every sampled token is lea
       const ending = ends[turn - 1];
       return { messages: ending ? [] : [{ role: "user", text: `${turn}` }], ending };
     },
+    hold: () => {
+      throw new Error("not needed");
+    },
     transcript: [],
     outcome: () => ({ success: 1, stateMatches: true, outputsSaid: true, writes: 0 }),
   };

@@ -4,7 +4,15 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Config, flagName, fromText, options, presets, resolveConfig } from "../../src/config.ts";
 import { UsageError } from "../../src/errors.ts";
-import { advantageOptions, lossOptions, optimizerOptions, packOptions } from "../../src/settings.ts";
+import {
+  algorithmOptions,
+  criticOf,
+  criticOptimizer,
+  lossOptions,
+  optimizerOptions,
+  packOptions,
+  valueOptions,
+} from "../../src/settings.ts";
 
 const typed = (values: Record<string, unknown>) => ({ values, label: flagName });
 const resolve = (values: Record<string, unknown>, preset = "embedded") => resolveConfig(preset, typed(values));
@@ -66,7 +74,7 @@ const bad: [values: Record<string, unknown>, message: RegExp][] = [
   [{ tasksPerStep: 1.5 }, /^--tasks-per-step 1.5: expected a whole number from 1 to 65536$/],
   [{ tasksPerStep: -1 }, /^--tasks-per-step -1: expected/],
   [{ tasksPerStep: "" }, /^--tasks-per-step "": expected/],
-  [{ algo: "ppo" }, /^--algo ppo: expected grpo or rloo$/],
+  [{ algo: "a2c" }, /^--algo a2c: expected grpo or ppo or rloo or spo or reinforce\+\+ or reinforce\+\+-baseline$/],
   [{ tarl: "maybe" }, /^--tarl maybe: expected true or false$/],
   [{ topP: 0 }, /^--top-p 0: expected a number from 0.01 to 1$/],
   [{ model: null }, /^--model null: expected/],
@@ -78,11 +86,45 @@ const bad: [values: Record<string, unknown>, message: RegExp][] = [
   [{ credit: "turn", tarl: true, ratio: "sequence" }, /--ratio sequence/],
   [{ credit: "turn", tarl: true, std: "none" }, /^--credit turn with --std none: expected sample or population$/],
   [{ credit: "turn", tarl: true, algo: "rloo" }, /^--credit turn with --algo rloo/],
+  [{ algo: "spo" }, /^--samples 8 with --algo spo: expected 1, /],
+  [{ algo: "spo", samples: 1, spoPool: 4 }, /^--spo-pool 4 with --tasks-per-step 12: expected at least as many$/],
+  [{ algo: "spo", samples: 1, spoRhoMin: 0.99 }, /^--spo-rho-min 0.99 with --spo-rho-max 0.96/],
+  [{ credit: "turn", tarl: true, klIn: "reward", klCoef: 0.1 }, /^--credit turn with --kl-in reward/],
+  [{ algo: "ppo", ratio: "product" }, /^--algo ppo with --ratio product/],
+  [{ tis: "token", ratio: "sequence" }, /^--tis token with --ratio sequence/],
+  [{ algo: "reinforce++", gamma: 0.9, ratio: "sequence" }, /^--gamma 0.9 with --ratio sequence/],
+  [{ klIn: "reward", klKind: "k3_is" }, /^--kl-kind k3_is with --kl-in reward: expected k1, k2, k3 or abs/],
+  [{ algo: "ppo", dynamicSampling: true }, /^--dynamic-sampling with --algo ppo/],
+  [{ overlongBuffer: 768 }, /^--overlong-buffer 768 with --context-tokens 768/],
+  [{ tis: "token", tisLow: 3 }, /^--tis-low 3 with --tis-cap 2/],
+  [{ gae: "turn" }, /^--gae turn without --algo ppo: it would do nothing$/],
+  [{ algo: "ppo", critic: "shared", criticLr: 2 }, /^--critic-lr 2 without --critic own: it would do nothing$/],
+  [{ algo: "ppo", valueCoef: 2 }, /^--value-coef 2 without --critic shared: it would do nothing$/],
+  [{ algo: "ppo", critic: "shared", loraRank: 4 }, /^--critic shared with --lora-rank: .*; expected --critic own$/],
+  [{ algo: "ppo", gammaTurn: 0.9 }, /^--gamma-turn 0.9 without --gae bilevel/],
+  [{ tisNorm: true }, /^--tis-norm without --tis: it would do nothing$/],
+  [{ maxDraws: 3 }, /^--max-draws 3 without --dynamic-sampling/],
+  [{ overlongFactor: 3 }, /^--overlong-factor 3 without --overlong-buffer/],
   [{ algo: "rloo", std: "none" }, /^--std none with --algo rloo: it divides by nothing$/],
+  [{ mixControl: true }, /^--mix-control without --mix: there are no other tasks/],
+  [{ mixEvery: 3 }, /^--mix-every 3 without --mix: there are no other tasks/],
+  [{ mix: "math", mixEvery: 41 }, /^--mix-every 41 with --steps 40: no update is of the other tasks/],
   [{ abstain: "drop" }, /^--abstain drop without --tarl/],
   [{ dualClip: 0.5 }, /^--dual-clip 0.5: expected 0 \(off\) or more than 1$/],
   [{ promptTokens: 900 }, /^--prompt-tokens 900 with --context-tokens 768/],
   [{ evalEvery: 5, evalTasks: 0 }, /^--eval-every 5 with --eval-tasks 0: nothing to measure$/],
+  [{ tarl: true, judge: "llm" }, /^--judge llm without --judge-model: expected its name$/],
+  [{ judge: "llm", judgeModel: "m" }, /^--judge llm without --tarl: only TARL learns from its scores$/],
+  [{ judgeModel: "m" }, /^--judge-model m without --judge llm: it would do nothing$/],
+  [{ judgeRate: 60 }, /^--judge-rate 60 without --judge llm: it would do nothing$/],
+  [
+    { tarl: true, judge: "llm", judgeModel: "m", judgeBudget: 1 },
+    /^--judge-budget 1 without --judge-prices: expected the prices of its tokens$/,
+  ],
+  [
+    { tarl: true, judge: "llm", judgeModel: "m", judgeRate: 19 }, // 96 verdicts: 303 s
+    /^--judge-rate 19 with --judge-deadline 300: the 96 verdicts of an update take longer$/,
+  ],
 ];
 for (const [values, message] of bad)
   test(`is refused in one line: ${Object.entries(values)}`, () => {
@@ -98,7 +140,7 @@ for (const [values, message] of bad)
   });
 
 test("an unknown preset is named", () => {
-  assert.throws(() => resolveConfig("best"), /^--preset best: expected embedded or paper$/);
+  assert.throws(() => resolveConfig("best"), /^--preset best: expected embedded, paper, grpo, /);
 });
 
 test("typed text becomes a number only where a number is wanted and can be read", () => {
@@ -124,10 +166,31 @@ test("the learning rate rises, stays or falls as it is told", () => {
   assert.ok(Math.abs(cosine[3] - 0.5) < 1e-12);
 });
 
+test("a critic has a learning rate of its own, or a place in the policy's loss", () => {
+  const own = resolve({ algo: "ppo", lr: 1, criticLr: 8, steps: 4, warmup: 0, decay: "linear", valueClip: 0.4 });
+  assert.is(criticOf(own), "own");
+  assert.equal({ ...criticOptimizer(own, 2), lr: 0 }, { ...optimizerOptions(own, 2), lr: 0 });
+  assert.is(criticOptimizer(own, 2).lr, 4);
+  assert.equal(valueOptions(own), { clip: 0.4 });
+  assert.is(lossOptions(own).value, undefined);
+  const shared = resolve({ algo: "ppo", critic: "shared", valueCoef: 0.2, valueClip: 0.4 });
+  assert.equal(lossOptions(shared).value, { coef: 0.2, clip: 0.4 });
+  assert.is(criticOf(resolve({})), null);
+});
+
 test("stages get their own words", () => {
   const config = resolve({ algo: "rloo", klCoef: 0.1, clipHigh: 0.3, temperature: 0.5 });
-  assert.equal(advantageOptions(config), { baseline: "leave-one-out", std: "none", eps: 0, singleton: "zero" });
-  assert.is(advantageOptions(resolve({ std: "population", stdEps: 0.5 })).eps, 0.5);
+  assert.is(algorithmOptions(config).algo, "rloo");
+  assert.is(algorithmOptions(config).kl, null);
+  assert.equal(algorithmOptions(resolve({ klCoef: 0.1, klIn: "reward", klKind: "k1" })).kl, {
+    coef: 0.1,
+    kind: "k1",
+    clamp: 10,
+  });
+  assert.equal(algorithmOptions(resolve({})).rewardRange, [0, 1]);
+  assert.equal(algorithmOptions(resolve({ tarl: true })).rewardRange, [-5, 15]);
+  assert.is(lossOptions(resolve({ klCoef: 0.1, klIn: "reward", klKind: "k1" })).klCoef, 0);
+  assert.not(packOptions(resolve({ algo: "ppo" })).dropZero, "a critic learns from every token");
   assert.is(lossOptions(config).clipHigh, 0.3);
   assert.is(lossOptions(config).temperature, 0.5);
   assert.not(packOptions(config).dropZero, "KL acts on every token");

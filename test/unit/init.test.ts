@@ -149,4 +149,45 @@ for (const [args, line] of refused)
     assert.not(fs.readdirSync(dir).some((name) => name.startsWith("new")));
   });
 
+test("tokens begin anew: their rows alone differ, at random, as large as the others", async () => {
+  const { code, out } = await run("--from", assets, "--anew", "01=", "--out", "anew", "--seed", "3", "--json");
+  assert.is(code, 0);
+  const { anew } = JSON.parse(out) as { anew: number[] };
+  assert.is(anew.length, 3);
+  const [before, after] = [await weights(assets), await weights(join(dir, "anew"))];
+  const width = readConfig(assets).hiddenSize;
+  const same = (name: string, i: number) => Object.is(before[name][i], after[name][i]);
+  for (const name of Object.keys(before))
+    if (name !== "model.embed_tokens.weight")
+      assert.ok(
+        before[name].every((_, i) => same(name, i)),
+        name,
+      );
+  const name = "model.embed_tokens.weight";
+  const changed = [...before[name].keys()].filter((i) => !same(name, i));
+  assert.equal([...new Set(changed.map((i) => Math.floor(i / width)))].sort(), [...anew].sort());
+  const size = (values: Float32Array) =>
+    Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
+  for (const id of anew) {
+    const row = after[name].subarray(id * width, (id + 1) * width);
+    assert.ok(Math.abs(size(row) / size(before[name]) - 1) < 0.2, `${size(row)} beside ${size(before[name])}`);
+  }
+  const [one, other] = anew.map((id) => after[name].subarray(id * width, (id + 1) * width));
+  const product = one.reduce((sum, value, i) => sum + value * other[i], 0) / (width * size(one) * size(other));
+  assert.ok(Math.abs(product) < 0.3, "they point in different directions");
+});
+
+test("--anew without --from, and a shape beside them, are one line", async () => {
+  for (const [args, message] of [
+    [["--anew", "0"], "--anew alone: expected --from FOLDER with --anew TEXT"],
+    [["--from", assets], "--from alone: expected --from FOLDER with --anew TEXT"],
+    [["--from", assets, "--anew", "0", "--hidden", "8"], "--hidden with --from: leave one of them out"],
+  ] as const) {
+    const { code, err } = await run(...args, "--out", "refused");
+    assert.is(code, 2);
+    assert.match(err, message);
+    assert.not(fs.existsSync(join(dir, "refused")));
+  }
+});
+
 test.run();

@@ -2,13 +2,14 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { Chat, ChatMessage, CompleteOptions } from "../../src/chat.ts";
 import { shop } from "../../src/domains/shop/index.ts";
 import { faulty } from "../../src/errors.ts";
 import { agents } from "../../src/eval/evaluate.ts";
 import { type ChatOptions, openChat } from "../../src/llm/client.ts";
 import { demonstrate } from "../../src/rollout/collect.ts";
 import { Session } from "../../src/sandbox/session.ts";
-import type { Chat, ChatMessage, CompleteOptions, Rollout, Task } from "../../src/types.ts";
+import type { Rollout, Task } from "../../src/types.ts";
 import { userFaults } from "../../src/user/faults.ts";
 import { GOODBYE, LlmUser, type LlmUserOptions, readMessage } from "../../src/user/llm.ts";
 import { type Behaviour, type LlmServer, llmServer, type Seen } from "../llm-server.ts";

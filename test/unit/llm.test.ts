@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { ChatMessage } from "../../src/chat.ts";
 import { BudgetError, ChatError } from "../../src/errors.ts";
 import { metered } from "../../src/llm/budget.ts";
 import { type ChatOptions, type OpenChat, openChat } from "../../src/llm/client.ts";
 import { Random } from "../../src/random.ts";
-import type { ChatMessage } from "../../src/types.ts";
 import { type Behaviour, fine, type LlmServer, llmServer, type Seen } from "../llm-server.ts";
 
 const key = "sk-very-secret-0123456789";

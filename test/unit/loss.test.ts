@@ -1,11 +1,12 @@
-// The policy loss: gradients against central differences, values worked by hand, and tokens that must not matter.
+// The losses of policy and critic: gradients against central differences, values worked by hand, and tokens that must
+// not matter.
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Random } from "../../src/random.ts";
 import { logLikelihood } from "../../src/sft.ts";
 import type { LossOptions } from "../../src/types.ts";
-import { type LossRows, policyLoss, type Rows } from "../rows.ts";
+import { type LossRows, policyLoss, type Rows, valueLoss } from "../rows.ts";
 
 const ppo: LossOptions = { ...logLikelihood, ratio: "token", clipLow: 0.2, clipHigh: 0.3 };
 
@@ -33,8 +34,8 @@ function sample(seed: number): Required<LossRows> {
 
 test("gradients equal central differences", () => {
   const step = 1e-6;
-  for (const ratio of ["token", "sequence", "none"] as const)
-    for (const klKind of ["k1", "k2", "k3", "abs"] as const)
+  for (const ratio of ["token", "sequence", "product", "none"] as const)
+    for (const klKind of ["k1", "k2", "k3", "abs", "k3_is"] as const)
       for (const dualClip of [0, 1.2]) {
         const options: LossOptions = { ...ppo, ratio, klKind, dualClip, klCoef: 0.3, entropyCoef: 0.2 };
         const rows = sample(dualClip);
@@ -87,6 +88,40 @@ test("GSPO eq. 7 (arXiv:2507.18071): the geometric mean of a row's ratios", () =
   nearAll(loss.gradLogp, [[-Math.sqrt(0.9) / 2, 0, -Math.sqrt(0.9) / 2]]);
 });
 
+test("the product of a row's ratios: the rollout is one action", () => {
+  const rows = {
+    logp: [[Math.log(1.5), 7, Math.log(0.6)], [Math.log(2)]],
+    old: [[0, -7, 0], [0]],
+    advantage: [[1, 1, 1], [1]],
+    weight: [[0.5, 0, 0.5], [1]],
+  };
+  const loss = policyLoss(rows, { ...ppo, ratio: "product" });
+  near(loss.loss, -0.9 - 1.3);
+  nearAll(loss.gradLogp, [[-0.9, 0, -0.9], [0]]);
+  // Beyond e^20 the ratio is held, and has no gradient.
+  const far = policyLoss(
+    { ...rows, old: [[-12, 0, -12], [0]], advantage: [[-1, 0, -1], [0]] },
+    { ...ppo, ratio: "product" },
+  );
+  assert.ok(Math.abs(far.loss / Math.exp(20) - 1) < 1e-12);
+  nearAll(far.gradLogp, [[0, 0, 0], [0]]);
+});
+
+test("k1+ and k3+ have the slope of k2, k3_score as well where k3 is not flat", () => {
+  const rows = { logp: [[-2, -1.5, -9]], ref: [[-1.2, -1.9, -3]], weight: [[1, 1, 1]] };
+  const kl = (klKind: LossOptions["klKind"]) => policyLoss(rows, { ...logLikelihood, klCoef: 1, klKind });
+  const [k1, k2, k3] = (["k1", "k2", "k3"] as const).map(kl);
+  for (const [kind, value] of [
+    ["k1+", k1],
+    ["k3+", k3],
+  ] as const) {
+    assert.is(kl(kind).klLoss, value.klLoss);
+    assert.equal(kl(kind).gradLogp, k2.gradLogp);
+  }
+  assert.is(kl("k3_score").klLoss, k3.klLoss);
+  nearAll(kl("k3_score").gradLogp, [[-0.8, 0.4, 0]]);
+});
+
 test("without old log-probs the ratio is 1 and follows log pi", () => {
   const { old: _, ...rows } = sample(7);
   const loss = policyLoss(rows, ppo);
@@ -104,6 +139,8 @@ test("k3 is flat above 10", () => {
     assert.is(kl(d).loss, 10);
     assert.is(kl(d).gradLogp[0][0], 0);
   }
+  const unbounded = { ...logLikelihood, klCoef: 1, klKind: "k3", klClamp: 0 } as const;
+  near(policyLoss({ logp: [[-3]], ref: [[0]], weight: [[1]] }, unbounded).loss, Math.exp(3) - 4);
 });
 
 test("the k3 that is reported does not depend on the one that is learned from", () => {
@@ -116,7 +153,7 @@ test("the k3 that is reported does not depend on the one that is learned from", 
 });
 
 test("tokens of weight 0 change no bit, whatever they hold", () => {
-  for (const ratio of ["token", "sequence", "none"] as const) {
+  for (const ratio of ["token", "sequence", "product", "none"] as const) {
     const options: LossOptions = { ...ppo, ratio, klCoef: 0.1, entropyCoef: 0.1, dualClip: 3 };
     const clean = sample(5);
     const dirty = sample(5);
@@ -138,6 +175,25 @@ test("a batch without weights, and one without tokens, cost nothing", () => {
 test("lengths and rows that do not fit are refused", () => {
   assert.throws(() => policyLoss({ logp: [[-1, -2]], weight: [[1]] }, ppo), /weight has 1 values, expected 2/);
   assert.throws(() => policyLoss({ logp: [[-1]], weight: [[1]], old: [[1, 2]] }, ppo), /old_logp has 2 values/);
+});
+
+test("the critic's loss: half the larger squared error, of the value or of the held one", () => {
+  // Errors 1, 2 and -1; held within .5 of the old values they are 1, .5 and -2.5.
+  const rows = { values: [[3, 4], [1]], old: [[3, 2], [-1]], returns: [[2, 2], [2]], weight: [[0.5, 0.25], [0.25]] };
+  const held = valueLoss(rows, 0.5);
+  near(held.loss, (0.5 * 1 + 0.25 * 4 + 0.25 * 6.25) / 2);
+  nearAll(held.gradValues, [[0.5, 0.5], [0]]);
+  near(held.clipped, 1 / 3);
+  const free = valueLoss(rows, 0);
+  near(free.loss, (0.5 * 1 + 0.25 * 4 + 0.25 * 1) / 2);
+  nearAll(free.gradValues, [[0.5, 0.5], [-0.25]]);
+  assert.is(free.clipped, 0);
+});
+
+test("the critic's loss: weight 0 is never read, what does not fit is refused", () => {
+  const rows = { values: [[Number.NaN, 1]], old: [[Number.NaN, 1]], returns: [[Number.NaN, 0]], weight: [[0, 1]] };
+  assert.equal(valueLoss(rows, 0.2), { loss: 0.5, clipped: 0, gradValues: [[0, 1]] });
+  assert.throws(() => valueLoss({ ...rows, returns: [[1]] }, 0), /value loss: returns has 1 values, expected 2/);
 });
 
 test.run();

@@ -104,6 +104,30 @@ test("a policy that only speaks computes no layer again, and is advised nothing 
   assert.is(quiet({ dtype: "bf16", available: 10e9 }).remedy, "");
 });
 
+test("a critic of its own is a second engine that learns everything, without logits or keys and values", () => {
+  const narrow = { ...options, available: 1e12 };
+  const [none, own, shared] = ([null, "own", "shared"] as const).map((critic) =>
+    planMemory(qwen3_8b, { ...narrow, critic }),
+  );
+  const of = ({ parts }: typeof own, name: string) => parts.find((part) => part.name === name)?.bytes ?? 0;
+  // 8.19e9 parameters less an output matrix of 151,936 x 4,096, at 2 + 4 + 4 + 8 bytes.
+  const head = 151_936 * 4096;
+  const learned = (of(none, "weights") / 2 - head + 4096) * 18;
+  const activations = of(own, "critic") - learned;
+  assert.is(activations, of(none, "activations") + 16_384 * 8 * 4096);
+  assert.is(own.total - none.total, of(own, "critic"));
+  assert.is(of(own, "logits"), of(none, "logits"));
+  // A head on the policy's trunk is 4,096 numbers.
+  assert.is(of(shared, "critic"), 0);
+  assert.is(of(shared, "weights") - of(none, "weights"), 2 * 4096);
+  assert.is(of(shared, "moments") - of(none, "moments"), 8 * 4096);
+  // An adapter leaves the critic as large as it was, and none is advised where it cannot be.
+  const lora = { rank: 32, alpha: 64, targets: readTargets("all") };
+  assert.is(of(planMemory(qwen3_8b, { ...narrow, critic: "own", lora }), "critic"), of(own, "critic"));
+  assert.is(planMemory(qwen3_8b, { ...options, available: 48e9, critic: "shared" }).remedy, "");
+  assert.is(parts({ learns: false, critic: "own" }).critic, undefined);
+});
+
 test("it is said on one line", () => {
   assert.is(bytesText(1.236e9), "1.24 GB");
   assert.is(bytesText(123.6e9), "124 GB");

@@ -7,7 +7,7 @@ import type { Ending, Reward, Rollout, StepStats } from "../../src/types.ts";
 
 function graded(family: string, success: 0 | 1, ending: Ending, writes: number, tarl: Reward, learned = true): Graded {
   const rollout = {
-    task: { id: `shop/1/${family}/0`, family, actions: [{ name: "x", arguments: "{}" }] },
+    task: { id: `shop/1/${family}/0`, domain: "shop", family, actions: [{ name: "x", arguments: "{}" }] },
     sample: 0,
     seed: 7,
     turns: 2,
@@ -62,6 +62,7 @@ const stats = (mismatch: number, kl: number) => ({ mismatch, kl, loss: 0.5, toke
 test("the line of an update", () => {
   const line = stepLine(4, 0.1, three, 0.5, [stats(1e-6, 0), stats(9, 0.25)]);
   assert.is(line.step, 4);
+  assert.is(line.domain, "shop");
   assert.is(line.rollouts, 3);
   assert.is(line.excluded, 1);
   assert.is(line.reward, 1 / 3);
@@ -75,8 +76,9 @@ test("the line of an update", () => {
   assert.is(line.abstained, 1);
   assert.equal(line.endings, { error: 1, "user-stop": 2 });
   assert.equal(line.classes, { failed: 1, good: 1, unjudged: 1 });
-  assert.is(line.mismatch, 1e-6, "of the first epoch");
-  assert.is(line.kl, 0.25, "of the last one");
+  assert.is(line.mismatch, 1e-6, "of the first step");
+  assert.is(line.kl, 0.125, "their mean");
+  assert.is(line.tokens, 24, "their sum");
 });
 
 test("an update without anything to learn from has zeros", () => {

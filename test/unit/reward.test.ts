@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { checkScores, placeReward, type RewardOptions, reward } from "../../src/reward.ts";
+import { checkScores, type RewardOptions, reward } from "../../src/reward.ts";
 import type { Reward, TurnScore, Verdict } from "../../src/types.ts";
 
 const tarlReward: RewardOptions = { tarl: true, outcome: 10, turns: 5, major: 5, conflict: "trust-verifier" };
@@ -92,18 +92,6 @@ test("invalid scores are named and refused", () => {
   assert.is(checkScores([2, -1, -1], 2).length, 3);
   assert.throws(() => judge(0, [-1, -1]), /invalid judgement: more than one -1/);
   assert.throws(() => reward(verdict(1, []), 2, tarlReward), /number of scores/);
-});
-
-test("rewards land on policy tokens only", () => {
-  const mask = Uint8Array.of(0, 1, 1, 0, 1, 1, 0);
-  const turn = Int16Array.of(-1, 0, 0, -1, 1, 1, -1);
-  const result = judge(1, [1, 0]);
-  assert.equal([...placeReward(result, { mask, turn }, "trajectory")], [0, 0, 0, 0, 0, 12.5, 0]);
-  assert.equal([...placeReward(result, { mask, turn }, "turn")], [0, 0, 2.5, 0, 0, 10, 0]);
-  const unjudged = reward(verdict(1, null), 2, tarlReward);
-  assert.equal([...placeReward(unjudged, { mask, turn }, "turn")], [0, 0, 0, 0, 0, 10, 0]);
-  const silent = { mask: new Uint8Array(2), turn: Int16Array.of(-1, -1) };
-  assert.equal([...placeReward(result, silent, "trajectory")], [0, 0]);
 });
 
 test.run();

@@ -8,6 +8,7 @@ import * as assert from "uvu/assert";
 import { presets } from "../../src/config.ts";
 import { scripted } from "../../src/customers.ts";
 import { domain } from "../../src/domains/index.ts";
+import { math } from "../../src/domains/math/index.ts";
 import { shop } from "../../src/domains/shop/index.ts";
 import { Table } from "../../src/play.ts";
 import { Tokenizer } from "../../src/policy/tokenizer.ts";
@@ -15,6 +16,7 @@ import {
   checkDrills,
   demonstrates,
   momentOf,
+  otherDomains,
   parseRecipe,
   type Recipe,
   readRecipe,
@@ -146,10 +148,49 @@ test("the tokenizer has one token for a name and for a word, wherever it stands"
   );
 });
 
-test("the recipe of the embedded policy can be read, and its domain has its drills", async () => {
-  const file = join(root, "assets", "recipe.json");
-  const own = readRecipe(file);
-  checkDrills(own, await domain(own.domain), file);
+test("the recipes of the embedded policy can be read, and their domains have their drills", async () => {
+  for (const name of ["recipe.json", "math.json"]) {
+    const file = join(root, "assets", name);
+    const own = readRecipe(file);
+    checkDrills(own, await Promise.all([own.domain, ...otherDomains(own)].map((each) => domain(each))), file);
+  }
+});
+
+test("another domain's demonstrations and drills have their share; a drill is found in whichever domain has it", async () => {
+  const both = {
+    ...recipe,
+    phases: [
+      {
+        ...recipe.phases[0],
+        tokens: 40_000,
+        lr: 1,
+        length: 4000,
+        drills: { facts: 0.25, pairs: 0.25 },
+        also: { math: 0.25 },
+      },
+    ],
+  };
+  assert.equal(otherDomains(both), ["math"]);
+  checkDrills(both, [shop, math], "r.json");
+  const policy = new FakePolicy();
+  const lines: SftLine[] = [];
+  const job = {
+    step: 0,
+    tokens: 0,
+    report: (line: SftLine) => lines.push(line),
+    save: async () => {},
+    stopped: () => false,
+  };
+  await sft(both, table(policy), evalSampling(presets.embedded), job);
+  const texts = (kind: string) =>
+    lines.flatMap((line, i) => (line.kind === kind ? tokenizer.decode([...policy.steps[i].batch.ids]) : []));
+  assert.ok(texts("facts").every((text) => /^\d+[-+*]\d+=\d+\.$/m.test(text)));
+  assert.ok(texts("math").every((text) => text.includes(math.policy) && !text.includes(shop.policy)));
+  assert.ok(texts("demonstrations").every((text) => text.includes(shop.policy)));
+  for (const kind of ["facts", "pairs", "math", "demonstrations"]) {
+    const share = lines.filter((line) => line.kind === kind).length / lines.length;
+    assert.ok(share > 0.1 && share < 0.4, `${kind} ${share}`);
+  }
 });
 
 test("a drill that the domain does not have, or that is named like what is no drill, is one line", async () => {
@@ -161,7 +202,7 @@ test("a drill that the domain does not have, or that is named like what is no dr
     ["demonstrations", shadowed],
   ] as const)
     assert.throws(
-      () => checkDrills(asking(name), domain, "r.json"),
+      () => checkDrills(asking(name), [domain], "r.json"),
       (error: Error) => error.message === `r.json: ${refusal(name)}`,
     );
 });

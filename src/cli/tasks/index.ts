@@ -3,6 +3,7 @@
 import type { Argv, CommandModule } from "yargs";
 import bringIn from "./import.ts";
 import list from "./list.ts";
+import rate from "./rate.ts";
 import show from "./show.ts";
 import synthesize from "./synthesize.ts";
 import validate from "./validate.ts";
@@ -17,6 +18,7 @@ export default {
       .command(synthesize)
       .command(bringIn)
       .command(validate)
-      .demandCommand(1, "tasks: expected list, show, synthesize, import or validate"),
+      .command(rate)
+      .demandCommand(1, "tasks: expected list, show, synthesize, import, validate or rate"),
   handler: () => {},
 } satisfies CommandModule;

@@ -3,8 +3,16 @@
 import type { Argv, CommandModule } from "yargs";
 import { familyNames } from "../../config.ts";
 import { domain as findDomain } from "../../domains/index.ts";
-import { UsageError } from "../../errors.ts";
-import { addOptions, addSources, configOf, described, jsonOption, type Sources, wholeNumber } from "../options.ts";
+import {
+  addOptions,
+  addSources,
+  configOf,
+  described,
+  jsonOption,
+  type Sources,
+  share,
+  wholeNumber,
+} from "../options.ts";
 
 interface Options extends Sources {
   readonly count: string | undefined;
@@ -53,11 +61,4 @@ async function handler(argv: Options): Promise<void> {
   if (argv.json) return void process.stdout.write(`${JSON.stringify(manifest)}\n`);
   for (const [split, { count }] of Object.entries(manifest.splits))
     process.stdout.write(`${argv.out}: ${split}: ${count} tasks\n`);
-}
-
-function share(name: string, typed: string): number {
-  const value = Number(typed);
-  if (typed.trim() === "" || !(value >= 0 && value <= 1))
-    throw new UsageError(`--${name} ${typed}: expected a share from 0 to 1`);
-  return value;
 }
