@@ -224,7 +224,10 @@ export async function practice(
   return collect(attempts(tasks, config.samples, config.seed, "audit"), play, config.concurrent);
 }
 
-/** The last `most` rollouts or more of a run, whole groups, from its last update back; `dir`: the run's folder. */
+/**
+ * The last `most` rollouts or more of a run on a domain, whole groups, from its last update back, those of tasks that were
+ * mixed in left out; `dir`: the run's folder.
+ */
 export function readRollouts(dir: string, domain: Domain, most: number): Rollout[] {
   const folder = join(dir, "rollouts");
   const steps = (existsSync(folder) ? readdirSync(folder) : [])
@@ -237,7 +240,8 @@ export function readRollouts(dir: string, domain: Domain, most: number): Rollout
     const lines = readFileSync(join(folder, `step-${step}.jsonl`), "utf8")
       .split("\n")
       .slice(0, -1);
-    rollouts.push(...lines.map((line) => rolloutOf(domain, JSON.parse(line))));
+    const written = lines.map((line): Written => JSON.parse(line)).filter(({ task }) => task.domain === domain.name);
+    rollouts.push(...written.map((line) => rolloutOf(domain, line)));
   }
   if (rollouts.length === 0)
     throw new UsageError(`${dir}: no rollouts; expected a run that was made with --save-rollouts true`);

@@ -319,7 +319,7 @@ export const optionGroups = {
     critic: option(choice("own", "shared"), "own", "", "PPO's critic: a trunk of its own, or the policy's", "ours"),
     criticLr: option(above(0), 3e-4, "per update", "its learning rate, with a trunk of its own", "ours", 1e-5),
     valueClip: option(number(0), 0.5, "reward", "most that a value may move in an update; 0 is off", "ours"),
-    valueCoef: option(number(0), 1, "weight", "weight of the value loss", "ours"),
+    valueCoef: option(number(0), 1, "weight", "weight of the value loss, with a shared critic", "ours"),
     spoPool: option(whole(1, 1_000_000), 512, "tasks", "tasks that SPO draws from and keeps track of", "ours"),
     // SPO's own code (verl-recipe, spo_ray_trainer.py), the next five.
     spoHalfLife: option(above(0), 0.06, "nats", "mean change of log-probs that halves what SPO knows", "ours"),
@@ -328,11 +328,17 @@ export const optionGroups = {
     spoExplore: option(above(0), 0.05, "weight", "added to the weight that a task is drawn with", "ours"),
     spoPower: option(number(0), 0, "power", "power of the visits that this weight is divided by", "ours"),
     dynamicSampling: option(flag, false, "", "draw tasks until enough groups have success and failure", "ours"),
-    maxDraws: option(whole(1, 1000), 10, "draws", "most draws of tasks for one update, then", "ours"),
+    maxDraws: option(
+      whole(1, 1000),
+      10,
+      "draws",
+      "of tasks for one update, at the most, with --dynamic-sampling",
+      "ours",
+    ),
     overlongBuffer: option(whole(0), 0, "tokens", "part of the context in which length costs; 0 is off", "ours"),
     overlongFactor: option(above(0), 1, "reward", "what a full context costs", "ours"),
     epochs: option(whole(1, 100), 1, "passes", "passes over the same rollouts", "ours"),
-    miniBatches: option(whole(1, 1000), 1, "updates", "optimizer updates of one pass", "ours"),
+    miniBatches: option(whole(1, 1000), 1, "steps", "optimizer steps of one pass, each over whole groups", "ours"),
     aggregation: option(
       choice("token-mean", "token-sum", "seq-mean-token-sum", "seq-mean-token-mean", "seq-mean-token-sum-norm"),
       "token-mean",
@@ -484,8 +490,8 @@ export interface Given {
 }
 
 /**
- * The preset, or several with commas between them, with what was given laid over it, later over earlier. Anything that is unknown, of a wrong type, not a number
- * or contradictory is a UsageError of one line.
+ * The preset, or several with commas between them, with what was given laid over it, later over earlier. Anything that is
+ * unknown, of a wrong type, not a number or contradictory is a UsageError of one line.
  */
 export function resolveConfig(preset: string, ...given: readonly Given[]): Config {
   const merged: Record<string, unknown> = { ...layered(preset).values };

@@ -71,12 +71,17 @@ const contradictions: readonly [(c: Config, table: Table) => boolean, (c: Config
     (c) => c.overlongBuffer >= c.contextTokens,
     (c) => `--overlong-buffer ${c.overlongBuffer} with --context-tokens ${c.contextTokens}: expected a part of them`,
   ],
+  [
+    (c) => c.ratio === "none" && c.tis === "off" && (c.ahead === "on" || (c.ahead === "auto" && c.judge === "llm")),
+    (c) =>
+      `--ratio none with ${c.ahead === "on" ? "--ahead on" : "--judge llm"}: nothing corrects for conversations that are played ahead; expected --ahead off, or --tis`,
+  ],
   [(c) => c.tisLow > c.tisCap, (c) => `--tis-low ${c.tisLow} with --tis-cap ${c.tisCap}: expected no more`],
   [
     (c, table) => idle(c, table) !== undefined,
     (c, table) => {
       const [key, owner] = idle(c, table)!;
-      const value = typeof c[key] === "boolean" ? "" : ` ${c[key]}`;
+      const value = c[key] === true ? "" : ` ${c[key]}`;
       return `${table.flagName(key)}${value} without ${owner}: it would do nothing`;
     },
   ],
@@ -158,6 +163,20 @@ const owned: readonly [owner: string, asked: (c: Config) => boolean, keys: reado
   ["--critic own", (c) => c.critic === "own", ["criticLr"]],
   ["--critic shared", (c) => c.critic === "shared", ["valueCoef"]],
   ["--gae bilevel", (c) => c.gae === "bilevel", ["gammaTurn"]],
+  [
+    "--algo ppo, --algo reinforce++ or --credit turn",
+    (c) => c.algo === "ppo" || c.algo === "reinforce++" || c.credit === "turn",
+    ["gamma"],
+  ],
+  ["--algo grpo", (c) => c.algo === "grpo", ["stdEps"]],
+  ["a --std to divide by", (c) => c.std !== "none", ["stdEps"]],
+  ["an --algo that whitens", (c) => c.algo !== "grpo" && c.algo !== "rloo", ["whiten"]],
+  ["a --ratio", (c) => c.ratio !== "none", ["clipLow", "clipHigh", "dualClip"]],
+  [
+    "--kl-coef and --kl-kind k3, k3+ or k3_score",
+    (c) => c.klCoef > 0 && ["k3", "k3+", "k3_score"].includes(c.klKind),
+    ["klClamp"],
+  ],
   [
     "--algo spo",
     (c) => c.algo === "spo",

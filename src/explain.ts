@@ -82,8 +82,6 @@ function advantageOf(c: Config): readonly (string | false)[] {
       return [
         c.std === "none" ? "Â = R − mean R      Dr. GRPO" : `Â = (R − mean R) / ${deviations[c.std]}      GRPO`,
         group,
-        c.dynamicSampling &&
-          `tasks are drawn, at most ${c.maxDraws} times, until enough groups have success and failure`,
       ];
     }
     case "rloo":
@@ -197,6 +195,8 @@ function updateOf(c: Config) {
   const fall = c.decay === "none" ? "" : `, then ${c.decay} to 0 at update ${c.steps}`;
   return [
     `${c.steps} updates of ${c.tasksPerStep} tasks × ${count(c.samples, "rollout", "rollouts")}, each learned from in ${count(c.epochs, "pass", "passes")} of ${count(c.miniBatches, "mini-batch", "mini-batches")}`,
+    c.dynamicSampling && `tasks are drawn, at most ${c.maxDraws} times, until enough groups have success and failure`,
+    c.mix !== "none" && `every ${c.mixEvery}. update is ${c.mixControl ? "left out" : `of ${c.mix}`}`,
     `${c.optimizer === "muon" ? muon : adam}, learning rate ${num(c.lr)}${rise}${fall}`,
     c.maxGradNorm > 0 && `‖gradient‖ at most ${num(c.maxGradNorm)}`,
   ];
@@ -212,6 +212,9 @@ function samplingOf(c: Config) {
     `π = softmax(logits / ${num(c.temperature)})${cuts.length > 0 ? `, sampled with ${cuts.join(", ")}` : ""}`,
     cuts.length > 0 && "biased: what is cut off is never sampled, but ρ and KL are those of the whole distribution",
     `at most ${c.turns} turns of ${c.turnTokens} tokens, ${c.contextTokens} in a conversation`,
+    c.reflection > 0 && `a major deviation is held back, at most ${c.reflection} times before a turn is acted on`,
+    (c.ahead === "on" || (c.ahead === "auto" && c.judge === "llm")) &&
+      "played with the weights from before the last update, while that one's verdicts are awaited",
   ];
 }
 

@@ -28,12 +28,12 @@ export interface Gathering {
 /** What is gathered for one update. Both promises are under way. */
 export interface Harvest {
   /** Every rollout, in the order of the plan; the engine is idle when it resolves. */
-  readonly played: Promise<readonly Played[]>;
+  readonly played: Promise<readonly Gathered[]>;
   readonly graded: Promise<readonly Graded[]>;
 }
 
 /** A rollout; not `kept`: its group was left out. */
-export interface Played {
+export interface Gathered {
   readonly rollout: Rollout;
   readonly kept: boolean;
 }
@@ -44,11 +44,11 @@ export function gather(gathering: Gathering, step: number): Harvest {
 }
 
 /** Goes on with rollouts that were played before. */
-export function regain({ config, judge }: Pick<Gathering, "config" | "judge">, rollouts: readonly Played[]): Harvest {
+export function regain({ config, judge }: Pick<Gathering, "config" | "judge">, rollouts: readonly Gathered[]): Harvest {
   return harvest(config, Promise.resolve(rollouts), new Verdicts(judge));
 }
 
-function harvest(config: Config, played: Promise<readonly Played[]>, verdicts: Verdicts): Harvest {
+function harvest(config: Config, played: Promise<readonly Gathered[]>, verdicts: Verdicts): Harvest {
   const graded = grade(config, played, verdicts);
   graded.catch(() => {}); // whoever awaits it later is told
   return { played, graded };
@@ -58,10 +58,10 @@ async function play(
   { config, table, tasks, finished }: Gathering,
   step: number,
   verdicts: Verdicts,
-): Promise<readonly Played[]> {
+): Promise<readonly Gathered[]> {
   const { samples, seed, dynamicSampling, maxDraws, tasksPerStep, reflection } = config;
   const sampling = trainSampling(config);
-  const played: Played[] = [];
+  const played: Gathered[] = [];
   const drawn = new Set<string>();
   let groups = 0;
   for (let draw = 0; groups < tasksPerStep && draw < (dynamicSampling ? maxDraws : 1); draw++) {
@@ -76,7 +76,11 @@ async function play(
     const rollouts = await table.collect(plan, converse, finished(plan.length));
     const teaching = dynamicSampling ? mixed(rollouts).slice(0, tasksPerStep - groups) : fresh.map(({ id }) => id);
     groups += teaching.length;
-    played.push(...rollouts.map((rollout) => ({ rollout, kept: teaching.includes(rollout.task.id) })));
+    for (const rollout of rollouts) {
+      const kept = teaching.includes(rollout.task.id);
+      if (kept) verdicts.ask(rollout);
+      played.push({ rollout, kept });
+    }
     if (table.users.chat?.stopped()) break;
   }
   return played;
@@ -93,7 +97,7 @@ function mixed(rollouts: readonly Rollout[]): string[] {
 
 async function grade(
   config: Config,
-  played: Promise<readonly Played[]>,
+  played: Promise<readonly Gathered[]>,
   verdicts: Verdicts,
 ): Promise<readonly Graded[]> {
   return Promise.all(

@@ -9,6 +9,7 @@ import { ruleJudge } from "./judge/rules.ts";
 import { metered } from "./llm/budget.ts";
 import type { OpenChat } from "./llm/client.ts";
 import { CHARS_PER_TOKEN } from "./llm/wire.ts";
+import { scheduled } from "./mix.ts";
 import type { Played } from "./play.ts";
 import type { Timing, VerdictCost } from "./run/observer.ts";
 import { thousands } from "./run/progress.ts";
@@ -85,15 +86,18 @@ const VERDICT_TOKENS = 40;
 /** Tokens that the JSON around one line of the conversation takes. */
 const LINE_TOKENS = 20;
 
-/** `done`: finished updates; `clock`: what was written of them. */
+/** `done`: finished updates; `clock`: what was written of them; `mixed`: what is mixed in. */
 export function forecast(
   config: Config,
   { domain, tasks }: Pick<Played, "domain" | "tasks">,
   done: number,
   clock: readonly Pick<Timing, "verdicts">[] = [],
+  mixed: Pick<Played, "domain"> | null = null,
 ): Forecast {
   const spent = clock.flatMap(({ verdicts }) => verdicts ?? []);
-  const verdicts = (config.steps - done) * config.tasksPerStep * config.samples;
+  const left = Array.from({ length: config.steps - done }, (_, i) => scheduled(config, done + i));
+  const judged = left.filter((each) => !each.skipped && !(each.mixed ? mixed?.domain : domain)?.grade);
+  const verdicts = judged.length * config.tasksPerStep * config.samples;
   const sum = (name: keyof VerdictCost) => spent.reduce((total, cost) => total + cost[name], 0);
   const calls = sum("calls");
   const most = mostOf(config, domain, tasks.train(1, config.seed, 0)[0]);

@@ -3,7 +3,8 @@
 
 import type { Config } from "./config.ts";
 
-export interface Turn {
+/** An update of a run: which of its kind it is. */
+export interface Scheduled {
   /** Of the other tasks. */
   readonly mixed: boolean;
   /** Updates of the same kind before it: tasks and seeds are drawn by it, so that they are those of a run of one kind. */
@@ -13,10 +14,10 @@ export interface Turn {
 }
 
 /** The update after `step` others: of every `mixEvery` the last one is of the other tasks. */
-export function turnOf(
+export function scheduled(
   { mix, mixEvery, mixControl }: Pick<Config, "mix" | "mixEvery" | "mixControl">,
   step: number,
-): Turn {
+): Scheduled {
   if (mix === "none") return { mixed: false, index: step, skipped: false };
   const before = Math.floor(step / mixEvery);
   const mixed = step % mixEvery === mixEvery - 1;
@@ -29,5 +30,5 @@ export function playedFrom(
   step: number,
 ): number | null {
   if (step >= config.steps) return null;
-  return turnOf(config, step).skipped ? playedFrom(config, step + 1) : step;
+  return scheduled(config, step).skipped ? playedFrom(config, step + 1) : step;
 }

@@ -214,8 +214,9 @@ export class Table implements Played {
     if (!checkpoint || adapter) checkModel(config.model, model);
     const tokenizer = loadTokenizer(model);
     const { name, format } = formatOf(model, config.format, tokenizer);
-    if (config.ratio === "sequence" && (name === "strip" || beginsAnew(format)))
-      throw new UsageError(`--ratio sequence with the format ${name}: it needs a conversation in one row`);
+    const { ratio } = config;
+    if ((ratio === "sequence" || ratio === "product") && (name === "strip" || beginsAnew(format)))
+      throw new UsageError(`--ratio ${ratio} with the format ${name}: it needs a conversation in one row`);
     const shape = readConfig(model);
     const { vocabSize, maxPositions } = shape;
     if (tokenizer.size > vocabSize)

@@ -1,7 +1,7 @@
 // The whole method on one page: here the stages meet, and no stage knows another.
-// tasks -> rollouts -> judgements -> rewards -> advantages -> batch -> step -> metrics -> checkpoint.
+// tasks -> rollouts -> verdicts -> rewards -> advantages -> batch -> step -> metrics -> checkpoint.
 // Each stage has its own file; nothing here computes. A run is a function of its config: resuming gives the same bytes.
-// Test: test/e2e/train.test.ts, test/e2e/algorithms.test.ts
+// Test: test/unit/loop.test.ts, test/e2e/train.test.ts, test/e2e/algorithms.test.ts
 
 import type { Lesson } from "./algorithms/algorithm.ts";
 import { algorithm } from "./algorithms/index.ts";
@@ -10,10 +10,11 @@ import { corrected, mismatch } from "./algorithms/tis.ts";
 import { miniBatches, pack } from "./batch.ts";
 import type { Config } from "./config.ts";
 import { Curriculum } from "./curriculum.ts";
-import { gather, type Harvest, type Played, regain } from "./gather.ts";
+import { faulty } from "./errors.ts";
+import { type Gathered, gather, type Harvest, regain } from "./gather.ts";
 import { ruleJudge } from "./judge/rules.ts";
 import { measure, policyOf } from "./measure.ts";
-import { playedFrom, turnOf } from "./mix.ts";
+import { playedFrom, scheduled } from "./mix.ts";
 import { Networks } from "./networks.ts";
 import { openMix, type Table } from "./play.ts";
 import { Random } from "./random.ts";
@@ -45,7 +46,7 @@ export interface Training {
 /** What a run carries from one update to the next besides the weights of its networks. */
 type Carried = {
   /** Conversations of the next update that were played already. */
-  readonly ahead: readonly Played[] | null;
+  readonly ahead: readonly Gathered[] | null;
   readonly tracker: Tracker | null;
 };
 
@@ -54,21 +55,19 @@ export async function train(training: Training, start: number): Promise<boolean>
   const { config, table, run, observer, stop } = training;
   const carried = readCarried<Carried>(start > 0 ? run.checkpointPath(start) : null);
   const curriculum = new Curriculum(config, carried?.tracker ?? null);
-  const networks = await Networks.open(config, table);
-
   const other = await openMix(config);
   const mixed = other && table.beside(other);
-  const turn = (step: number) => {
-    const { index, ...turn } = turnOf(config, step);
-    const own = turn.mixed ? mixed! : table;
-    return { ...turn, index, table: own, judge: own.domain.grade ? null : training.judge(own.domain) };
+  const due = (step: number) => {
+    const update = scheduled(config, step);
+    const own = update.mixed ? mixed! : table;
+    return { ...update, table: own, judge: own.domain.grade ? null : training.judge(own.domain) };
   };
   const begin = (step: number): Harvest => {
-    const { index, table, judge } = turn(step);
+    const { index, table, judge } = due(step);
     const tasks = (again: number) => curriculum.tasks(table.tasks, index, again);
     return gather({ config, table, judge, tasks, finished: observer.playing(step) }, index);
   };
-  let ahead = carried?.ahead ? regain({ config, judge: turn(playedFrom(config, start)!).judge }, carried.ahead) : null;
+  let ahead = carried?.ahead ? regain({ config, judge: due(playedFrom(config, start)!).judge }, carried.ahead) : null;
 
   let saved = start;
   const save = async (step: number) => {
@@ -81,6 +80,7 @@ export async function train(training: Training, start: number): Promise<boolean>
     saved = step;
   };
 
+  const networks = await Networks.open(config, table);
   try {
     for (let step = start; ; step++) {
       await measureWhereDue(training, mixed, step);
@@ -89,7 +89,7 @@ export async function train(training: Training, start: number): Promise<boolean>
         return false;
       }
       if (step === config.steps) return true;
-      if (turn(step).skipped) {
+      if (due(step).skipped) {
         if ((step + 1) % config.saveEvery === 0 || step + 1 === config.steps) await save(step + 1);
         continue;
       }
@@ -127,7 +127,8 @@ async function update(
   step: number,
 ): Promise<StepLine> {
   const learned = graded.filter((each) => each.learned);
-  if (learned.length === 0) throw new Error(`step ${step + 1}: no rollout can be learned from: ${whyNot(graded)}`);
+  if (learned.length === 0)
+    throw new Error(`step ${step + 1}: no rollout can be learned from: ${whyNot(graded, config)}`);
 
   observer.began("train");
   const tasks = learned.map(({ rollout }) => rollout.task.id);
@@ -197,6 +198,12 @@ async function measureOn(training: Training, table: Table, tasks: number, step: 
   observer.measured(step, evaluation, mix);
 }
 
-function whyNot([{ rollout }]: readonly Graded[]): string {
+/** Why none of an update's rollouts is learned from. */
+function whyNot(graded: readonly Graded[], { maxDraws }: Config): string {
+  const abstained = graded.find(({ judgement }) => judgement)?.judgement?.abstained;
+  if (abstained !== undefined) return `the judge abstains (${abstained}), and --abstain is drop`;
+  const [{ rollout }] = graded;
+  if (graded.some(({ rollout: { ending } }) => !faulty(ending)))
+    return `in ${maxDraws} draws no group has both success and failure; expected more --max-draws or --samples`;
   return rollout.error ?? `the first one ended with "${rollout.ending}"`;
 }

@@ -471,7 +471,7 @@ export interface Batch {
   readonly weight: Float32Array;
   /** [N] */
   readonly advantage: Float32Array;
-  /** [N] sampler's log-probs; null: the trainer's own, detached (ratio 1). */
+  /** [N] the old policy's log-probs; null: the trainer's own, detached (ratio 1). */
   readonly oldLogp: Float32Array | null;
   /** [N] reference log-probs, null without KL. */
   readonly refLogp: Float32Array | null;

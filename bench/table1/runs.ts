@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { type Config, flagName, resolveConfig } from "../../src/config.ts";
 import { UsageError } from "../../src/errors.ts";
 import type { Evaluation, Summary } from "../../src/eval/evaluate.ts";
-import { turnOf } from "../../src/mix.ts";
+import { scheduled } from "../../src/mix.ts";
 import { evaluationFile, mixEvaluationFile } from "../../src/run/closing.ts";
 import type { StepLine } from "../../src/run/metrics.ts";
 import { type Ended, endOf, startTarl } from "../command.ts";
@@ -98,7 +98,7 @@ export function read(runs: string, { run, seed, config }: Cell): Made {
     return found;
   };
   const lines = readLines<StepLine>(join(dir, "metrics.jsonl"));
-  const isMixed = ({ step }: StepLine) => turnOf(config, step - 1).mixed;
+  const isMixed = ({ step }: StepLine) => scheduled(config, step - 1).mixed;
   return {
     seed,
     before: json<Evaluation>(evaluationFile(0)),

@@ -22,7 +22,7 @@ export const ppo =
       values: options.whiten ? whiten(values, masks) : values,
       returns: estimates.map(({ returns }) => returns),
       flat: 0,
-      groups: samples.length,
+      groups: 0,
     };
   };
 

@@ -13,7 +13,7 @@ export const reinforce =
     const values = samples.map((sample) =>
       rewardsToGo(tokenRewards(sample, options), sample.ledger.mask, options.gamma),
     );
-    return { values: options.whiten ? whiten(values, masks) : values, flat: 0, groups: samples.length };
+    return { values: options.whiten ? whiten(values, masks) : values, flat: 0, groups: 0 };
   };
 
 /** Sum of a policy token's own and later rewards, each policy token in between discounting by `gamma`, [N]. */

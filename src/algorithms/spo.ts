@@ -136,7 +136,7 @@ export const spo =
       if (sample.expected === undefined) throw new Error(`SPO on ${sample.task}: a rollout without an expectation`);
       return score(wholeReward(sample, kl), rewardRange) - sample.expected;
     });
-    return { values: whiten ? standardised(raw) : raw, flat: 0, groups: samples.length };
+    return { values: whiten ? standardised(raw) : raw, flat: 0, groups: 0 };
   };
 
 /** (x - mean) / (deviation + 1e-8), as in SPO's code (verl-recipe, spo_ray_trainer.py); 0 without spread. */

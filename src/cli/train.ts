@@ -3,7 +3,7 @@
 
 import type { Argv, CommandModule } from "yargs";
 import { type Config, resolveConfig } from "../config.ts";
-import { domainLabel, isFolder } from "../domains/index.ts";
+import { domainLabel, domainNames } from "../domains/index.ts";
 import { blame, UsageError } from "../errors.ts";
 import { gradingNote } from "../grading/grader.ts";
 import type { Timing } from "../run/observer.ts";
@@ -35,15 +35,24 @@ const kind = (argv: Options): RunKind<Config> => ({
     return resolveConfig("embedded", { values, label: (key) => `${file}: ${key}` });
   },
   options: (config) => config,
-  sets: ({ tasks, mix }) => [...(tasks === "generated" ? [] : [tasks]), ...(isFolder(mix) ? [mix] : [])],
+  sets: ({ tasks, mix }) => [
+    ...(tasks === "generated" ? [] : [tasks]),
+    ...(mix === "none" || domainNames.includes(mix) ? [] : [mix]),
+  ],
   check: async (config, { tasks }) => {
     const { trainDatabases: databases, tasksPerStep, seed, evalTasks, evalSeed } = config;
     const drawn = `--train-databases ${databases} with --tasks-per-step ${tasksPerStep}`;
     const draw = () => tasks.train(tasksPerStep, seed, 0);
     if (config.tasks === "generated") blame(drawn, draw);
     else draw();
-    if (config.algo === "spo") blame(`--spo-pool ${config.spoPool}`, () => tasks.train(config.spoPool, seed, 0));
+    const pool = config.algo === "spo" ? config.spoPool : tasksPerStep;
+    if (pool > tasksPerStep) blame(`--spo-pool ${pool}`, () => tasks.train(pool, seed, 0));
     if (evalTasks > 0) blame(`--eval-tasks ${evalTasks}`, () => tasks.heldOut(evalTasks, evalSeed));
+    const { openMix } = await import("../play.ts");
+    const mixed = await openMix(config);
+    if (mixed) blame(`--mix ${config.mix}`, () => mixed.tasks.train(pool, seed, 0));
+    if (mixed && config.mixEvalTasks > 0)
+      blame(`--mix ${config.mix}`, () => mixed.tasks.heldOut(config.mixEvalTasks, evalSeed));
     const { openJudge } = await import("../judges.ts");
     openJudge(config, access());
   },
@@ -64,13 +73,17 @@ function mixName({ mix, mixControl }: Config): string[] {
 async function handler(argv: Options): Promise<void> {
   if (argv.explain) return print(argv);
   const { costText, forecast, forecastText, openJudge } = await import("../judges.ts");
+  const { openMix } = await import("../play.ts");
   const { playsAhead } = await import("../settings.ts");
   const { train } = await import("../train.ts");
   const { closing } = await import("../run/closing.ts");
   const { Observer } = await import("../run/observer.ts");
   await withRun(argv, kind(argv), async ({ config, run, step, table, display, stop }) => {
     const { judge, chat } = openJudge(config, access(), (line) => display.line(line));
-    if (chat) display.line(forecastText(config, forecast(config, table, step, run.lines<Timing>("timing.jsonl"))));
+    if (chat) {
+      const clock = run.lines<Timing>("timing.jsonl");
+      display.line(forecastText(config, forecast(config, table, step, clock, await openMix(config))));
+    }
     const exact = table.policy.batchInvariant && !playsAhead(config);
     const observer = new Observer(run, display, config, step, exact, chat?.counts);
     const finished = await train({ config, table, judge, run, observer, stop }, step);

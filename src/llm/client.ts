@@ -174,8 +174,9 @@ export function openChat(options: ChatOptions): OpenChat {
     try {
       const { body, answer } = await askAtAll(bodies, question.label, signal);
       const bill = ledger.pay(answer.usage);
-      if (cache && !cache.write(body, answer)) ledger.unkept();
-      return { ...answer.said, cached: false, bill };
+      const kept = cache?.read(body) ?? answer; // where the same was asked twice at once, one answer counts
+      if (cache && kept === answer && !cache.write(body, answer)) ledger.unkept();
+      return { ...kept.said, cached: false, bill };
     } finally {
       leave();
     }

@@ -124,7 +124,7 @@ export class RunDirectory extends Folder {
     const part = `${path}.part`;
     rmSync(part, { recursive: true, force: true });
     await save(part);
-    for (const name of readdirSync(part)) flush(join(part, name));
+    for (const name of readdirSync(part, { recursive: true, encoding: "utf8" })) flush(join(part, name));
     if (existsSync(path)) discard(path);
     renameSync(part, path);
     for (const old of this.checkpoints().slice(0, -keep)) discard(this.checkpointPath(old));

@@ -104,7 +104,7 @@ export class Observer {
         ...line,
         steps,
         kl: klCoef > 0 ? line.kl : line.approxKl,
-        rolloutSpeed: made / (this.#playing.get(line.step - 1) || 1),
+        rolloutSpeed: made / (this.#playing.get(line.step - 1) || Infinity),
         trainSpeed: line.tokens / (timing.train || 1),
         shared: 1 - line.computedTokens / (line.tokens || 1),
         secondsLeft: perUpdate * (steps - line.step) + this.#evaluation,

@@ -77,9 +77,11 @@ test("rollouts of a run are read back as they were, whole groups from the last u
   const folder = join(dir, "run", "rollouts");
   fs.mkdirSync(folder, { recursive: true });
   const nothing = { total: 0, parts: { outcome: 0, turns: 0, major: 0 }, class: "unjudged", perTurn: [] } as const;
+  const mixedIn = some.slice(0, 2).map((rollout) => ({ ...rollout, task: { ...rollout.task, domain: "math" } }));
   for (const [step, part] of [
     [9, some.slice(0, 4)],
     [10, some.slice(4)],
+    [11, mixedIn],
   ] as const) {
     const lines = part.map((rollout) =>
       rolloutLine(

@@ -51,6 +51,10 @@ const cases: readonly [preset: string, values: Record<string, unknown>, lines: r
   ],
   ["embedded", { dualClip: 3, ratio: "product" }, ["min(Lₜ, −3 Â)", "Πₜ π(xₜ)"]],
   ["embedded", { optimizer: "muon", muonScale: 0.5, decay: "none", warmup: 0 }, ["Muon", "at 0.5 of the rate"]],
+  ["rloo", { dynamicSampling: true, maxDraws: 7 }, ["at most 7 times, until enough groups"]],
+  ["embedded", { mix: "math", mixEvery: 3 }, ["every 3. update is of math"]],
+  ["embedded", { mix: "math", mixControl: true }, ["every 2. update is left out"]],
+  ["embedded", { reflection: 2, ahead: "on" }, ["held back, at most 2 times", "from before the last update"]],
   ["embedded", { topK: 20, minP: 0.1 }, ["top-k 20, min-p 0.1"]],
 ];
 

@@ -110,6 +110,42 @@ test("dynamic sampling leaves out groups without a difference in outcome, and dr
   assert.equal(judged.sort(), ["mixed10", "mixed11", "mixed20", "mixed21"], "verdicts are asked for kept groups alone");
 });
 
+test("under dynamic sampling verdicts are asked for while further tasks are drawn", async () => {
+  const events: string[] = [];
+  const judge: Judge = {
+    name: "noting",
+    async judge({ task, sample }) {
+      events.push(`judge ${task.id}${sample}`);
+      return { scores: [1], reasons: ["fine"] };
+    },
+  };
+  const play = async (id: string, sample: number) => {
+    await pause(5);
+    events.push(`end ${id}${sample}`);
+    return { success: (sample % 2) as 0 | 1 };
+  };
+  const draws = [["a"], ["b"]];
+  const setting = setUp({ tasksPerStep: 2, tarl: true, dynamicSampling: true }, play, draws, judge);
+  await gather(setting, 0).graded;
+  assert.equal(events, ["end a0", "end a1", "judge a0", "judge a1", "end b0", "end b1", "judge b0", "judge b1"]);
+});
+
+test("what fails while nobody waits for it yet does not end the process", async () => {
+  const strays: unknown[] = [];
+  const note = (error: unknown) => void strays.push(error);
+  process.on("unhandledRejection", note);
+  const setting = setUp({}, async () => ({}), [["a"]], good);
+  const tasks = () => {
+    throw new Error("no more tasks");
+  };
+  const { played, graded } = gather({ ...setting, tasks }, 0);
+  await pause(5);
+  process.off("unhandledRejection", note);
+  assert.equal(strays, []);
+  for (const each of [played, graded])
+    assert.is(await each.then(String, (error: Error) => error.message), "no more tasks");
+});
+
 test("dynamic sampling gives up after its draws, and keeps what there is", async () => {
   const draws = [["a"], ["b"], ["c"]];
   const setting = setUp(

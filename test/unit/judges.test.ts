@@ -3,6 +3,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Config, resolveConfig } from "../../src/config.ts";
+import { math } from "../../src/domains/math/index.ts";
 import { shop } from "../../src/domains/shop/index.ts";
 import { UsageError } from "../../src/errors.ts";
 import { costText, forecast, forecastText, openJudge } from "../../src/judges.ts";
@@ -53,6 +54,10 @@ test("the forecast: verdicts that are left, tokens of the longest conversation o
   const before = forecast(c, played, 4);
   assert.is(before.verdicts, 6 * 3 * 4);
   assert.not(before.measured);
+  const mixed = { ...c, mix: "math" };
+  assert.is(forecast(mixed, played, 4, [], played).verdicts, 6 * 3 * 4);
+  assert.is(forecast(mixed, played, 4, [], { domain: math }).verdicts, 3 * 3 * 4, "answers have no verdicts");
+  assert.is(forecast({ ...mixed, mixControl: true }, played, 4, [], played).verdicts, 3 * 3 * 4);
   // Prompt and policy take more than 700 tokens, the conversation 768, its lines 2 x 14 x 20.
   const one = before.inputTokens / 72;
   assert.ok(one > 700 + 768 + 560 && one < 4000, `${one}`);

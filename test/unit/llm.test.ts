@@ -485,6 +485,20 @@ test("the same run twice asks nothing, wherever the server stands", async () => 
   }
 });
 
+test("the same question twice at once has one answer, the one that is kept", async () => {
+  let n = 0;
+  await against(
+    [],
+    async (open, { seen }) => {
+      const chat = open({ cacheDir: folder() });
+      const all = await Promise.all([chat.complete(hello), chat.complete(hello)]);
+      const texts = [...all, await chat.complete(hello)].map(({ text }) => text);
+      assert.equal([seen.length, new Set(texts).size], [2, 1]);
+    },
+    () => ({ do: "say", message: { content: `answer ${n++}` } }),
+  );
+});
+
 test("a broken cache file is as good as none, and is written again", async () => {
   for (const spoil of [
     (text: string) => text.slice(0, 40),

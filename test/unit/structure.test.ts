@@ -227,6 +227,23 @@ test(`no file is over ${mostLines} lines, and each says at its top what it is`, 
   );
 });
 
+test("tests that code and docs name are there", () => {
+  const texts = [
+    ...["src", "native", "bench", "scripts"].flatMap((folder) => sources(folder, /\.(ts|js|py|h|cpp|cu|inc)$/)),
+    ...sources("docs", /^(?!log\.md).*\.md$/),
+    ...["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map((name) => ({
+      name,
+      text: fs.readFileSync(join(root, name), "utf8"),
+    })),
+  ];
+  const missing = texts.flatMap(({ name, text }) =>
+    [...text.matchAll(/\btest\/[\w/-]+\.test\.ts\b/g)]
+      .filter(([test]) => !fs.existsSync(join(root, test)))
+      .map(([test]) => `${name} names ${test}`),
+  );
+  assert.equal(missing, []);
+});
+
 test("the README's tree names every file of src, bench, scripts and docs and of test's own folder, and none else", () => {
   const tree = fs.readFileSync(join(root, "README.md"), "utf8").split("\n## The tree\n")[1].split("```")[1];
   const file = /[\w-]+\.(?:ts|js|py|cpp|inc|md|json|gyp|txt)\b/g;

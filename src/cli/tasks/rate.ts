@@ -118,7 +118,7 @@ async function handler(argv: Options): Promise<void> {
   } finally {
     release();
     results.close();
-    await table.policy.dispose();
+    await table.dispose();
   }
   rmSync(results.dir, { recursive: true });
 }
