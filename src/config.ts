@@ -529,6 +529,16 @@ export function familyNames(config: Config): string[] {
   return config.families === "all" ? [] : config.families.split(",").map((name) => name.trim());
 }
 
+/**
+ * Are the next update's conversations played while the verdicts on this one's are awaited? By itself only where a model judges,
+ * and where the ratio, or importance sampling, tells what they were sampled with; SPO measures its own updates on them.
+ */
+export function playsAhead({ ahead, judge, algo, ratio, tis }: Config): boolean {
+  return (
+    ahead === "on" || (ahead === "auto" && judge === "llm" && algo !== "spo" && (ratio !== "none" || tis !== "off"))
+  );
+}
+
 /** Dollars for a million tokens, as `userPrices` writes them. */
 export function readPrices(written: string): { readonly input: number; readonly output: number } {
   const [input, output] = written.split(",").map(Number);

@@ -72,9 +72,8 @@ const contradictions: readonly [(c: Config, table: Table) => boolean, (c: Config
     (c) => `--overlong-buffer ${c.overlongBuffer} with --context-tokens ${c.contextTokens}: expected a part of them`,
   ],
   [
-    (c) => c.ratio === "none" && c.tis === "off" && (c.ahead === "on" || (c.ahead === "auto" && c.judge === "llm")),
-    (c) =>
-      `--ratio none with ${c.ahead === "on" ? "--ahead on" : "--judge llm"}: nothing corrects for conversations that are played ahead; expected --ahead off, or --tis`,
+    (c) => c.ratio === "none" && c.tis === "off" && c.ahead === "on",
+    () => "--ahead on with --ratio none: nothing corrects for conversations that are played ahead; expected --tis",
   ],
   [(c) => c.tisLow > c.tisCap, (c) => `--tis-low ${c.tisLow} with --tis-cap ${c.tisCap}: expected no more`],
   [
@@ -88,6 +87,10 @@ const contradictions: readonly [(c: Config, table: Table) => boolean, (c: Config
   [
     (c) => c.miniBatches > c.tasksPerStep,
     (c) => `--mini-batches ${c.miniBatches} with --tasks-per-step ${c.tasksPerStep}: a part needs a task`,
+  ],
+  [
+    (c) => c.algo === "spo" && c.ahead === "on",
+    () => "--ahead on with --algo spo: what an update changes is measured on rollouts of the weights before it",
   ],
   [(c) => c.abstain === "drop" && !c.tarl, () => "--abstain drop without --tarl: the judge's verdict is not used"],
   [(c) => c.dualClip > 0 && c.dualClip <= 1, (c) => `--dual-clip ${c.dualClip}: expected 0 (off) or more than 1`],

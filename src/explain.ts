@@ -2,7 +2,7 @@
 // stages compute and computes nothing; the formulas with their sources are in docs/math.md.
 // Test: test/unit/explain.test.ts
 
-import type { Config } from "./config.ts";
+import { type Config, playsAhead } from "./config.ts";
 
 /** One part of the objective, and the lines that say it. */
 export interface Part {
@@ -213,8 +213,7 @@ function samplingOf(c: Config) {
     cuts.length > 0 && "biased: what is cut off is never sampled, but ρ and KL are those of the whole distribution",
     `at most ${c.turns} turns of ${c.turnTokens} tokens, ${c.contextTokens} in a conversation`,
     c.reflection > 0 && `a major deviation is held back, at most ${c.reflection} times before a turn is acted on`,
-    (c.ahead === "on" || (c.ahead === "auto" && c.judge === "llm")) &&
-      "played with the weights from before the last update, while that one's verdicts are awaited",
+    playsAhead(c) && "played with the weights from before the last update, while that one's verdicts are awaited",
   ];
 }
 

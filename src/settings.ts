@@ -20,11 +20,6 @@ export function trainSampling({ temperature, topP, topK, minP, turnTokens }: Con
   return { temperature, topP, topK, minP, maxTokens: turnTokens };
 }
 
-/** Are the next conversations played while verdicts are awaited? */
-export function playsAhead({ ahead, judge }: Config): boolean {
-  return ahead === "on" || (ahead === "auto" && judge === "llm");
-}
-
 /** Evaluations see the whole distribution. */
 export function evalSampling({ evalTemperature, turnTokens }: Config): SamplingSettings {
   return { temperature: evalTemperature, topP: 1, topK: 0, minP: 0, maxTokens: turnTokens };

@@ -3,12 +3,12 @@
 // Each stage has its own file; nothing here computes. A run is a function of its config: resuming gives the same bytes.
 // Test: test/unit/loop.test.ts, test/e2e/train.test.ts, test/e2e/algorithms.test.ts
 
-import type { Lesson } from "./algorithms/algorithm.ts";
+import type { Advantages, Lesson } from "./algorithms/algorithm.ts";
 import { algorithm } from "./algorithms/index.ts";
 import type { Tracker } from "./algorithms/spo.ts";
 import { corrected, mismatch } from "./algorithms/tis.ts";
 import { miniBatches, pack } from "./batch.ts";
-import type { Config } from "./config.ts";
+import { type Config, playsAhead } from "./config.ts";
 import { Curriculum } from "./curriculum.ts";
 import { faulty } from "./errors.ts";
 import { type Gathered, gather, type Harvest, regain } from "./gather.ts";
@@ -23,7 +23,7 @@ import { evaluationFile, mixEvaluationFile } from "./run/closing.ts";
 import type { RunDirectory } from "./run/directory.ts";
 import { type Graded, rolloutLine, type StepLine, stepLine } from "./run/metrics.ts";
 import type { Observer } from "./run/observer.ts";
-import { algorithmOptions, optimizerOptions, packOptions, playsAhead, tisOptions } from "./settings.ts";
+import { algorithmOptions, optimizerOptions, packOptions, tisOptions } from "./settings.ts";
 import type { Domain, Judge, StepStats } from "./types.ts";
 
 /** How a person stops a run: `requested` ends it after the step, `signal` breaks off an evaluation. */
@@ -126,11 +126,42 @@ async function update(
   graded: readonly Graded[],
   step: number,
 ): Promise<StepLine> {
-  const learned = graded.filter((each) => each.learned);
-  if (learned.length === 0)
-    throw new Error(`step ${step + 1}: no rollout can be learned from: ${whyNot(graded, config)}`);
+  const [{ rollout: first }] = graded;
+  if (graded.every(({ rollout: { ending } }) => faulty(ending)))
+    throw new Error(`step ${step + 1}: every rollout was spoiled: ${first.error ?? `it ended with "${first.ending}"`}`);
 
   observer.began("train");
+  const learned = graded.filter((each) => each.learned);
+  const taught = learned.length > 0 ? await teach(config, networks, curriculum, learned, step) : nothing;
+
+  observer.began("write");
+  if (config.saveRollouts) {
+    const lines = graded.map((each) => rolloutLine(each, taught.values[learned.indexOf(each)]));
+    run.writeText(`rollouts/step-${step + 1}.jsonl`, lines.join(""));
+  }
+  const { flat, groups, stats, mismatch } = taught;
+  const line = stepLine(step + 1, optimizerOptions(config, step).lr, graded, groups ? flat / groups : 0, stats);
+  return mismatch === undefined ? line : { ...line, mismatch };
+}
+
+/** What was done with the rollouts of an update. */
+interface Taught extends Advantages {
+  readonly stats: readonly StepStats[];
+  /** Between trainer and sampler, where the steps' own figure is of something else. */
+  readonly mismatch?: number;
+}
+
+/** Where the judge abstained on all of them and `--abstain` is drop, or no group was kept: the weights stay as they are. */
+const nothing: Taught = { values: [], flat: 0, groups: 0, stats: [] };
+
+/** From rewards to advantages to batches to steps. */
+async function teach(
+  config: Config,
+  networks: Networks,
+  curriculum: Curriculum,
+  learned: readonly Graded[],
+  step: number,
+): Promise<Taught> {
   const tasks = learned.map(({ rollout }) => rollout.task.id);
   const ledgers = learned.map(({ rollout }) => rollout.ledger);
   const said = await networks.read(ledgers);
@@ -139,8 +170,9 @@ async function update(
     ...said[i],
     ...curriculum.expected(tasks[i]),
   }));
-  const { values, returns, flat, groups } = algorithm(algorithmOptions(config))(samples);
-  const plain = learned.map(({ rollout: { ledger } }, i): Lesson => {
+  const advantages = algorithm(algorithmOptions(config))(samples);
+  const { values, returns } = advantages;
+  const plain = ledgers.map((ledger, i): Lesson => {
     const { ownLogp: oldLogp, refLogp, values: old } = said[i];
     const targets = old && returns && { values: { old, returns: returns[i] } };
     return { ledger, advantage: values[i], oldLogp, refLogp, ...targets };
@@ -160,14 +192,7 @@ async function update(
     }
   }
   if (curriculum.tracker) curriculum.visited(learned, await networks.logp(ledgers));
-
-  observer.began("write");
-  if (config.saveRollouts) {
-    const lines = graded.map((each) => rolloutLine(each, values[learned.indexOf(each)]));
-    run.writeText(`rollouts/step-${step + 1}.jsonl`, lines.join(""));
-  }
-  const line = stepLine(step + 1, optimizerOptions(config, step).lr, graded, groups ? flat / groups : 0, stats);
-  return tis ? { ...line, mismatch: mismatch(plain) } : line;
+  return { ...advantages, stats, ...(tis && { mismatch: mismatch(plain) }) };
 }
 
 /**
@@ -196,14 +221,4 @@ async function measureOn(training: Training, table: Table, tasks: number, step: 
   if (evaluation.stopped !== undefined) throw new Error(`the measurement stopped: ${evaluation.stopped}`);
   run.writeJson(file, evaluation);
   observer.measured(step, evaluation, mix);
-}
-
-/** Why none of an update's rollouts is learned from. */
-function whyNot(graded: readonly Graded[], { maxDraws }: Config): string {
-  const abstained = graded.find(({ judgement }) => judgement)?.judgement?.abstained;
-  if (abstained !== undefined) return `the judge abstains (${abstained}), and --abstain is drop`;
-  const [{ rollout }] = graded;
-  if (graded.some(({ rollout: { ending } }) => !faulty(ending)))
-    return `in ${maxDraws} draws no group has both success and failure; expected more --max-draws or --samples`;
-  return rollout.error ?? `the first one ended with "${rollout.ending}"`;
 }

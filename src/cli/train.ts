@@ -2,7 +2,7 @@
 // The method is ../train.ts; this reads options and prints.
 
 import type { Argv, CommandModule } from "yargs";
-import { type Config, resolveConfig } from "../config.ts";
+import { type Config, playsAhead, resolveConfig } from "../config.ts";
 import { domainLabel, domainNames } from "../domains/index.ts";
 import { blame, UsageError } from "../errors.ts";
 import { gradingNote } from "../grading/grader.ts";
@@ -74,7 +74,6 @@ async function handler(argv: Options): Promise<void> {
   if (argv.explain) return print(argv);
   const { costText, forecast, forecastText, openJudge } = await import("../judges.ts");
   const { openMix } = await import("../play.ts");
-  const { playsAhead } = await import("../settings.ts");
   const { train } = await import("../train.ts");
   const { closing } = await import("../run/closing.ts");
   const { Observer } = await import("../run/observer.ts");

@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type Config, flagName, fromText, options, presets, resolveConfig } from "../../src/config.ts";
+import { type Config, flagName, fromText, options, playsAhead, presets, resolveConfig } from "../../src/config.ts";
 import { UsageError } from "../../src/errors.ts";
 import {
   algorithmOptions,
@@ -95,8 +95,8 @@ const bad: [values: Record<string, unknown>, message: RegExp][] = [
   [{ algo: "reinforce++", gamma: 0.9, ratio: "sequence" }, /^--gamma 0.9 with --ratio sequence/],
   [{ klIn: "reward", klKind: "k3_is" }, /^--kl-kind k3_is with --kl-in reward: expected k1, k2, k3 or abs/],
   [{ algo: "ppo", dynamicSampling: true }, /^--dynamic-sampling with --algo ppo/],
-  [{ ratio: "none", ahead: "on" }, /^--ratio none with --ahead on: .*; expected --ahead off, or --tis$/],
-  [{ ratio: "none", tarl: true, judge: "llm", judgeModel: "m" }, /^--ratio none with --judge llm: .* --ahead off/],
+  [{ ratio: "none", ahead: "on" }, /^--ahead on with --ratio none: .*; expected --tis$/],
+  [{ algo: "spo", samples: 1, ahead: "on" }, /^--ahead on with --algo spo: /],
   [{ overlongBuffer: 768 }, /^--overlong-buffer 768 with --context-tokens 768/],
   [{ tis: "token", tisLow: 3 }, /^--tis-low 3 with --tis-cap 2/],
   [{ gae: "turn" }, /^--gae turn without --algo ppo: it would do nothing$/],
@@ -146,6 +146,19 @@ for (const [values, message] of bad)
     }
     assert.unreachable("it was accepted");
   });
+
+test("conversations are played ahead by themselves only where a model judges, and something corrects for it", () => {
+  const judged = { tarl: true, judge: "llm", judgeModel: "m" };
+  const ahead = (values: object) =>
+    playsAhead(resolveConfig("embedded", { values: { ...values }, label: (key) => key }));
+  assert.is(ahead({}), false);
+  assert.is(ahead({ ahead: "on" }), true);
+  assert.is(ahead(judged), true);
+  assert.is(ahead({ ...judged, ahead: "off" }), false);
+  assert.is(ahead({ ...judged, ratio: "none" }), false);
+  assert.is(ahead({ ...judged, ratio: "none", tis: "token" }), true);
+  assert.is(ahead({ ...judged, algo: "spo", samples: 1 }), false);
+});
 
 test("an unknown preset is named", () => {
   assert.throws(() => resolveConfig("best"), /^--preset best: expected embedded, paper, grpo, /);

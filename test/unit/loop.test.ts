@@ -28,7 +28,7 @@ interface Played {
 /** A run of updates of one task with two rollouts; `broken` says of an update's number whether customers are gone in it. */
 function setUp(
   options: object,
-  { judge = right, broken = (_: number): boolean => false, wins = (n: number) => n } = {},
+  { judge = right, broken = (_: number): boolean => false, wins = (n: number) => n, spoiled = false } = {},
 ) {
   const config = resolveConfig("embedded", {
     values: { tasksPerStep: 1, samples: 2, steps: 3, saveEvery: 1, evalTasks: 0, saveRollouts: false, ...options },
@@ -54,7 +54,7 @@ function setUp(
       },
       turns: 1,
       transcript: [],
-      ending: stopped ? "user-fault" : "user-stop",
+      ending: spoiled ? "error" : stopped ? "user-fault" : "user-stop",
       outcome: { success, stateMatches: true, outputsSaid: true, writes: 0 },
     } as unknown as Rollout;
   };
@@ -125,14 +125,20 @@ test("customers that are gone while the next update is played: it is learned fro
   assert.is(carried(1), null);
 });
 
-test("an update without anything to learn from says why", async () => {
-  const silent = setUp({ tarl: true, abstain: "drop" }, { judge: lost });
-  assert.match(await message(silent.go), /^step 1: no rollout can be learned from: the judge abstains \(timeout\)/);
-  const alike = setUp({ dynamicSampling: true, maxDraws: 2 }, { wins: () => 1 });
-  assert.match(
-    await message(alike.go),
-    /learned from: in 2 draws no group has both success and failure; .*--max-draws/,
-  );
+test("an update without anything to learn from leaves the weights as they are, and the run goes on", async () => {
+  for (const { go, played, written } of [
+    setUp({ tarl: true, abstain: "drop" }, { judge: lost }),
+    setUp({ dynamicSampling: true, maxDraws: 2 }, { wins: () => 1 }),
+  ]) {
+    assert.ok(await go());
+    assert.is(written.length, 3);
+    assert.ok(played.every(({ updates }) => updates === 0));
+  }
+});
+
+test("an update of which every rollout was spoiled ends the run", async () => {
+  const broken = setUp({}, { spoiled: true });
+  assert.match(await message(broken.go), /^step 1: every rollout was spoiled: it ended with "error"$/);
 });
 
 test.run();
