@@ -83,12 +83,12 @@ async function handler(argv: Options): Promise<void> {
   const note = (line: string) => void process.stderr.write(`${line}\n`);
   const opened = openJudge(config, reach, note);
   const rules = ruleJudge(domain);
+  const other = argv.against === undefined ? null : openJudgeModel(config, reach, argv.against);
   const again = (repeat: number) => modelJudge(config, domain, opened.chat!, undefined, repeat);
   const judges = {
     judge: opened.judge(domain),
     repeats: opened.chat ? Array.from({ length: repeats - 1 }, (_, i) => again(i + 1)) : [],
-    against:
-      argv.against === undefined ? null : modelJudge(config, domain, openJudgeModel(config, reach, argv.against)),
+    against: other && modelJudge(config, domain, other),
     rules,
   };
   const heldOut = (many: number) => tasks.heldOut(many, config.evalSeed);
@@ -96,7 +96,7 @@ async function handler(argv: Options): Promise<void> {
     ? readRollouts(run.dir, domain, most)
     : await practice(config, played, heldOut(Math.ceil(most / config.samples)));
   const found = await audit(config, played, judges, rollouts, count ? heldOut(count) : []);
-  if (opened.chat) note(costText(opened.chat.counts()));
+  for (const chat of [opened.chat, other]) if (chat) note(`${chat.model}, ${costText(chat.counts())}`);
   process.stdout.write(argv.json ? `${JSON.stringify(found)}\n` : `${auditText(found)}\n`);
 }
 
