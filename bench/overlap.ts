@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { presets } from "../src/config.ts";
+import { presets } from "../src/config/config.ts";
 import { UsageError } from "../src/errors.ts";
 import { type LlmServer, llmServer, type Seen } from "../test/llm-server.ts";
 import { endOf, startTarl } from "./command.ts";

@@ -4,7 +4,7 @@
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import type { Users } from "./customers.ts";
 import { expertFor } from "./domains/expert.ts";
 import { readCall } from "./domains/tool.ts";

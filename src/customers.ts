@@ -2,7 +2,7 @@
 // the conversation. Opens models behind an API for others too. Not how a customer speaks: user/.
 // Tests: test/unit/measure.test.ts, test/e2e/outages.test.ts
 
-import { type Config, readPrices } from "./config.ts";
+import { type Config, readPrices } from "./config/config.ts";
 import { blame, UsageError } from "./errors.ts";
 import { metered } from "./llm/budget.ts";
 import { type ChatOptions, type OpenChat, openChat } from "./llm/client.ts";

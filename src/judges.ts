@@ -1,7 +1,7 @@
 // Who scores the turns of a config's rollouts: the domain's rules, or a model behind an API, and what that model is going to
 // take. Not how a conversation is judged: judge/. Tests: test/unit/judges.test.ts, test/e2e/judge.test.ts
 
-import { type Config, readPrices } from "./config.ts";
+import { type Config, readPrices } from "./config/config.ts";
 import { type Access, openModel } from "./customers.ts";
 import { llmJudge } from "./judge/llm.ts";
 import { question } from "./judge/prompt.ts";
@@ -9,10 +9,10 @@ import { ruleJudge } from "./judge/rules.ts";
 import { metered } from "./llm/budget.ts";
 import type { OpenChat } from "./llm/client.ts";
 import { CHARS_PER_TOKEN } from "./llm/wire.ts";
-import { scheduled } from "./mix.ts";
 import type { Played } from "./play.ts";
 import type { Timing, VerdictCost } from "./run/observer.ts";
 import { thousands } from "./run/progress.ts";
+import { scheduled } from "./training/mix.ts";
 import type { Domain, Judge, Task } from "./types.ts";
 
 export interface OpenJudge {

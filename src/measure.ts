@@ -3,7 +3,7 @@
 // conversation only its `Trial` is kept. What a server spoils is played again, and then left out: no outage is a zero.
 // Test: test/unit/measure.test.ts
 
-import { type Config, readPrices } from "./config.ts";
+import { type Config, readPrices } from "./config/config.ts";
 import { type Access, openModel, scripted } from "./customers.ts";
 import { expertFor } from "./domains/expert.ts";
 import { equal } from "./domains/store.ts";

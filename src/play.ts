@@ -4,7 +4,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Config, familyNames } from "./config.ts";
+import { type Config, familyNames } from "./config/config.ts";
 import { type Access, openUsers, scripted, type Users } from "./customers.ts";
 import { domainNames, domain as findDomain } from "./domains/index.ts";
 import { blame, faulty, UsageError } from "./errors.ts";

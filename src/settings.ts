@@ -6,7 +6,7 @@ import type { OverlongOptions } from "./algorithms/overlong.ts";
 import type { DrawOptions, TrackerOptions } from "./algorithms/spo.ts";
 import type { TisOptions } from "./algorithms/tis.ts";
 import type { PackOptions } from "./batch.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import type { ValueOptions } from "./policy/critic.ts";
 import { type Lora, readTargets } from "./policy/lora.ts";
 import type { StateOptions } from "./policy/state.ts";

@@ -8,14 +8,10 @@ import { algorithm } from "./algorithms/index.ts";
 import type { Tracker } from "./algorithms/spo.ts";
 import { corrected, mismatch } from "./algorithms/tis.ts";
 import { miniBatches, pack } from "./batch.ts";
-import { type Config, playsAhead } from "./config.ts";
-import { Curriculum } from "./curriculum.ts";
+import { type Config, playsAhead } from "./config/config.ts";
 import { faulty } from "./errors.ts";
-import { type Gathered, gather, type Harvest, regain } from "./gather.ts";
 import { ruleJudge } from "./judge/rules.ts";
 import { measure, policyOf } from "./measure.ts";
-import { playedFrom, scheduled } from "./mix.ts";
-import { Networks } from "./networks.ts";
 import { openMix, type Table } from "./play.ts";
 import { Random } from "./random.ts";
 import { carry, readCarried } from "./run/carried.ts";
@@ -24,6 +20,10 @@ import type { RunDirectory } from "./run/directory.ts";
 import { type Graded, rolloutLine, type StepLine, stepLine } from "./run/metrics.ts";
 import type { Observer } from "./run/observer.ts";
 import { algorithmOptions, optimizerOptions, packOptions, tisOptions } from "./settings.ts";
+import { Curriculum } from "./training/curriculum.ts";
+import { type Gathered, gather, type Harvest, regain } from "./training/gather.ts";
+import { playedFrom, scheduled } from "./training/mix.ts";
+import { Networks } from "./training/networks.ts";
 import type { Domain, Judge, StepStats } from "./types.ts";
 
 /** How a person stops a run: `requested` ends it after the step, `signal` breaks off an evaluation. */

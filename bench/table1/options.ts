@@ -1,7 +1,7 @@
 // The command line of the comparison, read and checked. Not what is done with it. Test: test/unit/table1.test.ts
 
 import { join } from "node:path";
-import { presets } from "../../src/config.ts";
+import { presets } from "../../src/config/config.ts";
 import { UsageError } from "../../src/errors.ts";
 import { root } from "../../src/root.ts";
 import { readTyped, wholeOf } from "../options.ts";

@@ -1,7 +1,7 @@
 // The rows of the comparison, and what a run of each is made with. A row is data: a name, what the paper says of it, and the
 // training options that make it differ from GRPO. Every row has the same budget of rollouts. Test: test/unit/table1.test.ts
 
-import { type Config, flagName, resolveConfig } from "../../src/config.ts";
+import { type Config, flagName, resolveConfig } from "../../src/config/config.ts";
 import { UsageError } from "../../src/errors.ts";
 
 type Values = { readonly [option: string]: string | number | boolean };

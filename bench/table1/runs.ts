@@ -4,12 +4,12 @@
 import { createHash } from "node:crypto";
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Config, flagName, resolveConfig } from "../../src/config.ts";
+import { type Config, flagName, resolveConfig } from "../../src/config/config.ts";
 import { UsageError } from "../../src/errors.ts";
 import type { Evaluation, Summary } from "../../src/eval/evaluate.ts";
-import { scheduled } from "../../src/mix.ts";
 import { evaluationFile, mixEvaluationFile } from "../../src/run/closing.ts";
 import type { StepLine } from "../../src/run/metrics.ts";
+import { scheduled } from "../../src/training/mix.ts";
 import { type Ended, endOf, startTarl } from "../command.ts";
 import type { Cell } from "./rows.ts";
 

@@ -2,7 +2,7 @@
 // is ../measure.ts; what --out keeps is ../run/results.ts.
 
 import type { Argv, CommandModule } from "yargs";
-import { type Config, flagName, options as table } from "../config.ts";
+import { type Config, flagName, options as table } from "../config/config.ts";
 import { UsageError } from "../errors.ts";
 import type { Evaluation } from "../eval/evaluate.ts";
 import { gradingNote } from "../grading/grader.ts";

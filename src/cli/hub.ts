@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import { Hub, type HubSettings, isHubName } from "../policy/hub.ts";
 import { Display } from "../run/progress.ts";
 

@@ -4,7 +4,7 @@
 import { join } from "node:path";
 import type { Argv, CommandModule } from "yargs";
 import type { Audit } from "../audit.ts";
-import { type Config, flagName, resolveConfig, options as table } from "../config.ts";
+import { type Config, flagName, resolveConfig, options as table } from "../config/config.ts";
 import { UsageError } from "../errors.ts";
 import type { Agreement } from "../eval/agreement.ts";
 import {

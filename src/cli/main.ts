@@ -2,7 +2,7 @@
 // Exit codes: 0 done, 1 something broke, 2 bad input, 130 stopped. Test: test/unit/cli.test.ts
 
 import yargs from "yargs";
-import { flagName } from "../config.ts";
+import { flagName } from "../config/config.ts";
 import { CheckpointError, UsageError } from "../errors.ts";
 import doctor from "./doctor.ts";
 import evaluate from "./eval.ts";

@@ -14,7 +14,7 @@ import {
   options,
   presetNames,
   resolveConfig,
-} from "../config.ts";
+} from "../config/config.ts";
 import type { Access } from "../customers.ts";
 import { absoluteDomain, domainNames, isFolder } from "../domains/index.ts";
 import { blame, UsageError } from "../errors.ts";

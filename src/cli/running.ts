@@ -2,7 +2,7 @@
 
 import { setMaxListeners } from "node:events";
 import { join, resolve } from "node:path";
-import { type Config, flagName } from "../config.ts";
+import { type Config, flagName } from "../config/config.ts";
 import type { Access } from "../customers.ts";
 import { UsageError } from "../errors.ts";
 import type { Played, Table } from "../play.ts";

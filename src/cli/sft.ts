@@ -3,7 +3,7 @@
 
 import { dirname, isAbsolute, join } from "node:path";
 import type { Argv, CommandModule } from "yargs";
-import { type Config, resolveConfig } from "../config.ts";
+import { type Config, resolveConfig } from "../config/config.ts";
 import { absoluteDomain, domainLabel, domainNames, domain as findDomain } from "../domains/index.ts";
 import { blame, UsageError } from "../errors.ts";
 import {

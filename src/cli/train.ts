@@ -2,7 +2,7 @@
 // The method is ../train.ts; this reads options and prints.
 
 import type { Argv, CommandModule } from "yargs";
-import { type Config, playsAhead, resolveConfig } from "../config.ts";
+import { type Config, playsAhead, resolveConfig } from "../config/config.ts";
 import { domainLabel, domainNames } from "../domains/index.ts";
 import { blame, UsageError } from "../errors.ts";
 import { gradingNote } from "../grading/grader.ts";
@@ -99,7 +99,7 @@ async function handler(argv: Options): Promise<void> {
 async function print(argv: Options): Promise<void> {
   if (argv.resume !== undefined)
     throw new UsageError(`--explain with --resume ${argv.resume}: expected the run's options`);
-  const { explain, explanation } = await import("../explain.ts");
+  const { explain, explanation } = await import("../config/explain.ts");
   const config = configOf(argv);
   process.stdout.write(argv.json ? `${JSON.stringify({ config, parts: explain(config) })}\n` : explanation(config));
 }

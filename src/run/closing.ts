@@ -1,7 +1,7 @@
 // The end of a training run: summary.json, the closing table, and the warning where reward and success part company.
 // Test: test/unit/progress.test.ts
 
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import { type Evaluation, type Summary, summarize } from "../eval/evaluate.ts";
 import type { RunDirectory } from "./directory.ts";
 import { closingAlarm, closingTable, type Display, duration } from "./progress.ts";

@@ -2,7 +2,7 @@
 // depend on it: everything that the clock decides ends here.
 // Test: test/e2e/train.test.ts
 
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import type { Evaluation } from "../eval/evaluate.ts";
 import type { Rollout } from "../types.ts";
 import type { Line, RunDirectory } from "./directory.ts";

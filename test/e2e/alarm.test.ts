@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type Config, resolveConfig } from "../../src/config.ts";
+import { type Config, resolveConfig } from "../../src/config/config.ts";
 import { ruleJudge } from "../../src/judge/rules.ts";
 import { Table } from "../../src/play.ts";
 import { root } from "../../src/root.ts";

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { presets } from "../../src/config.ts";
+import { presets } from "../../src/config/config.ts";
 import { Table } from "../../src/play.ts";
 import { criticOptimizer, lossOptions, optimizerOptions, valueOptions } from "../../src/settings.ts";
 import { inFolder } from "./tiny.ts";

@@ -10,7 +10,7 @@ import { lessOverlong, overlongPenalty } from "../../src/algorithms/overlong.ts"
 import { klValue, placeReward } from "../../src/algorithms/place.ts";
 import { spreadTurns, turnAdvantages } from "../../src/algorithms/turns.ts";
 import { type WhitenOptions, whiten, whitening } from "../../src/algorithms/whiten.ts";
-import { resolveConfig } from "../../src/config.ts";
+import { resolveConfig } from "../../src/config/config.ts";
 import { algorithmOptions } from "../../src/settings.ts";
 import type { Reward } from "../../src/types.ts";
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Audit, audit, practice, readRollouts } from "../../src/audit.ts";
-import { resolveConfig } from "../../src/config.ts";
+import { resolveConfig } from "../../src/config/config.ts";
 import { ruleJudge } from "../../src/judge/rules.ts";
 import { openTasks } from "../../src/play.ts";
 import { rolloutLine } from "../../src/run/metrics.ts";

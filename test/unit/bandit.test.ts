@@ -13,7 +13,7 @@ import type { AlgorithmOptions, Sample } from "../../src/algorithms/algorithm.ts
 import { algorithm } from "../../src/algorithms/index.ts";
 import { corrected } from "../../src/algorithms/tis.ts";
 import { pack } from "../../src/batch.ts";
-import { resolveConfig } from "../../src/config.ts";
+import { resolveConfig } from "../../src/config/config.ts";
 import { algorithmOptions } from "../../src/settings.ts";
 import { logLikelihood } from "../../src/sft.ts";
 import type { LossOptions } from "../../src/types.ts";

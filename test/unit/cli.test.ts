@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { options } from "../../src/config.ts";
+import { options } from "../../src/config/config.ts";
 import { shop } from "../../src/domains/shop/index.ts";
 import { root } from "../../src/root.ts";
 import { runIn } from "../command.ts";

@@ -2,7 +2,15 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type Config, flagName, fromText, options, playsAhead, presets, resolveConfig } from "../../src/config.ts";
+import {
+  type Config,
+  flagName,
+  fromText,
+  options,
+  playsAhead,
+  presets,
+  resolveConfig,
+} from "../../src/config/config.ts";
 import { UsageError } from "../../src/errors.ts";
 import {
   algorithmOptions,

@@ -2,10 +2,10 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { resolveConfig } from "../../src/config.ts";
-import { Curriculum } from "../../src/curriculum.ts";
+import { resolveConfig } from "../../src/config/config.ts";
 import type { Graded } from "../../src/run/metrics.ts";
 import type { TaskSource } from "../../src/tasks/sampler.ts";
+import { Curriculum } from "../../src/training/curriculum.ts";
 import type { Task } from "../../src/types.ts";
 
 const config = (values: { readonly [key: string]: unknown }) =>

@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { resolveConfig } from "../../src/config.ts";
+import { resolveConfig } from "../../src/config/config.ts";
 import { type Evaluation, evaluation, type Setting, summarize } from "../../src/eval/evaluate.ts";
 import type { Trial } from "../../src/eval/trial.ts";
 import { measureAgent } from "../../src/measure.ts";

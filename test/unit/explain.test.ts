@@ -2,9 +2,9 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { flagName, resolveConfig } from "../../src/config.ts";
-import { explain, explanation } from "../../src/explain.ts";
-import { variants } from "../../src/presets.ts";
+import { flagName, resolveConfig } from "../../src/config/config.ts";
+import { explain, explanation } from "../../src/config/explain.ts";
+import { variants } from "../../src/config/presets.ts";
 
 const say = (preset: string, values: Record<string, unknown> = {}) =>
   explanation(resolveConfig(preset, { values, label: flagName }));

@@ -2,10 +2,10 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { resolveConfig } from "../../src/config.ts";
-import { type Gathering, gather, regain } from "../../src/gather.ts";
+import { resolveConfig } from "../../src/config/config.ts";
 import type { Table } from "../../src/play.ts";
 import { type Attempt, collect } from "../../src/rollout/collect.ts";
+import { type Gathering, gather, regain } from "../../src/training/gather.ts";
 import type { Judge, Rollout, Task } from "../../src/types.ts";
 
 const task = (id: string) => ({ id, family: "f", actions: [] }) as unknown as Task;

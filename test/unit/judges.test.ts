@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type Config, resolveConfig } from "../../src/config.ts";
+import { type Config, resolveConfig } from "../../src/config/config.ts";
 import { math } from "../../src/domains/math/index.ts";
 import { shop } from "../../src/domains/shop/index.ts";
 import { UsageError } from "../../src/errors.ts";

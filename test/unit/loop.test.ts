@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { resolveConfig } from "../../src/config.ts";
+import { resolveConfig } from "../../src/config/config.ts";
 import type { Table } from "../../src/play.ts";
 import { type Attempt, collect } from "../../src/rollout/collect.ts";
 import { readCarried } from "../../src/run/carried.ts";

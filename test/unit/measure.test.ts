@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type Config, resolveConfig } from "../../src/config.ts";
+import { type Config, resolveConfig } from "../../src/config/config.ts";
 import { agents, type Evaluation } from "../../src/eval/evaluate.ts";
 import { ruleJudge } from "../../src/judge/rules.ts";
 import { type Measured, measure, measureAgent } from "../../src/measure.ts";

@@ -3,7 +3,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { scheduled } from "../../src/mix.ts";
+import { scheduled } from "../../src/training/mix.ts";
 
 const plain = { mix: "none", mixEvery: 2, mixControl: false };
 const mixed = { mix: "math", mixEvery: 3, mixControl: false };

@@ -2,8 +2,8 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type Config, layered, presetNames, presets, resolveConfig } from "../../src/config.ts";
-import { variants } from "../../src/presets.ts";
+import { type Config, layered, presetNames, presets, resolveConfig } from "../../src/config/config.ts";
+import { variants } from "../../src/config/presets.ts";
 
 const has = (list: string, values: Partial<Config>) => {
   const config = resolveConfig(list);

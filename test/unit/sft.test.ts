@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { presets } from "../../src/config.ts";
+import { presets } from "../../src/config/config.ts";
 import { scripted } from "../../src/customers.ts";
 import { domain } from "../../src/domains/index.ts";
 import { math } from "../../src/domains/math/index.ts";

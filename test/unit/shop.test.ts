@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { presets } from "../../src/config.ts";
+import { presets } from "../../src/config/config.ts";
 import { shop } from "../../src/domains/shop/index.ts";
 import { makeTask, wishOf } from "../../src/domains/shop/tasks.ts";
 import type { Arguments } from "../../src/domains/shop/tools.ts";

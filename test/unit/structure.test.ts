@@ -23,11 +23,8 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "errors.ts": [],
   "root.ts": [],
   "random.ts": [],
-  "config.ts": ["contradictions.ts", "presets.ts"],
-  "contradictions.ts": ["config.ts"],
-  "presets.ts": ["config.ts"],
-  "explain.ts": ["config.ts"],
-  "mix.ts": ["config.ts"],
+  "config/": [],
+  "training/mix.ts": ["config/"],
   "grading/": [],
   "recipe.ts": [],
   "domains/python/": ["domains/store.ts", "domains/copy.ts"],
@@ -50,15 +47,15 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "batch.ts": ["algorithms/algorithm.ts"],
   "policy/": [],
   "eval/": [],
-  "run/": ["config.ts", "eval/"], // it writes down the options and the closing table
+  "run/": ["config/", "eval/"], // it writes down the options and the closing table
 };
 
 /** Files that join the stages; they import anything but the command line. */
 const joints = [
   "train.ts",
-  "gather.ts",
-  "curriculum.ts",
-  "networks.ts",
+  "training/gather.ts",
+  "training/curriculum.ts",
+  "training/networks.ts",
   "sft.ts",
   "customers.ts",
   "judges.ts",
@@ -75,7 +72,7 @@ const joints = [
 /** The only files that may import an outside package. */
 const doors: { readonly [name: string]: RegExp } = {
   yargs: /^cli\//,
-  zod: /^(config|recipe|domains\/task)\.ts$|^(tasks|domains\/own)\//,
+  zod: /^(config\/config|recipe|domains\/task)\.ts$|^(tasks|domains\/own)\//,
   openai: /^llm\/client\.ts$/,
   hyparquet: /^tasks\/rows\.ts$/,
   "hyparquet-compressors": /^tasks\/rows\.ts$/,

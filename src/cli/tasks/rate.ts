@@ -5,7 +5,7 @@
 import { rmSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Argv, CommandModule } from "yargs";
-import { flagName } from "../../config.ts";
+import { flagName } from "../../config/config.ts";
 import { UsageError } from "../../errors.ts";
 import { gradingNote } from "../../grading/grader.ts";
 import { pinned } from "../hub.ts";

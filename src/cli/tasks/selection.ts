@@ -1,7 +1,7 @@
 // Which tasks a command looks at: drawn as training or evaluation would, or those of a set. What list and validate share.
 
 import type { Argv } from "yargs";
-import { type Config, flagName } from "../../config.ts";
+import { type Config, flagName } from "../../config/config.ts";
 import { blame, UsageError } from "../../errors.ts";
 import type { Played } from "../../play.ts";
 import type { Task } from "../../types.ts";

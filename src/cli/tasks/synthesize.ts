@@ -1,7 +1,7 @@
 // `tarl tasks synthesize`: makes a task set of a domain's own families. The drawing is ../../synthesize.ts.
 
 import type { Argv, CommandModule } from "yargs";
-import { familyNames } from "../../config.ts";
+import { familyNames } from "../../config/config.ts";
 import { domain as findDomain } from "../../domains/index.ts";
 import {
   addOptions,

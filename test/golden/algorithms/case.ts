@@ -3,7 +3,7 @@
 import * as assert from "uvu/assert";
 import type { AlgorithmOptions, Sample } from "../../../src/algorithms/algorithm.ts";
 import { type Aggregation, tokenWeights } from "../../../src/batch.ts";
-import { resolveConfig } from "../../../src/config.ts";
+import { resolveConfig } from "../../../src/config/config.ts";
 import { algorithmOptions } from "../../../src/settings.ts";
 import type { Ledger, TurnScore } from "../../../src/types.ts";
 import type { Rows } from "../../rows.ts";

@@ -4,8 +4,8 @@
 // Test: test/unit/config.test.ts
 
 import { z } from "zod";
+import { UsageError } from "../errors.ts";
 import { contradiction } from "./contradictions.ts";
-import { UsageError } from "./errors.ts";
 import { variants } from "./presets.ts";
 
 interface Kind<T> {
@@ -457,7 +457,7 @@ export type Config = { readonly [K in Keys]: ValueOf<K> };
 export const options = Object.assign({}, ...Object.values(optionGroups)) as { readonly [K in Keys]: Option<Config[K]> };
 const schema = z.strictObject(Object.fromEntries(Object.entries(options).map(([key, { schema }]) => [key, schema])));
 
-/** Presets that are whole; those that are partial are in src/presets.ts. */
+/** Presets that are whole; those that are partial are in presets.ts. */
 export const presets = {
   embedded: Object.fromEntries(Object.entries(options).map(([key, { default: value }]) => [key, value])),
   paper: Object.fromEntries(Object.entries(options).map(([key, each]) => [key, each.paper ?? each.default])),

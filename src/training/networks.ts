@@ -2,11 +2,11 @@
 // the tokens of rollouts, and one update of those that learn. Which numbers are learned from is the business of
 // algorithms/. Test: test/e2e/algorithms.test.ts
 
-import { cut, lay } from "./batch.ts";
-import type { Config } from "./config.ts";
-import { openReference, type Table } from "./play.ts";
-import { criticOf, criticOptimizer, lossOptions, optimizerOptions, valueOptions } from "./settings.ts";
-import type { Batch, Ledger, Scorer, StepStats } from "./types.ts";
+import { cut, lay } from "../batch.ts";
+import type { Config } from "../config/config.ts";
+import { openReference, type Table } from "../play.ts";
+import { criticOf, criticOptimizer, lossOptions, optimizerOptions, valueOptions } from "../settings.ts";
+import type { Batch, Ledger, Scorer, StepStats } from "../types.ts";
 
 /** What networks say of the tokens of one rollout, [N] each; absent where nothing asks for it. */
 export interface Said {

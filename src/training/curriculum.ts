@@ -1,14 +1,14 @@
 // Which tasks an update plays: those that come next, or, for SPO, those of a pool that its tracker finds worth a visit.
 // Knows what the tracker believes; how it believes is algorithms/spo.ts. Test: test/unit/curriculum.test.ts
 
-import { draw, expected, movement, score, type Tracker, track, untouched } from "./algorithms/spo.ts";
-import { mean } from "./algorithms/statistics.ts";
-import type { Config } from "./config.ts";
-import { Random } from "./random.ts";
-import type { Graded } from "./run/metrics.ts";
-import { drawOptions, rewardRange, trackerOptions } from "./settings.ts";
-import type { TaskSource } from "./tasks/sampler.ts";
-import type { Task } from "./types.ts";
+import { draw, expected, movement, score, type Tracker, track, untouched } from "../algorithms/spo.ts";
+import { mean } from "../algorithms/statistics.ts";
+import type { Config } from "../config/config.ts";
+import { Random } from "../random.ts";
+import type { Graded } from "../run/metrics.ts";
+import { drawOptions, rewardRange, trackerOptions } from "../settings.ts";
+import type { TaskSource } from "../tasks/sampler.ts";
+import type { Task } from "../types.ts";
 
 export class Curriculum {
   #tracker: Tracker | null;

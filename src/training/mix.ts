@@ -1,7 +1,7 @@
 // Which update of a run is made of which tasks, where tasks of another kind are mixed in (--mix). Whole updates alternate, so
 // that rewards of different scales never meet in one batch. Test: test/unit/mix.test.ts
 
-import type { Config } from "./config.ts";
+import type { Config } from "../config/config.ts";
 
 /** An update of a run: which of its kind it is. */
 export interface Scheduled {

@@ -2,16 +2,16 @@
 // played; under dynamic sampling, as soon as its group turns out to be one that teaches something. Not the learning.
 // Test: test/unit/gather.test.ts
 
-import { mixedGroups } from "./algorithms/group.ts";
-import { lessOverlong } from "./algorithms/overlong.ts";
-import type { Config } from "./config.ts";
-import { faulty } from "./errors.ts";
-import type { Table } from "./play.ts";
-import { reward } from "./reward.ts";
-import { attempts } from "./rollout/collect.ts";
-import type { Graded } from "./run/metrics.ts";
-import { overlongOptions, rewardOptions, trainSampling } from "./settings.ts";
-import type { Judge, Judgement, Ledger, Rollout, Task } from "./types.ts";
+import { mixedGroups } from "../algorithms/group.ts";
+import { lessOverlong } from "../algorithms/overlong.ts";
+import type { Config } from "../config/config.ts";
+import { faulty } from "../errors.ts";
+import type { Table } from "../play.ts";
+import { reward } from "../reward.ts";
+import { attempts } from "../rollout/collect.ts";
+import type { Graded } from "../run/metrics.ts";
+import { overlongOptions, rewardOptions, trainSampling } from "../settings.ts";
+import type { Judge, Judgement, Ledger, Rollout, Task } from "../types.ts";
 
 /** How an update's rollouts are gathered. */
 export interface Gathering {
