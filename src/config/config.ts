@@ -382,7 +382,7 @@ export const optionGroups = {
   Optimizer: {
     optimizer: option(choice("adamw", "muon"), "adamw", "", "which optimizer", "ours"),
     lr: option(above(0), 1.2e-4, "per update", "learning rate", "measured", 1e-6),
-    warmup: option(whole(0), 3, "updates", "linear rise of the learning rate", "ours", 0),
+    warmup: option(whole(0), 10, "updates", "linear rise of the learning rate", "measured", 0),
     decay: option(
       choice("none", "linear", "cosine"),
       "linear",
