@@ -3,19 +3,20 @@
 // What makes answers equal is in equal.ts. Test: test/unit/grading.test.ts
 
 import { type ChildProcess, fork } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Question } from "./child.ts";
 
 export interface GraderLimits {
-  /** For one answer. */
-  readonly wallMs: number;
+  /** For one answer, of the child's computing: a busy machine makes no answer wrong. */
+  readonly cpuMs: number;
   /** Of the child's JavaScript heap. */
   readonly heapMB: number;
   /** Until a child is ready to grade. */
   readonly startMs: number;
 }
 
-export const graderLimits: GraderLimits = { wallMs: 5000, heapMB: 512, startMs: 120_000 };
+export const graderLimits: GraderLimits = { cpuMs: 5000, heapMB: 512, startMs: 120_000 };
 
 /** What became of the answers: `hung` took too long, `crashed` ended the child; both are among `graded`. */
 export interface GraderCounts {
@@ -28,6 +29,10 @@ export interface GraderCounts {
 const MOST_CHARACTERS = 20_000;
 /** Children in a row that never became ready. */
 const MOST_FALSE_STARTS = 2;
+
+/** Looks at a child that was given no time to compute, before it is given up. */
+const MOST_ROUNDS = 60;
+const SHORTEST_MS = 100;
 
 interface Waiting {
   readonly question: Question;
@@ -100,7 +105,7 @@ export class Grader {
     this.#sent -= message.length;
     this.#counts.graded += message.length;
     for (const right of message) this.#waiting.shift()!.resolve(right);
-    this.#watch(child, this.limits.wallMs);
+    this.#watch(child, this.limits.cpuMs);
     if (this.#waiting.length === 0) this.#keepAlive(false);
   }
 
@@ -120,17 +125,24 @@ export class Grader {
     const isIdle = this.#sent === 0;
     this.#sent += more.length;
     this.#child!.send(more, () => {}); // a child that is gone is heard of by "close"
-    if (isIdle) this.#watch(this.#child!, this.limits.wallMs);
+    if (isIdle) this.#watch(this.#child!, this.limits.cpuMs);
   }
 
   /** The child has so long for what it is at; nothing waits for a child that has nothing to do. */
   #watch(child: ChildProcess, limitMs: number): void {
     clearTimeout(this.#timer);
     if (this.#ready && this.#sent === 0) return;
-    this.#timer = setTimeout(() => {
-      if (this.#ready) this.#counts.hung++;
-      this.#blame(child);
-    }, limitMs);
+    const before = cpuMs(child.pid);
+    const look = (rounds: number) => {
+      const left = limitMs - (cpuMs(child.pid) - before);
+      // It has not computed for so long yet; NaN, where nobody can tell, is none left.
+      if (left > 0 && rounds > 0) this.#timer = setTimeout(look, Math.max(left, SHORTEST_MS), rounds - 1);
+      else {
+        if (this.#ready) this.#counts.hung++;
+        this.#blame(child);
+      }
+    };
+    this.#timer = setTimeout(look, limitMs, MOST_ROUNDS);
   }
 
   /** Takes the first answer as the one that did it, and starts anew with the others. */
@@ -170,6 +182,19 @@ export class Grader {
     else child.unref();
     if (needed) child.channel?.ref();
     else child.channel?.unref();
+  }
+}
+
+/** Milliseconds of all cores that a process took so far, in steps of ten; NaN where the system does not tell. */
+function cpuMs(pid: number | undefined): number {
+  try {
+    // user and system time, fields 14 and 15 of proc(5), in hundredths; the name in brackets before them may hold spaces
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /s, "")
+      .split(" ");
+    return 10 * (Number(fields[11]) + Number(fields[12]));
+  } catch {
+    return Number.NaN;
   }
 }
 

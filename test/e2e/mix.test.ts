@@ -66,6 +66,7 @@ test("gone on with, a mixed run and its control come to the same bytes", async (
     fs.cpSync(path(run, ""), path(again, ""), { recursive: true });
     fs.rmSync(path(again, "checkpoints/step-4"), { recursive: true });
     assert.is((await runIn(dir, ["--resume", again])).code, 0);
+    assert.equal(lines(again, "metrics.jsonl"), lines(run, "metrics.jsonl"));
     for (const file of ["metrics.jsonl", "evaluations/mix-step-4.json", "checkpoints/step-4/model.safetensors"])
       assert.ok(fs.readFileSync(path(run, file)).equals(fs.readFileSync(path(again, file))), `${run}: ${file}`);
   }

@@ -48,7 +48,7 @@ test("which of two bare answers was expected makes no difference", async () => {
 });
 
 test("bombs are unequal, and no answer beside them is lost", async () => {
-  const own = new Grader({ wallMs: 1500, heapMB: 256, startMs: 60_000 });
+  const own = new Grader({ cpuMs: 1500, heapMB: 256, startMs: 60_000 });
   const good: Pair = ["\\boxed{\\sqrt{8}}", "2\\sqrt{2}"];
   const mixed = bombs.flatMap((bomb) => [good, bomb]);
   const found = await gradeAll(mixed, own);
@@ -117,7 +117,7 @@ test("it keeps no process alive that waits for nothing", async () => {
 
 test("it ends with the process that started it, even in an endless loop", async () => {
   const code = `
-    const grader = new Grader({ wallMs: 600000, heapMB: 256, startMs: 60000 });
+    const grader = new Grader({ cpuMs: 600000, heapMB: 256, startMs: 60000 });
     await grader.isRight("1", "1");
     grader.isRight("\\\\boxed{\\\\sum_{n=1}^{1000000000000} n}", "\\\\frac{3}{7}");
     setTimeout(() => console.log(grader.pid), 300);`;
