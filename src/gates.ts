@@ -96,7 +96,8 @@ export const gates: Readonly<Record<string, Gate>> = {
     if (place >= 0) {
       if (broken.at(-1)!.length === 0) return `${spell(action)} breaks no rule any more once the actions are done`;
       const { failed, observation, fault } = run(domain, moments[place], action);
-      // Tools that keep the rules themselves, as tau-bench's do, refuse for that one reason; one's own are to leave it to the agent.
+      // Tools that keep the rules themselves, as tau-bench's do, refuse for that one reason; one's own are to leave it
+      // to the agent.
       return failed && (fault || domain.profile === "own")
         ? `${spell(action)} would fail anyway: ${observation}`
         : null;

@@ -1,5 +1,6 @@
 // Sets the table for conversations: domain, sandbox, customers and token format around one policy, whose model is found and
-// whose memory is planned here. What train.ts, sft.ts and the eval command share; it decides nothing about rewards or learning.
+// whose memory is planned here. What train.ts, sft.ts and the eval command share; it decides nothing about rewards or
+// learning.
 // Tests: test/unit/collect.test.ts, test/unit/chat.test.ts
 
 import { existsSync } from "node:fs";

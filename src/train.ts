@@ -196,8 +196,8 @@ async function teach(
 }
 
 /**
- * Plays the held-out tasks with the policy as it stands: before, after, and in between where the config asks for it; those that
- * are mixed in, before and after.
+ * Plays the held-out tasks with the policy as it stands: before, after, and in between where the config asks for it;
+ * those that are mixed in, before and after.
  */
 async function measureWhereDue(training: Training, mixed: Table | null, step: number): Promise<void> {
   const { config, table } = training;

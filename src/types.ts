@@ -93,9 +93,14 @@ export type Style = "plain" | "terse" | "chatty" | "formal" | "impatient" | "uns
 export interface Scenario {
   /** The first message. */
   readonly opening: string;
-  /** Slot (one that the domain's `asks` can name) -> what the customer answers when asked for it; the last is what they insist on. */
+  /**
+   * Slot (one that the domain's `asks` can name) -> what the customer answers when asked for it; the last is what they
+   * insist on.
+   */
   readonly facts: { readonly [slot: string]: string };
-  /** Slot -> what the customer may answer by mistake and then mends: as a fact, with another plausible value. Default none. */
+  /**
+   * Slot -> what the customer may answer by mistake and then mends: as a fact, with another plausible value. Default none.
+   */
   readonly slips?: { readonly [slot: string]: string };
   /** Slots that the opening answers already: asking for them again is of no use. Default none. */
   readonly given?: readonly string[];
@@ -155,7 +160,9 @@ export interface Domain<Args = any> {
   violates(call: Call<Args>, store: Store, transcript: readonly Entry[]): string | null;
   /** Every rule about the state that a write asked for by this customer would break now; the gates prove tasks with it. */
   rules?(call: Call<Args>, store: Store, customer?: string): readonly string[];
-  /** Every list of calls that the words of a task's customer admit, by enumeration over the data: only the truth may be right. */
+  /**
+   * Every list of calls that the words of a task's customer admit, by enumeration over the data: only the truth may be right.
+   */
   readings?(task: Task): Iterable<readonly WrittenCall[]>;
   /** For tasks without writes: did the agent say what had to be said (silence must not pass)? Default true. */
   answered?(task: Task, transcript: readonly Entry[]): boolean;
@@ -552,7 +559,9 @@ export interface Policy {
   /** The bits of a conversation do not depend on its company, and the trainer's log-probs are the sampler's. */
   readonly batchInvariant: boolean;
   open(ids: ArrayLike<number>, seed: number): Conversation;
-  /** Log-prob and entropy of each token given those before it in its row, and the likeliest id, [N]; 0 on each row's first. */
+  /**
+   * Log-prob and entropy of each token given those before it in its row, and the likeliest id, [N]; 0 on each row's first.
+   */
   score(
     ids: Int32Array,
     rows: Int32Array,

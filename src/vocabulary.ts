@@ -44,7 +44,10 @@ const LIMITS: Conversing = {
   concurrent: 1,
 };
 
-/** A tokenizer.json of at most `size` ids, learnt from `count` demonstrations and as many of each drill. A function of its arguments. */
+/**
+ * A tokenizer.json of at most `size` ids, learnt from `count` demonstrations and as many of each drill. A function of
+ * its arguments.
+ */
 export async function makeTokenizer(domain: Domain, size: number, count: number, seed: number): Promise<TokenizerJson> {
   if (!domain.expert)
     throw new UsageError(`the domain ${domain.name} has no scripted expert to learn a tokenizer from`);

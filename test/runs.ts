@@ -1,4 +1,5 @@
-// Runs of the command line in processes of their own, as a user starts them: started, killed, gone on with, compared as bytes.
+// Runs of the command line in processes of their own, as a user starts them: started, killed, gone on with, compared as
+// bytes.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";

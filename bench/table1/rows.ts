@@ -61,7 +61,9 @@ export const paperOrder: readonly (readonly string[])[] = [
   ["math-tarl"],
 ];
 
-/** Differences that the paper does not report and that its claims need: is the mix better than its share of tool use alone? */
+/**
+ * Differences that the paper does not report and that its claims need: is the mix better than its share of tool use alone?
+ */
 export const contrasts: readonly (readonly [lower: string, higher: string])[] = [["control", "math"]];
 
 /** What every run of a comparison has in common. */

@@ -1,4 +1,5 @@
-// `tarl judge audit`: whether a judge can be trusted with a reward. The work is ../audit.ts; this reads options and prints.
+// `tarl judge audit`: whether a judge can be trusted with a reward. The work is ../audit.ts; this reads options and
+// prints.
 // Tests: test/unit/audit.test.ts, test/unit/cli.test.ts
 
 import { join } from "node:path";
@@ -82,11 +83,12 @@ async function handler(argv: Options): Promise<void> {
   const { domain, tasks } = played;
   const note = (line: string) => void process.stderr.write(`${line}\n`);
   const opened = openJudge(config, reach, note);
-  const rules = ruleJudge(domain);
+  const judge = opened.judge(domain);
+  const rules = opened.chat ? ruleJudge(domain) : judge;
   const other = argv.against === undefined ? null : openJudgeModel(config, reach, argv.against);
   const again = (repeat: number) => modelJudge(config, domain, opened.chat!, undefined, repeat);
   const judges = {
-    judge: opened.judge(domain),
+    judge,
     repeats: opened.chat ? Array.from({ length: repeats - 1 }, (_, i) => again(i + 1)) : [],
     against: other && modelJudge(config, domain, other),
     rules,

@@ -530,8 +530,9 @@ export function familyNames(config: Config): string[] {
 }
 
 /**
- * Are the next update's conversations played while the verdicts on this one's are awaited? By itself only where a model judges,
- * and where the ratio, or importance sampling, tells what they were sampled with; SPO measures its own updates on them.
+ * Are the next update's conversations played while the verdicts on this one's are awaited? By itself only where a model
+ * judges, and where the ratio, or importance sampling, tells what they were sampled with; SPO measures its own updates
+ * on them.
  */
 export function playsAhead({ ahead, judge, algo, ratio, tis }: Config): boolean {
   return (

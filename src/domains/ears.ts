@@ -1,6 +1,7 @@
 // How an agent's English is heard where a domain has no better way: which facts a message asks for, whether it asks for
 // consent, claims or refuses, and whether the customer agreed. Plain patterns, generous on purpose: what an agent may come
-// to say in place of working has to be heard as the claim that it is. Slots are the domain's own. Test: test/unit/ears.test.ts
+// to say in place of working has to be heard as the claim that it is. Slots are the domain's own.
+// Test: test/unit/ears.test.ts
 
 import type { Entry, Speech, Task } from "../types.ts";
 

@@ -31,7 +31,9 @@ export function isFolder(name: string): boolean {
   return name.startsWith(".") || isAbsolute(name) || /[/\\]/.test(name);
 }
 
-/** A domain's name for a config that may be read elsewhere: folders with their whole path (`from`: what it is relative to). */
+/**
+ * A domain's name for a config that may be read elsewhere: folders with their whole path (`from`: what it is relative to).
+ */
 export function absoluteDomain(name: string, from = "."): string {
   return isFolder(name) ? resolve(from, name) : name;
 }

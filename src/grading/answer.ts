@@ -21,7 +21,8 @@ const SAYS = /\b(?:final\s+)?answer\s*(?:is|are|:|=)\s*:?/gi;
 
 /**
  * What a message gives as its answer: what its last \boxed holds; else what follows the last "answer is", or is between the
- * last dollars, or the last line if there is no prose in it, of calculations the last result; else its last number; else that line.
+ * last dollars, or the last line if there is no prose in it, of calculations the last result; else its last number;
+ * else that line.
  */
 export function findAnswer(message: string): string {
   const text = message

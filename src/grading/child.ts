@@ -1,5 +1,6 @@
 // The process that grades: takes lists of answers over IPC and sends their verdicts back in order, however long one takes.
-// Whoever started it kills it when one takes too long (grader.ts); it ends with whoever started it. Test: test/unit/grading.test.ts
+// Whoever started it kills it when one takes too long (grader.ts); it ends with whoever started it.
+// Test: test/unit/grading.test.ts
 
 import { setImmediate } from "node:timers/promises";
 import { Worker } from "node:worker_threads";

@@ -1,4 +1,5 @@
-// What answers are made of: lists, tuples, intervals, sets, matrices, equations and inequalities, cut where no bracket is open.
+// What answers are made of: lists, tuples, intervals, sets, matrices, equations and inequalities, cut where no bracket
+// is open.
 // Test: test/unit/grading.test.ts
 
 const OPENING = "([{";

@@ -91,7 +91,10 @@ const UNFINISHED: Rule = {
   when: () => true,
 };
 
-/** Judges conversations of one domain; of a domain that grades answers there is no turn to score. Abstains where the talk was broken off by something that is not the policy. */
+/**
+ * Judges conversations of one domain; of a domain that grades answers there is no turn to score. Abstains where the
+ * talk was broken off by something that is not the policy.
+ */
 export function ruleJudge(domain: Domain): Judge {
   return {
     name: "rules",

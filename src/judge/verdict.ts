@@ -13,7 +13,8 @@ const REASON_CHARS = 1000;
 
 /**
  * A verdict on `turns` turns: one JSON object, after a thought and inside of a code fence at most, with an entry for each
- * turn in order, scores of -1, 0 and 1, at most one -1, reasons of one line, and nothing else. Else what is wrong, in one line.
+ * turn in order, scores of -1, 0 and 1, at most one -1, reasons of one line, and nothing else. Else what is wrong, in
+ * one line.
  */
 export function readVerdict(answer: string, turns: number): ReadVerdict | string {
   const text = answer

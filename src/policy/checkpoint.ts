@@ -37,7 +37,9 @@ export type { TensorEntry } from "./safetensors.ts";
 export interface Checkpoint {
   /** `tied` as it really is: what the stored tensors say, where they and config.json disagree. */
   readonly config: ModelConfig;
-  /** One for each of parameterShapes(config), in that order, but for a value head that is not there; dtype is a StoredType. */
+  /**
+   * One for each of parameterShapes(config), in that order, but for a value head that is not there; dtype is a StoredType.
+   */
   readonly tensors: readonly TensorEntry[];
   /** One line each, for the user. */
   readonly warnings: readonly string[];

@@ -1,5 +1,6 @@
 // One file from a server into the blobs of a hub cache: gone on with where it broke off, checked against its hash, by one
-// process at a time. Knows HTTP and the disk; what a hub is, and which files are wanted, is hub.ts. Test: test/unit/hub.test.ts
+// process at a time. Knows HTTP and the disk; what a hub is, and which files are wanted, is hub.ts.
+// Test: test/unit/hub.test.ts
 
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";

@@ -49,7 +49,9 @@ export interface MemoryPlan {
 const LOGIT_ROWS = 256;
 /** What is left to the rest of the machine. */
 const MARGIN = 0.05;
-/** What malloc holds on to between tensors, as a share of the rest, where layers are kept (measured; native/core/engine.cpp). */
+/**
+ * What malloc holds on to between tensors, as a share of the rest, where layers are kept (measured; native/core/engine.cpp).
+ */
 const HEAP = 0.2;
 const LORA_RANK = 32;
 

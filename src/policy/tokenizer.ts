@@ -23,7 +23,10 @@ interface Typed {
   readonly [field: string]: unknown;
 }
 
-/** The parts of a tokenizer.json that are looked at here. Its post_processor is not: which ids begin a text is the format's business. */
+/**
+ * The parts of a tokenizer.json that are looked at here. Its post_processor is not: which ids begin a text is the
+ * format's business.
+ */
 export interface TokenizerJson {
   readonly added_tokens: readonly (AddedToken & { readonly [option: string]: unknown })[];
   readonly normalizer: Typed | null;
@@ -112,7 +115,9 @@ export class Tokenizer {
   readonly size: number;
   readonly #vocab: ReadonlyMap<string, number>;
   readonly #added = new Map<string, AddedToken>();
-  /** Of each id: its byte-level letters, its bytes once they were asked for, or the added token; holes where there is none. */
+  /**
+   * Of each id: its byte-level letters, its bytes once they were asked for, or the added token; holes where there is none.
+   */
   readonly #tokens: (string | Uint8Array | AddedToken)[] = [];
   readonly #nfc: boolean;
   readonly #split: (text: string) => string[];

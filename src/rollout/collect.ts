@@ -154,8 +154,8 @@ export function reflection(why: string): string {
 }
 
 /**
- * One conversation of an agent without a policy (expert, baseline, API model), with the same ledger as the policy's; log-probs are 0.
- * `format` null: nothing is written as tokens and the ledger stays empty. Never rejects.
+ * One conversation of an agent without a policy (expert, baseline, API model), with the same ledger as the policy's;
+ * log-probs are 0. `format` null: nothing is written as tokens and the ledger stays empty. Never rejects.
  */
 export async function demonstrate(
   attempt: Attempt,

@@ -21,7 +21,10 @@ export interface VerdictCost {
   readonly dollars: number;
 }
 
-/** One line of timing.jsonl: seconds of each stretch, and since the line before of all cores together, and what the judge took. */
+/**
+ * One line of timing.jsonl: seconds of each stretch, and since the line before of all cores together, and what the
+ * judge took.
+ */
 export type Timing = Line & { readonly [stretch in Stretch]?: number } & {
   readonly cpu?: number;
   readonly verdicts?: VerdictCost;

@@ -1,5 +1,6 @@
 // Replays recorded tool calls on a domain's database files and reports what came of them, byte for byte as the
-// profile's environment would. No user, no session, no limits: a call that ends the episode is executed, and so is what follows it.
+// profile's environment would. No user, no session, no limits: a call that ends the episode is executed, and so is what
+// follows it.
 // Test: test/golden/tau-bench.test.ts, test/unit/replay.test.ts
 
 import { readFileSync } from "node:fs";

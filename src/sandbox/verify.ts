@@ -20,7 +20,8 @@ export interface Played {
 /**
  * Success takes a talk that came to its own end, the state that the ground truth leads to, each of the task's outputs in
  * some message where `checkOutputs` asks for it, and for a task whose truth changes nothing the domain's `answered`: an agent
- * that says and does nothing passes nothing. Where the domain grades, its finding stands for the outputs. A task with criteria of its own takes these in place of all but the ending.
+ * that says and does nothing passes nothing. Where the domain grades, its finding stands for the outputs. A task with
+ * criteria of its own takes these in place of all but the ending.
  */
 export function verify(played: Played, checkOutputs: boolean): Outcome {
   const { domain, task, store, transcript, ending, graded = false } = played;

@@ -1,6 +1,6 @@
-// The alarm "TARL reward up, success down": it rings in a run whose judge can be gamed and is silent with the rules. Short runs
-// of the embedded policy, in this process, that learn from the turns alone, where the game shows within ten updates; and
-// recorded ones of the whole default run (fixtures/alarm).
+// The alarm "TARL reward up, success down": it rings in a run whose judge can be gamed and is silent with the rules.
+// Short runs of the embedded policy, in this process, that learn from the turns alone, where the game shows within ten
+// updates; and recorded ones of the whole default run (fixtures/alarm).
 // time limit: 600 s
 
 import * as fs from "node:fs";

@@ -1,5 +1,5 @@
-// Updates of mathematical problems between those of the shop, by the real command: what their lines say, that the control makes
-// the same updates without them, and that a mixed run goes on to the same bytes.
+// Updates of mathematical problems between those of the shop, by the real command: what their lines say, that the
+// control makes the same updates without them, and that a mixed run goes on to the same bytes.
 // time limit: 600 s
 
 import * as fs from "node:fs";

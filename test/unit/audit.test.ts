@@ -134,6 +134,13 @@ test("the command: a model that contradicts itself between repeats is seen to", 
   }
 });
 
+test("the command: the rules are not beside themselves", async () => {
+  const { code, out, err } = await runIn(dir, ["judge", "audit", "--rollouts", "4", "--samples", "2", "--games", "0"]);
+  assert.is(code, 0, err);
+  assert.match(out, /^judge rules: 4 rollouts, \d+ verdicts/);
+  assert.not.match(out, /agreement/);
+});
+
 test("the command says what it was given wrongly", async () => {
   for (const [args, message] of [
     [["--repeats", "2"], "--repeats 2 with --judge rules: expected a judge that is a model"],

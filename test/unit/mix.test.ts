@@ -1,5 +1,5 @@
-// Which update is of which tasks: worked by hand, and the promise that a mixed run, its control and a run of one kind draw the
-// same tasks.
+// Which update is of which tasks: worked by hand, and the promise that a mixed run, its control and a run of one kind
+// draw the same tasks.
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";

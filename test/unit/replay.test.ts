@@ -19,7 +19,9 @@ test.before((context) => {
 });
 test.after(({ dir }) => rmSync(dir, { recursive: true }));
 
-/** One pending order over 0.3 paid by gift card, one delivered; a balance of 5 (an int), prices that do not add up in binary. */
+/**
+ * One pending order over 0.3 paid by gift card, one delivered; a balance of 5 (an int), prices that do not add up in binary.
+ */
 const TABLES = {
   users: `{"ann_1": {"name": {"first_name": "Ann", "last_name": "Ek"}, "address": {"zip": "00123"}, "email": "Ann@x.io",
     "payment_methods": {"gift_card_1": {"source": "gift_card", "balance": 5, "id": "gift_card_1"},

@@ -1,6 +1,6 @@
-// `tarl tasks rate`: plays every task of a set some times with a policy, writes down how often it won, and keeps those that are
-// neither too hard nor too easy for it. What is played is kept beside the new set until that is written: the same command
-// goes on there. The rating is ../../rate.ts.
+// `tarl tasks rate`: plays every task of a set some times with a policy, writes down how often it won, and keeps those
+// that are neither too hard nor too easy for it. What is played is kept beside the new set until that is written: the
+// same command goes on there. The rating is ../../rate.ts.
 
 import { rmSync } from "node:fs";
 import { resolve } from "node:path";

@@ -1,5 +1,6 @@
 // Puts goals into words: what the customer says first, answers when asked, and falls back on; and the same as prose for a
-// reader. Shared by the domains that make tasks from goals; what a goal means is goals.ts, which forms sentences have forms.ts.
+// reader. Shared by the domains that make tasks from goals; what a goal means is goals.ts, which forms sentences have
+// forms.ts.
 // Test: test/unit/telling.test.ts
 
 import type { Random } from "../../random.ts";

@@ -1,5 +1,6 @@
-// The scripted expert of the generated problems: says each calculation with its result, the answer last. It solves nothing: it
-// knows the problem that a task was made of. Its one bad habit is a slip in a calculation. Not for problems of a set.
+// The scripted expert of the generated problems: says each calculation with its result, the answer last. It solves
+// nothing: it knows the problem that a task was made of. Its one bad habit is a slip in a calculation. Not for problems
+// of a set.
 // Test: test/unit/math.test.ts
 
 import { Random } from "../../random.ts";
