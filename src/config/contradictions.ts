@@ -203,6 +203,8 @@ const owned: readonly [owner: string, asked: (c: Config) => boolean, keys: reado
   ],
   ["--dynamic-sampling", (c) => c.dynamicSampling, ["maxDraws"]],
   ["--overlong-buffer", (c) => c.overlongBuffer > 0, ["overlongFactor"]],
+  ["--optimizer muon", (c) => c.optimizer === "muon", ["muonScale"]],
+  ["--weight-decay", (c) => c.weightDecay > 0, ["decayVectors"]],
   ["--tis", (c) => c.tis !== "off", ["tisCap", "tisLow", "tisMode", "tisNorm"]],
 ];
 

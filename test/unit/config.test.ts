@@ -118,6 +118,8 @@ const bad: [values: Record<string, unknown>, message: RegExp][] = [
   [{ whiten: false }, /^--whiten false without an --algo that whitens: it would do nothing$/],
   [{ ratio: "none", dualClip: 3 }, /^--dual-clip 3 without a --ratio: it would do nothing$/],
   [{ klClamp: 5 }, /^--kl-clamp 5 without --kl-coef and --kl-kind k3, k3\+ or k3_score: it would do nothing$/],
+  [{ muonScale: 0.5 }, /^--muon-scale 0.5 without --optimizer muon: it would do nothing$/],
+  [{ decayVectors: true }, /^--decay-vectors without --weight-decay: it would do nothing$/],
   [{ tisNorm: true }, /^--tis-norm without --tis: it would do nothing$/],
   [{ maxDraws: 3 }, /^--max-draws 3 without --dynamic-sampling/],
   [{ overlongFactor: 3 }, /^--overlong-factor 3 without --overlong-buffer/],
