@@ -91,8 +91,8 @@ const UNITS =
   "(?:square|sq|cubic)?\\s*(?:degrees?|deg|radians?|dollars?|cents?|euros?|units?|meters?|metres?|centimeters?|centimetres?|" +
   "kilometers?|kilometres?|millimeters?|inch(?:es)?|feet|foot|ft|yards?|miles?|mi|mph|cm|mm|km|kg|grams?|kilograms?|pounds?|lbs?|" +
   "ounces?|liters?|litres?|ml|seconds?|sec|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|percent|points?|" +
-  "people|students?|ways?|times|apples?|books?|boxes|cards?|coins?|m|g|s|h|in)(?:\\s*\\^?\\s*\\{?[23]\\}?)?";
-/** A unit after a number, a power of it too. */
+  "people|students?|ways?|times|apples?|books?|boxes|cards?|coins?|in)(?:\\s*\\^?\\s*\\{?[23]\\}?)?";
+/** A unit after a number, a power of it too. Of one letter only as LaTeX's text: elsewhere it is a variable. */
 const UNIT = new RegExp(`(?<=[\\d}).]|\\\\pi)\\s*${UNITS}(?:\\s*(?:per|/)\\s*${UNITS})?\\s*$`, "i");
 const TEXT_UNIT = /(?<=[\d}).]|\\pi)\s*\\(?:text|mathrm|mbox)[a-z]*\s*\{[^{}]*\}(?:\s*\^\s*\{?[23]\}?)?\s*$/;
 
@@ -130,7 +130,8 @@ export function plain(answer: string): string {
     .replace(/[.,;:\s]+$/, "")
     .replace(UNIT, "")
     .replace(/\s+/g, " ")
-    .trim();
+    .trim()
+    .replace(/^\+\s*/, "");
   return text
     .replace(/\\(sqrt|frac)\s+(?=[\w\\])/g, "\\$1 ")
     .replace(/\\frac\s*(\d)\s*(\d)(?!\d)/g, "\\frac{$1}{$2}")

@@ -19,12 +19,11 @@ const MOST_CHARACTERS = 2000;
 
 /** Does what the agent's message gives as its answer equal the answer that is expected? */
 export function isRight(message: string, expected: string, expressions: Expressions): boolean {
-  const given = plain(findAnswer(message));
-  const right = plain(findBox(expected));
+  const [said, wanted] = [findAnswer(message), findBox(expected)].map((text) => text.trim().replace(/\s+/g, " "));
+  if (Math.max(said.length, wanted.length) > MOST_CHARACTERS) return said === wanted;
+  const [given, right] = [plain(said), plain(wanted)];
   if (given === "" || right === "") return false;
-  if (given === right) return true;
-  if (Math.max(given.length, right.length) > MOST_CHARACTERS) return false;
-  return equal(given, right, expressions, 0);
+  return given === right || equal(given, right, expressions, 0);
 }
 
 const findBox = (expected: string) => (/\\f?box/.test(expected) ? findAnswer(expected) : expected);
@@ -51,7 +50,7 @@ function equal(given: string, right: string, expressions: Expressions, nesting: 
   if (equation !== null) return equation;
 
   const [lists, wanted] = [given, right].map((text) => listed(text).flatMap(bothSigns));
-  if (lists.length > 1 || wanted.length > 1) return anyOrder(lists.map(valueSide), wanted.map(valueSide), again);
+  if (lists.length > 1 || wanted.length > 1) return sameList(lists, wanted, again);
 
   const [brackets, theirs] = [readBracketed(named(given, "\\in")), readBracketed(named(right, "\\in"))];
   const isPlural = (found: typeof brackets) => found !== null && (found.parts.length !== 1 || found.marks === "{}");
@@ -122,11 +121,28 @@ function equations(
 const NAME =
   /^(?:\([a-zA-Z](?:\s*,\s*[a-zA-Z])*\)|[a-zA-Z](?:_\{?\w+\}?)?(?:\([a-zA-Z]\))?|\\[a-zA-Z]+(?:\s*[A-Z]+)?|[A-Z]{2,3}|[a-zA-Z]'+(?:\([a-zA-Z]\))?)$/;
 
-/** "5" of "x = 5". */
-function valueSide(text: string): string {
-  const sides = split(text, /=/y);
-  return sides.length === 2 && NAME.test(sides[0]) ? sides[1] : text;
+/** In any order; where both say which value has which name ("x = 1, y = 2"), by these. */
+function sameList(given: readonly string[], right: readonly string[], same: (one: string, other: string) => boolean) {
+  const [ours, theirs] = [given.map(assigned), right.map(assigned)];
+  const values = (parts: readonly Assigned[]) => parts.map(({ value }) => value);
+  if (!tellsApart(ours) || !tellsApart(theirs)) return anyOrder(values(ours), values(theirs), same);
+  return anyOrder(ours, theirs, (one, other) => one.name === other.name && same(one.value, other.value));
 }
+
+interface Assigned {
+  readonly name: string | null;
+  readonly value: string;
+}
+
+/** "x" and "5" of "x = 5". */
+function assigned(text: string): Assigned {
+  const sides = split(text, /=/y);
+  const isNamed = sides.length === 2 && NAME.test(sides[0]);
+  return isNamed ? { name: squeezed(sides[0]), value: sides[1] } : { name: null, value: text };
+}
+
+const tellsApart = (parts: readonly Assigned[]) =>
+  parts.every(({ name }) => name !== null) && new Set(parts.map(({ name }) => name)).size > 1;
 
 /** "[1,2]" of "x \in [1,2]". */
 function named(text: string, by: string): string {

@@ -13,14 +13,14 @@ const TOLERANCE = 1e-11;
 const SPREAD = 1e-9;
 /** Doubles tell whole numbers apart below this with room to spare; above, the difference is taken exactly. */
 const EXACT_ABOVE = 1e7;
-/** What letters stand for, one row a point; letters beyond these take the first again. */
+/** What letters stand for, one row a point; expressions with more letters than these equal nothing. */
 const POINTS: readonly (readonly number[])[] = [
-  [0.37, 1.83, 2.59, 0.71],
-  [1.61, 0.29, 3.17, 2.23],
-  [2.71, 3.43, 0.53, 1.19],
-  [-0.83, 1.27, -2.31, 0.47],
-  [-1.93, -0.67, 1.49, -2.87],
-  [4.19, -1.13, -0.39, 3.71],
+  [0.37, 1.83, 2.59, 0.71, 3.61, 1.13, 0.89, 2.39],
+  [1.61, 0.29, 3.17, 2.23, 0.43, 2.81, 3.89, 1.01],
+  [2.71, 3.43, 0.53, 1.19, 1.97, 0.61, 2.09, 3.01],
+  [-0.83, 1.27, -2.31, 0.47, -1.79, 3.29, -0.17, 1.67],
+  [-1.93, -0.67, 1.49, -2.87, 0.97, -3.53, 2.17, -0.73],
+  [4.19, -1.13, -0.39, 3.71, -2.63, 0.23, -1.57, 2.99],
 ];
 /** Points at which both have a value, for the comparison to count. */
 const LEAST_POINTS = 3;
@@ -54,10 +54,11 @@ function compare(one: string, other: string, relate: (a: Value, b: Value) => num
     if (!x || !y || relate(x, y) === null) return false;
     return Math.abs(x.re) < EXACT_ABOVE || !differsByWhole(a, b);
   }
+  if (letters.length > POINTS[0].length) return false;
   let compared = 0;
   let relation: number | null = null;
   for (const point of POINTS) {
-    const at = Object.fromEntries(letters.map((letter, i) => [letter, point[i % point.length]]));
+    const at = Object.fromEntries(letters.map((letter, i) => [letter, point[i]]));
     const [x, y] = [numberOf(a.subs(at)), numberOf(b.subs(at))];
     if (!x || !y) continue;
     const found = relate(x, y);
@@ -99,6 +100,6 @@ function numberOf(expression: Expression): Value | null {
 
 function near(a: Value, b: Value): boolean {
   const scale = Math.max(Math.hypot(a.re, a.im), Math.hypot(b.re, b.im));
-  const close = (x: number, y: number) => x === y || (Number.isFinite(scale) && Math.abs(x - y) <= TOLERANCE * scale);
-  return close(a.re, b.re) && close(a.im, b.im);
+  const close = (x: number, y: number) => Math.abs(x - y) <= TOLERANCE * scale;
+  return Number.isFinite(scale) && close(a.re, b.re) && close(a.im, b.im);
 }

@@ -77,6 +77,8 @@ export class Grader {
   close(): void {
     this.#fail(new Error("the grader is closed"));
     this.#child?.kill("SIGKILL");
+    this.#child = null;
+    this.#ready = false;
   }
 
   #start(): void {
@@ -88,13 +90,13 @@ export class Grader {
     this.#child = child;
     this.#ready = false;
     this.#sent = 0;
-    child.on("message", (message: "ready" | readonly boolean[]) => this.#heard(child, message));
+    child.on("message", (message: "ready" | boolean) => this.#heard(child, message));
     child.once("error", () => child.kill("SIGKILL"));
     child.once("close", () => this.#ended(child));
     this.#watch(child, this.limits.startMs);
   }
 
-  #heard(child: ChildProcess, message: "ready" | readonly boolean[]): void {
+  #heard(child: ChildProcess, message: "ready" | boolean): void {
     if (child !== this.#child) return;
     if (message === "ready") {
       this.#ready = true;
@@ -102,9 +104,9 @@ export class Grader {
       this.#flush();
       return;
     }
-    this.#sent -= message.length;
-    this.#counts.graded += message.length;
-    for (const right of message) this.#waiting.shift()!.resolve(right);
+    this.#sent--;
+    this.#counts.graded++;
+    this.#waiting.shift()!.resolve(message);
     this.#watch(child, this.limits.cpuMs);
     if (this.#waiting.length === 0) this.#keepAlive(false);
   }
