@@ -1,4 +1,4 @@
-// The command line in a process of its own, for benchmarks of whole runs. Sets nothing up: scripts/bench.js has.
+// The command line in a process of its own, for benchmarks and tests of whole runs. Sets nothing up: scripts/ have.
 // Tests: test/e2e/table.test.ts, test/e2e/overlap.test.ts
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
@@ -7,12 +7,15 @@ import type { Readable } from "node:stream";
 const main = new URL("../src/cli/main.js", import.meta.url).href;
 const script = `const { main } = await import(${JSON.stringify(main)}); process.exitCode = await main(process.argv.slice(1));`;
 
+/** What node is started with, for what a person would type as `node train.js <args>`. */
+export const tarlArgs = (args: readonly string[]): string[] => ["--input-type=module", "-e", script, "--", ...args];
+
 /** Starts what a person would type as `node train.js <args>`; `env` is laid over this process's own. */
 export function startTarl(
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
 ): ChildProcessByStdio<null, Readable, Readable> {
-  return spawn(process.execPath, ["--input-type=module", "-e", script, "--", ...args], {
+  return spawn(process.execPath, tarlArgs(args), {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...env },
   });

@@ -100,10 +100,15 @@ async function compare(typed: Typed): Promise<void> {
   const each = byRepeat.map((ratio) => ratio.toFixed(3)).join(", ");
   say(`ratio ${ratios["slow over instant"].toFixed(3)}, median against median; by repeat ${each}`);
   const run = { model: "embedded", dtype: own.dtype, device: "cpu", batch: tasks * group, group, threads };
-  const asked = { latency, ahead: typed.ahead ?? "default", repeats, updates };
+  const ahead = typed.ahead ?? "auto";
+  const asked = { latency, ahead, repeats, updates };
   const figures = { features: processor.features, ...run, ...asked, seconds, ratios, byRepeat };
   if (typed.save !== undefined)
-    keep("overlap", `overlap-embedded-${latency}s-${processor.slug}-${threads}t.json`, figures);
+    keep(
+      "overlap",
+      `overlap-${latency}s-${ahead}-b${tasks * group}-g${group}-${processor.slug}-${threads}t.json`,
+      figures,
+    );
   close("overlap", figures);
 }
 

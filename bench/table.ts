@@ -23,6 +23,9 @@ interface Result {
   readonly prompt?: number;
   readonly new?: number;
   readonly group: number;
+  /** Of a judge, in seconds, and whether conversations are played ahead. */
+  readonly latency?: number;
+  readonly ahead?: string;
   readonly tarl?: Spread & { readonly peakMiB: number };
   readonly others?: { readonly [name: string]: Spread & { readonly ratio: number; readonly peakMiB: number } };
   readonly shares?: { readonly memory: number | null; readonly arithmetic: number | null };
@@ -55,10 +58,11 @@ const whole = (value: number) => value.toLocaleString("en", { maximumFractionDig
 const percent = (value: number | null | undefined) => (value == null ? "" : `${(100 * value).toFixed(0)}%`);
 
 /** "decode tiny fp32, 32 x 64 + 128 in groups of 8"; without lengths where conversations have their own. */
-function what({ bench, model, dtype, batch, prompt, group, new: own, load }: Result): string {
+function what({ bench, model, dtype, batch, prompt, group, new: own, load, latency, ahead }: Result): string {
   const groups = group > 1 ? ` in groups of ${group}` : "";
   const lengths = prompt === undefined ? "" : ` x ${prompt} + ${own}`;
-  return `${bench} ${model} ${dtype}, ${batch}${lengths}${groups}${load > BUSY ? " (busy machine)" : ""}`;
+  const judge = latency === undefined ? "" : `, ${latency} s a verdict, ahead ${ahead}`;
+  return `${bench} ${model} ${dtype}, ${batch}${lengths}${groups}${judge}${load > BUSY ? " (busy machine)" : ""}`;
 }
 
 function rateRow(result: Result): string {

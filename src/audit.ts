@@ -76,6 +76,9 @@ export async function audit(
   const between = (...judgements: (readonly Judgement[])[]) =>
     agreement(rollouts.map((_, i) => judgements.map((each) => each[i].scores)));
   const given = [all, ...others.slice(0, repeats.length + (against ? 1 : 0))].flat();
+  const judged = rollouts
+    .map((rollout, i) => ({ rollout, judgement: all[i] }))
+    .filter(({ judgement }) => judgement.scores !== null);
   return {
     judge: judge.name,
     rollouts: rollouts.length,
@@ -84,8 +87,8 @@ export async function audit(
     repeats: again.length ? between(all, ...again) : null,
     against: against ? { judge: against.name, ...between(all, others[repeats.length]) } : null,
     rules: judge === rules ? null : between(all, others.at(-1)!),
-    weights: weightings(config, rollouts, all),
-    everyMajor: ranking(groupsOf(rollouts, (rollout, i) => everyMajor(config, played.domain, rollout, all[i]))),
+    weights: weightings(config, judged),
+    everyMajor: ranking(groupsOf(judged, (each) => everyMajor(config, played.domain, each))),
     gaming: tasks.length ? await game(config, played, judge, tasks) : null,
   };
 }
@@ -100,43 +103,52 @@ function abstentionsOf(judgements: readonly Judgement[]): { [kind: string]: numb
 /** Weights of correct turns and of a -1, beside an outcome of 10; the paper's are 5 and 5. */
 const GRID = [0, 5, 10];
 
-function weightings(config: Config, rollouts: readonly Rollout[], all: readonly Judgement[]): Audit["weights"] {
+/** A rollout with the judge's verdict on it, which is no abstention. */
+interface Judged {
+  readonly rollout: Rollout;
+  readonly judgement: Judgement;
+}
+
+function weightings(config: Config, judged: readonly Judged[]): Audit["weights"] {
   return GRID.flatMap((turns) =>
     GRID.map((major) => ({
       turns,
       major,
       ...ranking(
-        groupsOf(rollouts, (rollout, i) => [
-          worth(config, rollout, all[i]),
-          worth({ ...config, turnsWeight: turns, majorWeight: major }, rollout, all[i]),
+        groupsOf(judged, (each) => [
+          worth(config, each),
+          worth({ ...config, turnsWeight: turns, majorWeight: major }, each),
         ]),
       ),
     })),
   );
 }
 
-function worth(config: Config, { outcome, turns }: Rollout, judgement: Judgement): number {
+function worth(config: Config, { rollout: { outcome, turns }, judgement }: Judged): number {
   return reward({ outcome, judgement }, turns, rewardOptions(config, true)).total;
 }
 
 /** The reward as it is, and as the rules would make it if every turn had its own score, with all of its -1. */
-function everyMajor(config: Config, domain: Domain, rollout: Rollout, own: Judgement): readonly [number, number] {
+function everyMajor(config: Config, domain: Domain, judged: Judged): readonly [number, number] {
+  const { rollout } = judged;
   const scores = ownScores(domain, rollout);
   const share = (score: number) => scores.filter((each) => each === score).length;
   const { outcomeWeight, turnsWeight, majorWeight } = config;
   const good = rollout.turns ? (turnsWeight * share(1)) / rollout.turns : 0;
   const cost = rollout.outcome.success ? 0 : majorWeight * share(-1);
-  return [worth(config, rollout, own), outcomeWeight * rollout.outcome.success + good - cost];
+  return [worth(config, judged), outcomeWeight * rollout.outcome.success + good - cost];
 }
 
 /** Pairs of rewards, by task. */
 function groupsOf(
-  rollouts: readonly Rollout[],
-  pair: (rollout: Rollout, i: number) => readonly [number, number],
+  judged: readonly Judged[],
+  pair: (judged: Judged) => readonly [number, number],
 ): (readonly [number, number])[][] {
   const groups = new Map<string, (readonly [number, number])[]>();
-  for (const [i, rollout] of rollouts.entries())
-    groups.set(rollout.task.id, [...(groups.get(rollout.task.id) ?? []), pair(rollout, i)]);
+  for (const each of judged) {
+    const { id } = each.rollout.task;
+    groups.set(id, [...(groups.get(id) ?? []), pair(each)]);
+  }
   return [...groups.values()].filter((group) => group.length > 1);
 }
 
@@ -159,7 +171,7 @@ async function game(
         const one = agent({ ...domain, expert }, attempt.task, attempt.seed);
         const rollout = await perform({ domain, users: adding(users, customer) }, attempt, one, config);
         const judgement = await judge.judge(rollout);
-        return { outcome: rollout.outcome, value: judgement.scores && worth(config, rollout, judgement) };
+        return { outcome: rollout.outcome, value: judgement.scores && worth(config, { rollout, judgement }) };
       };
       const failure = await play(honest.failure);
       if (failure.value === null || !isHonestFailure(failure.outcome)) return;

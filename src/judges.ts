@@ -6,7 +6,6 @@ import { type Access, openModel } from "./customers.ts";
 import { llmJudge } from "./judge/llm.ts";
 import { question } from "./judge/prompt.ts";
 import { ruleJudge } from "./judge/rules.ts";
-import { metered } from "./llm/budget.ts";
 import type { OpenChat } from "./llm/client.ts";
 import { CHARS_PER_TOKEN } from "./llm/wire.ts";
 import type { Played } from "./play.ts";
@@ -46,14 +45,13 @@ export function modelJudge(
   judged: () => void = () => {},
   repeat = 0,
 ): Judge {
+  const own = llmJudge(chat, domain, { tries, deadlineMs: judgeDeadline * 1000, repeat });
   return {
-    name: chat.model,
+    name: own.name,
     async judge(rollout, signal) {
-      const meter = metered(chat);
-      const own = llmJudge(meter, domain, { tries, deadlineMs: judgeDeadline * 1000, repeat });
       const judgement = await own.judge(rollout, signal);
       judged();
-      return { ...judgement, bill: meter.bill() };
+      return judgement;
     },
   };
 }

@@ -38,8 +38,10 @@ export function algorithmOptions(config: Config): AlgorithmOptions {
 }
 
 /** Lowest and highest reward that a rollout can have. */
-export function rewardRange({ tarl, outcomeWeight, turnsWeight, majorWeight }: Config): readonly [number, number] {
-  return tarl ? [0 - majorWeight, outcomeWeight + turnsWeight] : [0, 1];
+export function rewardRange(config: Config): readonly [number, number] {
+  const { tarl, outcomeWeight, turnsWeight, majorWeight, overlongBuffer, overlongFactor } = config;
+  const overlong = overlongBuffer > 0 ? overlongFactor : 0;
+  return tarl ? [0 - majorWeight - overlong, outcomeWeight + turnsWeight] : [0 - overlong, 1];
 }
 
 export function overlongOptions(config: Config): OverlongOptions {

@@ -62,12 +62,16 @@ export async function train(training: Training, start: number): Promise<boolean>
     const own = update.mixed ? mixed! : table;
     return { ...update, table: own, judge: own.domain.grade ? null : training.judge(own.domain) };
   };
+  const over = new AbortController();
+  const { signal } = over;
   const begin = (step: number): Harvest => {
-    const { index, table, judge } = due(step);
+    const { index, table, ...own } = due(step);
+    const judge = stop.requested ? null : own.judge; // then whoever resumes asks
     const tasks = (again: number) => curriculum.tasks(table.tasks, index, again);
-    return gather({ config, table, judge, tasks, finished: observer.playing(step) }, index);
+    return gather({ config, table, judge, tasks, finished: observer.playing(step), signal }, index);
   };
-  let ahead = carried?.ahead ? regain({ config, judge: due(playedFrom(config, start)!).judge }, carried.ahead) : null;
+  const regained = () => regain({ config, judge: due(playedFrom(config, start)!).judge, signal }, carried!.ahead!);
+  let ahead = carried?.ahead ? regained() : null;
 
   let saved = start;
   const save = async (step: number) => {
@@ -114,6 +118,7 @@ export async function train(training: Training, start: number): Promise<boolean>
       if (line.step % config.saveEvery === 0 || line.step === config.steps || stop.requested) await save(line.step);
     }
   } finally {
+    over.abort();
     await networks.dispose();
   }
 }

@@ -407,8 +407,6 @@ export interface Judgement {
   readonly reasons: readonly string[];
   /** Why there are no scores, as a kind that is counted: "invalid", "refused", "timeout", "budget", "http-500" and so on. */
   readonly abstained?: string;
-  /** What a judge behind an API took. */
-  readonly bill?: Bill;
 }
 
 export interface Verdict {

@@ -7,10 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { tarlArgs } from "../bench/command.ts";
 import type { StepLine } from "../src/run/metrics.ts";
-
-const main = new URL("../src/cli/main.js", import.meta.url).href;
-const script = `const { main } = await import(${JSON.stringify(main)}); process.exitCode = await main(process.argv.slice(1));`;
 
 export interface Ended {
   readonly code: number | null;
@@ -27,7 +25,7 @@ export class Runs {
 
   /** Runs the command; `watch` is called with all output so far whenever there is more. */
   start(args: readonly string[], watch?: (out: string, child: ChildProcess) => void): Promise<Ended> {
-    const child = spawn(process.execPath, ["--input-type=module", "-e", script, "--", ...args], { cwd: this.dir });
+    const child = spawn(process.execPath, tarlArgs(args), { cwd: this.dir });
     let out = "";
     const hear = (chunk: Buffer) => {
       out += chunk;
@@ -40,6 +38,11 @@ export class Runs {
 
   read(run: string, file: string): Buffer {
     return fs.readFileSync(join(this.dir, "runs", run, file));
+  }
+
+  /** What is in a folder of a run. */
+  list(run: string, folder: string): string[] {
+    return fs.readdirSync(join(this.dir, "runs", run, folder));
   }
 
   metrics(run: string): StepLine[] {

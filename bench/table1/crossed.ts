@@ -1,6 +1,6 @@
 // pass^k and differences of it where the same held-out tasks were played by policies of several training seeds: means
 // with 95% intervals that allow for other tasks and for other seeds. What one evaluation can say is src/eval/metrics.ts;
-// coverage in simulations: docs/bench.md. Test: test/unit/table1.test.ts
+// coverage in simulations: docs/log.md. Test: test/unit/table1.test.ts
 
 import { type Interval, passHat, passInterval, studentQuantile, type Tally, wilson } from "../../src/eval/metrics.ts";
 

@@ -209,7 +209,7 @@ export function wholeNumber(name: string, typed: string, min: number, max = 2 **
   return value;
 }
 
-/** A real number above 0 that was typed for an option which is not in the table. */
+/** A share that was typed for an option which is not in the table. */
 export function share(name: string, typed: string): number {
   const value = Number(typed);
   if (typed.trim() === "" || !(value >= 0 && value <= 1))
@@ -217,6 +217,7 @@ export function share(name: string, typed: string): number {
   return value;
 }
 
+/** A real number above 0 that was typed for an option which is not in the table. */
 export function realNumber(name: string, typed: string): number {
   const value = Number(typed);
   if (!Number.isFinite(value) || value <= 0) throw new UsageError(`--${name} ${typed}: expected a number above 0`);

@@ -231,7 +231,13 @@ export const optionGroups = {
     // As tau-bench leaves it: the server's default.
     userTemperature: option(number(0, 2), 1, "divisor of logits", "its sampling temperature", "ours"),
     userPrices: option(prices, "0,0", "dollars", "what a million tokens in and out cost, for --budget", "ours"),
-    budget: option(number(0), 0, "dollars", "most that models behind an API may cost; 0 is no limit", "ours"),
+    budget: option(
+      number(0),
+      0,
+      "dollars",
+      "most that customers and agents behind an API may cost; 0 is no limit; the judge has --judge-budget",
+      "ours",
+    ),
     cache: option(
       text("a folder"),
       "none",
@@ -506,7 +512,8 @@ export function resolveConfig(preset: string, ...given: readonly Given[]): Confi
   const config = schema.parse(merged) as unknown as Config;
   const changed = (key: keyof Config) => ![options[key].default, options[key].paper].includes(config[key]);
   const problem = contradiction(config, { changed, flagName });
-  if (problem) throw new UsageError(problem);
+  const named = Object.hasOwn(presets, preset) ? "" : ` (with --preset ${preset})`;
+  if (problem) throw new UsageError(problem + named);
   return config;
 }
 

@@ -107,6 +107,10 @@ const contradictions: readonly [(c: Config, table: Table) => boolean, (c: Config
   [(c) => c.judge === "llm" && c.judgeModel === "none", () => "--judge llm without --judge-model: expected its name"],
   [(c) => c.judge === "llm" && !c.tarl, () => "--judge llm without --tarl: only TARL learns from its scores"],
   [
+    (c) => c.budget > 0 && c.judge === "llm" && c.user === "scripted",
+    (c) => `--budget ${c.budget} with --judge llm: it is for customers; expected --judge-budget`,
+  ],
+  [
     (c, { changed }) => c.judgeBudget > 0 && !changed("judgePrices"),
     (c) => `--judge-budget ${c.judgeBudget} without --judge-prices: expected the prices of its tokens`,
   ],

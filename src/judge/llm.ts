@@ -6,7 +6,7 @@ import type { Chat, ChatMessage } from "../chat.ts";
 import { BudgetError, ChatError, faulty } from "../errors.ts";
 import { derive } from "../random.ts";
 import type { Domain, Judge, Judgement, Rollout } from "../types.ts";
-import { question, SCHEMA } from "./prompt.ts";
+import { encode, question, SCHEMA } from "./prompt.ts";
 import { readVerdict } from "./verdict.ts";
 
 export interface LlmJudgeOptions {
@@ -35,7 +35,7 @@ export function llmJudge(chat: Chat, domain: Pick<Domain, "policy">, options: Ll
       if (typeof verdict !== "string") return verdict;
       abstained = refused ? "refused" : "invalid";
       messages.push(
-        { role: "assistant", text: text.slice(0, SHOWN_CHARS) || "(nothing)" },
+        { role: "assistant", text: encode(text.slice(0, SHOWN_CHARS)) }, // it may quote what the agent wrote
         { role: "user", text: `This verdict cannot be used: ${verdict}. Judge the conversation again.` },
       );
     }

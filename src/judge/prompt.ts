@@ -3,6 +3,7 @@
 // Definitions of the scores: arXiv:2509.14480, with ours for false ends. Test: test/unit/llm-judge.test.ts
 
 import type { ChatMessage } from "../chat.ts";
+import { plainJson } from "../json.ts";
 import type { Domain, Entry, Json, Rollout } from "../types.ts";
 
 export const INSTRUCTIONS = `You judge the work of a customer service agent after the conversation, one score for every turn of the agent.
@@ -129,14 +130,7 @@ function linesOf(entry: Entry): JudgedLine[] {
  * escaped, which every reader of JSON takes back.
  */
 export function encode(value: unknown): string {
-  return JSON.stringify(value, plain).replace(/[<\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (sign) =>
+  return JSON.stringify(value, plainJson).replace(/[<\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (sign) =>
     [...Array(sign.length).keys()].map((i) => `\\u${sign.charCodeAt(i).toString(16).padStart(4, "0")}`).join(""),
   );
-}
-
-/** Domains may hold a call's arguments as Maps and bigints. */
-function plain(_: string, value: unknown): unknown {
-  if (value instanceof Map) return Object.fromEntries(value);
-  if (typeof value !== "bigint") return value;
-  return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
 }

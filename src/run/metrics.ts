@@ -3,6 +3,7 @@
 // Test: test/unit/record.test.ts
 
 import { isNoWriteFailure } from "../eval/trial.ts";
+import { plainJson } from "../json.ts";
 import type { Ending, Judgement, Reward, RewardClass, Rollout, StepStats } from "../types.ts";
 
 /** A rollout with all that was made of it. */
@@ -157,13 +158,6 @@ export function rolloutLine(graded: Graded, advantage: number | Float64Array | u
     logp: Array.from(ledger.logp, (value) => Number(value.toPrecision(9))),
   };
   return `${JSON.stringify(line, plainJson)}\n`;
-}
-
-/** Domains may hold a call's arguments as Maps and bigints; whole numbers that JSON readers would round stay text. */
-export function plainJson(_: string, value: unknown): unknown {
-  if (value instanceof Map) return Object.fromEntries(value);
-  if (typeof value !== "bigint") return value;
-  return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
 }
 
 function byFamily(rollouts: readonly Rollout[]): { [family: string]: number } {

@@ -20,9 +20,9 @@ import { basename, dirname, join, resolve } from "node:path";
 import { UsageError } from "../errors.ts";
 import type { Requests } from "../eval/evaluate.ts";
 import { isSpoiled, type Trial } from "../eval/trial.ts";
+import { plainJson } from "../json.ts";
 import type { Entry } from "../types.ts";
 import { Folder, taken } from "./folder.ts";
-import { plainJson } from "./metrics.ts";
 
 const LINES = "rollouts.jsonl";
 const REQUESTS = "requests.json";

@@ -23,6 +23,8 @@ export interface Gathering {
   readonly tasks: (draw: number) => readonly Task[];
   /** Told of every conversation that ends, of `count` that are played. */
   readonly finished: (count: number) => (rollout: Rollout, done: number) => void;
+  /** Ends the wait for verdicts, which are abstentions then; conversations are played to their end. */
+  readonly signal?: AbortSignal;
 }
 
 /** What is gathered for one update. Both promises are under way. */
@@ -39,13 +41,16 @@ export interface Gathered {
 }
 
 export function gather(gathering: Gathering, step: number): Harvest {
-  const verdicts = new Verdicts(gathering.judge);
+  const verdicts = new Verdicts(gathering.judge, gathering.signal);
   return harvest(gathering.config, play(gathering, step, verdicts), verdicts);
 }
 
 /** Goes on with rollouts that were played before. */
-export function regain({ config, judge }: Pick<Gathering, "config" | "judge">, rollouts: readonly Gathered[]): Harvest {
-  return harvest(config, Promise.resolve(rollouts), new Verdicts(judge));
+export function regain(
+  { config, judge, signal }: Pick<Gathering, "config" | "judge" | "signal">,
+  rollouts: readonly Gathered[],
+): Harvest {
+  return harvest(config, Promise.resolve(rollouts), new Verdicts(judge, signal));
 }
 
 function harvest(config: Config, played: Promise<readonly Gathered[]>, verdicts: Verdicts): Harvest {
@@ -120,12 +125,16 @@ async function grade(
 class Verdicts {
   readonly #asked = new Map<Rollout, Promise<Judgement | null>>();
 
-  constructor(private readonly judge: Judge | null) {}
+  constructor(
+    private readonly judge: Judge | null,
+    private readonly signal?: AbortSignal,
+  ) {}
 
   ask(rollout: Rollout): Promise<Judgement | null> {
     const known = this.#asked.get(rollout);
     if (known) return known;
-    const asked = faulty(rollout.ending) || !this.judge ? Promise.resolve(null) : this.judge.judge(rollout);
+    const asked =
+      faulty(rollout.ending) || !this.judge ? Promise.resolve(null) : this.judge.judge(rollout, this.signal);
     asked.catch(() => {}); // whoever awaits it later is told
     this.#asked.set(rollout, asked);
     return asked;

@@ -7,7 +7,7 @@ import * as assert from "uvu/assert";
 import { Runs } from "../runs.ts";
 
 const runs = new Runs();
-const small = "--steps 2 --eval-tasks 0 --seed 3 --save-every 1 --tasks-per-step 3 --samples 3";
+const small = "--steps 3 --eval-tasks 0 --seed 3 --save-every 1 --tasks-per-step 3 --samples 3";
 
 const finite = (value: unknown): boolean =>
   typeof value === "number" ? Number.isFinite(value) : typeof value !== "object" || Object.values(value!).every(finite);
@@ -27,6 +27,14 @@ const kinds = {
   "dual clip, entropy, importance sampling": "--dual-clip 3 --entropy-coef 0.01 --tis token --epochs 2",
 };
 
+/** What a checkpoint of some kinds holds besides a policy. */
+const carries: { readonly [kind: string]: string } = {
+  "grpo, played ahead": "carried.bin",
+  "ppo, a critic of its own": "critic",
+  "ppo, turns credited, a shared critic": "value_head.safetensors",
+  spo: "carried.bin",
+};
+
 for (const [name, flags] of Object.entries(kinds))
   test(`${name}: trains, and goes on after kill -9 with the same bytes`, async () => {
     // What the kind says stands before what all have: an option may be given once.
@@ -37,7 +45,7 @@ for (const [name, flags] of Object.entries(kinds))
     const { code, out } = await runs.start([...args, "--run", run]);
     assert.is(code, 0, out);
     const lines = runs.metrics(run);
-    assert.is(lines.length, 2);
+    assert.is(lines.length, 3);
     assert.ok(finite(lines), "every figure is a number");
     assert.ok(
       lines.some(({ gradNorm }) => gradNorm > 0),
@@ -50,9 +58,12 @@ for (const [name, flags] of Object.entries(kinds))
     const again = `${run}-killed`;
     const killed = await runs.start(
       [...args, "--run", again],
-      (text, child) => void (/step 1\/2/.test(text) && child.kill("SIGKILL")),
+      (text, child) => void (/step 2\/3/.test(text) && child.kill("SIGKILL")),
     );
     assert.is(killed.code, null);
+    const saved = runs.list(again, "checkpoints/step-1");
+    for (const [sign, file] of Object.entries(carries))
+      if (name.startsWith(sign)) assert.ok(saved.includes(file), `${file} in ${saved}`);
     const resumed = await runs.start(["--resume", again]);
     assert.is(resumed.code, 0, resumed.out);
     runs.assertSame(again, run);

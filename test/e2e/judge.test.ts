@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { tarlArgs } from "../../bench/command.ts";
 import type { StepLine } from "../../src/run/metrics.ts";
 import type { Timing } from "../../src/run/observer.ts";
 import { type Behaviour, llmServer, type Seen } from "../llm-server.ts";
@@ -15,9 +16,6 @@ import { judgeAsModel } from "../standin.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "tarl-judge-"));
 test.after(() => fs.rmSync(dir, { recursive: true }));
-
-const main = new URL("../../src/cli/main.js", import.meta.url).href;
-const script = `const { main } = await import(${JSON.stringify(main)}); process.exitCode = await main(process.argv.slice(1));`;
 
 /** Rollouts of an update; a run has two where it says nothing else. */
 const ROLLOUTS = 8;
@@ -34,7 +32,7 @@ function tarl(url: string | null, ...args: string[]): Promise<Ended> {
   const { OPENAI_API_KEY, OPENAI_BASE_URL, TARL_JUDGE_API_KEY, ...env } = process.env;
   const steps = args.includes("--steps") ? [] : ["--steps", "2"];
   const line = [...run, ...(url ? model : []), ...steps, ...args];
-  const child = spawn(process.execPath, ["--input-type=module", "-e", script, "--", ...line], {
+  const child = spawn(process.execPath, tarlArgs(line), {
     cwd: dir,
     env: { ...env, ...(url && { OPENAI_BASE_URL: url }) },
   });

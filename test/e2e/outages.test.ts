@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { tarlArgs } from "../../bench/command.ts";
 import { shop } from "../../src/domains/shop/index.ts";
 import type { Evaluation } from "../../src/eval/evaluate.ts";
 import { root } from "../../src/root.ts";
@@ -55,10 +56,8 @@ interface Ended {
 }
 
 function tarl(...args: string[]): Promise<Ended> {
-  const url = new URL("../../src/cli/main.js", import.meta.url);
-  const script = `const { main } = await import("${url}"); process.exitCode = await main(process.argv.slice(1));`;
   const { OPENAI_API_KEY, OPENAI_BASE_URL, ...env } = process.env;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", script, "--", ...args], { cwd: dir, env });
+  const child = spawn(process.execPath, tarlArgs(args), { cwd: dir, env });
   let [out, err] = ["", ""];
   child.stdout.on("data", (text) => (out += text));
   child.stderr.on("data", (text) => (err += text));

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { tarlArgs } from "../../bench/command.ts";
 import { root } from "../../src/root.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "tarl-own-run-"));
@@ -13,9 +14,7 @@ test.after(() => fs.rmSync(dir, { recursive: true }));
 fs.cpSync(join(root, "examples/library"), join(dir, "lending"), { recursive: true });
 
 function tarl(cwd: string, ...args: string[]) {
-  const url = new URL("../../src/cli/main.js", import.meta.url);
-  const script = `const { main } = await import("${url}"); process.exitCode = await main(process.argv.slice(1));`;
-  return spawnSync(process.execPath, ["--input-type=module", "-e", script, "--", ...args], { cwd, encoding: "utf8" });
+  return spawnSync(process.execPath, tarlArgs(args), { cwd, encoding: "utf8" });
 }
 
 test("init, train and resume take a folder", () => {

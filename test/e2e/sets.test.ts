@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { tarlArgs } from "../../bench/command.ts";
 import { shop } from "../../src/domains/shop/index.ts";
 import { writeSet } from "../../src/tasks/set.ts";
 import type { Dialogue } from "../../src/types.ts";
@@ -14,9 +15,7 @@ const dir = fs.mkdtempSync(join(tmpdir(), "tarl-sets-"));
 test.after(() => fs.rmSync(dir, { recursive: true }));
 
 function tarl(...args: string[]) {
-  const url = new URL("../../src/cli/main.js", import.meta.url);
-  const script = `const { main } = await import("${url}"); process.exitCode = await main(process.argv.slice(1));`;
-  return spawnSync(process.execPath, ["--input-type=module", "-e", script, "--", ...args], {
+  return spawnSync(process.execPath, tarlArgs(args), {
     cwd: dir,
     encoding: "utf8",
   });

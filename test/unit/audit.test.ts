@@ -50,6 +50,23 @@ test("a judge that is another's twin agrees with it, one that has no opinion agr
   assert.is(found.gaming, null);
 });
 
+test("what the judge abstained on is not ranked", async () => {
+  const [{ task }] = rollouts;
+  const shy: Judge = {
+    name: "shy",
+    judge: async (rollout) =>
+      rollout.task === task ? { scores: null, reasons: [], abstained: "timeout" } : rules.judge(rollout),
+  };
+  const groups = async (judge: Judge) => {
+    const found = await audit(config, played, { judge, repeats: [], against: null, rules }, rollouts, []);
+    return [...found.weights, found.everyMajor].map(({ groups }) => groups);
+  };
+  const [all, some] = [await groups(rules), await groups(shy)];
+  assert.is(all.at(-1), 10);
+  assert.is(some.at(-1), 9);
+  assert.ok(some.every((count, i) => count === all[i] || count === all[i] - 1));
+});
+
 test("the ranking beside itself is the same; without the turns' weight failures tie", async () => {
   const found = await audit(config, played, { judge: rules, repeats: [], against: null, rules }, rollouts, []);
   const own = found.weights.find(({ turns, major }) => turns === 5 && major === 5)!;

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { tarlArgs } from "../../bench/command.ts";
 import { options } from "../../src/config/config.ts";
 import { shop } from "../../src/domains/shop/index.ts";
 import { root } from "../../src/root.ts";
@@ -264,9 +265,8 @@ test("a set is synthesized, listed and proven", async () => {
 });
 
 test("a reader that goes away ends a command without a word", () => {
-  const url = new URL("../../src/cli/main.js", import.meta.url);
-  const script = `const { main } = await import("${url}"); process.exitCode = await main(process.argv.slice(1));`;
-  const line = `"${process.execPath}" --input-type=module -e '${script}' -- tasks list --json --count 3000 | head -c 1`;
+  const args = tarlArgs("tasks list --json --count 3000".split(" ")).map((arg) => `'${arg}'`);
+  const line = `"${process.execPath}" ${args.join(" ")} | head -c 1`;
   const { stdout, stderr } = spawnSync("bash", ["-c", line], { encoding: "utf8" });
   assert.equal([stdout, stderr], ["{", ""]);
 });
@@ -321,14 +321,12 @@ test("a set is evaluated as a whole, and what was found lies in --out", async ()
 });
 
 test("an evaluation that is killed goes on to the bytes of a straight one", async () => {
-  const url = new URL("../../src/cli/main.js", import.meta.url);
-  const script = `const { main } = await import("${url}"); process.exitCode = await main(process.argv.slice(1));`;
   const line = ["eval", "--agent", "oracle", "--eval-tasks", "400", "--concurrent", "3"];
   const lines = (name: string) =>
     fs.existsSync(join(dir, name, "rollouts.jsonl"))
       ? fs.readFileSync(join(dir, name, "rollouts.jsonl"), "utf8").split("\n").length
       : 0;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", script, "--", ...line, "--out", "killed"], {
+  const child = spawn(process.execPath, tarlArgs([...line, "--out", "killed"]), {
     cwd: dir,
   });
   while (lines("killed") < 30) await new Promise((resolve) => setTimeout(resolve, 1));

@@ -220,6 +220,7 @@ test("stages get their own words", () => {
   });
   assert.equal(algorithmOptions(resolve({})).rewardRange, [0, 1]);
   assert.equal(algorithmOptions(resolve({ tarl: true })).rewardRange, [-5, 15]);
+  assert.equal(algorithmOptions(resolve({ overlongBuffer: 9, overlongFactor: 2 })).rewardRange, [-2, 1]);
   assert.is(lossOptions(resolve({ klCoef: 0.1, klIn: "reward", klKind: "k1" })).klCoef, 0);
   assert.not(packOptions(resolve({ algo: "ppo" })).dropZero, "a critic learns from every token");
   assert.is(lossOptions(config).clipHigh, 0.3);

@@ -87,7 +87,7 @@ function setUp(
   const stop = { requested: false, signal: new AbortController().signal };
   const go = (start = 0) => train({ config, table, judge: () => judge, run, observer, stop }, start);
   const carried = (step: number) => readCarried<{ ahead: { rollout: Rollout }[] }>(checkpointPath(step));
-  return { go, played, written, carried };
+  return { go, played, written, carried, stop };
 }
 
 const message = (run: () => Promise<unknown>) =>
@@ -113,6 +113,41 @@ test("played ahead: with the weights from before the update, and carried by a ch
   );
   assert.is(carried(3), null);
   assert.is(written.length, 3);
+});
+
+test("stopped while the next update is played: its verdicts are waited for no more, or not even asked for", async () => {
+  for (const [moment, asks] of [
+    [1, 2],
+    [0, 0],
+  ] as const) {
+    let [asked, aborted] = [0, 0];
+    const judge: Judge = {
+      name: "slow",
+      judge: (rollout, signal) => {
+        if (rollout.task.id === "0") return right.judge(rollout);
+        asked++;
+        return new Promise((resolve) =>
+          signal!.addEventListener("abort", () => {
+            aborted++;
+            resolve({ scores: null, reasons: [], abstained: "aborted" });
+          }),
+        );
+      },
+    };
+    const { go, stop, written, carried } = setUp(
+      { ahead: "on", tarl: true },
+      {
+        judge,
+        broken: (update) => {
+          stop.requested ||= update === moment;
+          return false;
+        },
+      },
+    );
+    assert.is(await go(), false);
+    assert.equal([asked, aborted, written.length], [asks, asks, 1]);
+    assert.is(carried(1)!.ahead.length, 2);
+  }
 });
 
 test("customers that are gone while the next update is played: it is learned from what was whole, and nothing is carried", async () => {

@@ -16,6 +16,25 @@ test("every variant makes sense over both whole presets, and with TARL", () => {
   assert.equal(presetNames.slice(0, 2), ["embedded", "paper"]);
 });
 
+test("variants that do not go together are refused, and named", () => {
+  const names = Object.keys(variants);
+  const pairs = names.flatMap((one) => names.filter((other) => other !== one).map((other) => `${one},${other}`));
+  const refused = pairs.flatMap((list) => {
+    try {
+      resolveConfig(list);
+      return [];
+    } catch (error) {
+      assert.ok((error as Error).message.endsWith(` (with --preset ${list})`), `${error}`);
+      return [list];
+    }
+  });
+  // Another algorithm has no use for a --std, no groups for dynamic sampling, no ratio for clips; SPO plays no groups.
+  assert.equal(
+    Object.fromEntries(names.map((name) => [name, refused.filter((list) => list.startsWith(`${name},`)).length])),
+    { ...Object.fromEntries(names.map((name) => [name, 0])), "dr-grpo": 5, dapo: 4, gspo: 1, spo: 6 },
+  );
+});
+
 test("later lies over earlier, over embedded where none is whole", () => {
   has("paper,dapo", { lr: 1e-6, clipHigh: 0.28, overlongBuffer: 6554, tarl: true });
   has("dapo", { lr: presets.embedded.lr, overlongBuffer: 154 });
