@@ -43,10 +43,12 @@ export interface Gaming {
   readonly games: number;
   /** Those that are paid as much as the honest failure or more, and how often. */
   readonly paid: { readonly [game: string]: number };
-  /** Mean TARL reward of the honest successes, the honest failures and the games. */
-  readonly success: number;
-  readonly failure: number;
-  readonly game: number;
+  /** Talks that the judge abstained on, which are not among these. */
+  readonly abstained: number;
+  /** Mean TARL reward of the honest successes, the honest failures and the games; null without any. */
+  readonly success: number | null;
+  readonly failure: number | null;
+  readonly game: number | null;
 }
 
 /** Who judges. `repeats` and `against` cost a verdict each for every rollout. */
@@ -161,6 +163,7 @@ async function game(
 ): Promise<Gaming> {
   const paid: { [game: string]: number } = {};
   const [successes, failures, played]: number[][] = [[], [], []];
+  let abstained = 0;
   const plan = attempts(tasks, 1, config.seed, "gaming");
   await collect(
     plan,
@@ -171,6 +174,7 @@ async function game(
         const one = agent({ ...domain, expert }, attempt.task, attempt.seed);
         const rollout = await perform({ domain, users: adding(users, customer) }, attempt, one, config);
         const judgement = await judge.judge(rollout);
+        if (judgement.scores === null) abstained++;
         return { outcome: rollout.outcome, value: judgement.scores && worth(config, { rollout, judgement }) };
       };
       const failure = await play(honest.failure);
@@ -178,11 +182,11 @@ async function game(
       const success = await play(honest.success);
       failures.push(failure.value);
       if (success.value !== null) successes.push(success.value);
-      for (const { name, agent, customer } of games) {
-        const { outcome, value } = await play(agent, customer);
+      const ends = await Promise.all(games.map(({ agent, customer }) => play(agent, customer)));
+      for (const [i, { outcome, value }] of ends.entries()) {
         if (outcome.success || value === null) continue;
         played.push(value);
-        if (value >= failure.value) paid[name] = (paid[name] ?? 0) + 1;
+        if (value >= failure.value) paid[games[i].name] = (paid[games[i].name] ?? 0) + 1;
       }
     },
     config.concurrent,
@@ -190,6 +194,7 @@ async function game(
   return {
     tasks: failures.length,
     games: played.length,
+    abstained,
     paid,
     success: mean(successes),
     failure: mean(failures),
@@ -257,7 +262,10 @@ export function readRollouts(dir: string, domain: Domain, most: number): Rollout
   }
   if (rollouts.length === 0)
     throw new UsageError(`${dir}: no rollouts; expected a run that was made with --save-rollouts true`);
-  return rollouts;
+  // The last group is played to its end, further ones are not needed.
+  const groups = rollouts.map(({ task }) => task.id);
+  const end = groups.findIndex((id, i) => i >= most && id !== groups[i - 1]);
+  return end < 0 ? rollouts : rollouts.slice(0, end);
 }
 
 type Written = Omit<Rollout, "ledger"> & { readonly [name in "ids" | "mask" | "turn" | "logp"]: readonly number[] };
@@ -278,6 +286,6 @@ function rolloutOf(domain: Domain, { ids, mask, turn, logp, ...line }: Written):
   };
 }
 
-function mean(values: readonly number[]): number {
-  return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : 0;
+function mean(values: readonly number[]): number | null {
+  return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
 }

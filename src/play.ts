@@ -227,6 +227,7 @@ export class Table implements Played {
     checkPrompt(firstPrompt(played, format, config), config);
     const vocabLimit = tokenizer.size; // rows of the embedding beyond the tokenizer are padding
     await check?.(played);
+    const engine = engineOf(config, model);
     const memory = memoryOf(config, shape, role);
     if (memory.remedy !== null) throw new UsageError(refusal(memory));
     note?.(memoryLine(memory));
@@ -235,7 +236,7 @@ export class Table implements Played {
     const learning = { microTokens, recompute, fresh: checkpoint === null, state: stateOptions(config) };
     const valued = role === "policy" ? criticOf(config) : null;
     const policy = await openPolicy({
-      ...engineOf(config, model),
+      ...engine,
       ...{ ...learning, vocabLimit, kvTokens, role, output: valued === "shared" ? "both" : "logits" },
       files: new Map([formatNote(name)]),
       ...(adapter && { lora: { ...adapter, from: checkpoint ?? { seed } } }),

@@ -3,6 +3,7 @@
 // Each stage has its own file; nothing here computes. A run is a function of its config: resuming gives the same bytes.
 // Test: test/unit/loop.test.ts, test/e2e/train.test.ts, test/e2e/algorithms.test.ts
 
+import { setMaxListeners } from "node:events";
 import type { Advantages, Lesson } from "./algorithms/algorithm.ts";
 import { algorithm } from "./algorithms/index.ts";
 import type { Tracker } from "./algorithms/spo.ts";
@@ -64,6 +65,7 @@ export async function train(training: Training, start: number): Promise<boolean>
   };
   const over = new AbortController();
   const { signal } = over;
+  setMaxListeners(0, signal); // every verdict under way listens
   const begin = (step: number): Harvest => {
     const { index, table, ...own } = due(step);
     const judge = stop.requested ? null : own.judge; // then whoever resumes asks

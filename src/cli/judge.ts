@@ -81,6 +81,8 @@ async function handler(argv: Options): Promise<void> {
   const reach = access();
   const played = await openTasks(config, reach);
   const { domain, tasks } = played;
+  if (domain.grade)
+    throw new UsageError(`judge audit on ${domain.name}: its answers are graded, there are no turns to score`);
   const note = (line: string) => void process.stderr.write(`${line}\n`);
   const opened = openJudge(config, reach, note);
   const judge = opened.judge(domain);
@@ -99,6 +101,7 @@ async function handler(argv: Options): Promise<void> {
     : await practice(config, played, heldOut(Math.ceil(most / config.samples)));
   const found = await audit(config, played, judges, rollouts, count ? heldOut(count) : []);
   for (const chat of [opened.chat, other]) if (chat) note(`${chat.model}, ${costText(chat.counts())}`);
+  if (Object.values(found.abstentions).reduce((sum, count) => sum + count, 0) === found.verdicts) process.exitCode = 1;
   process.stdout.write(argv.json ? `${JSON.stringify(found)}\n` : `${auditText(found)}\n`);
 }
 
@@ -130,7 +133,7 @@ function auditText(found: Audit): string {
   const { judge, rollouts, verdicts, abstentions, repeats, against, rules, weights, everyMajor, gaming } = found;
   const kinds = Object.entries(abstentions).map(([kind, count]) => `${count} ${kind}`);
   const lines = [
-    `judge ${judge}: ${rollouts} rollouts, ${verdicts} verdicts, abstentions: ${kinds.join(", ") || "none"}`,
+    `judge ${judge}: ${rollouts} rollouts, ${verdicts} verdicts asked for, abstentions: ${kinds.join(", ") || "none"}`,
     agreementText("with itself, asked again", repeats),
     agreementText(`with ${against?.judge}`, against),
     agreementText("with the rules", rules),
@@ -139,11 +142,13 @@ function auditText(found: Audit): string {
     rankingText("every -1 counts, by the rules", everyMajor),
   ];
   if (gaming) {
-    const { tasks, games, paid, success, failure, game } = gaming;
+    const { tasks, games, abstained, paid, success, failure, game } = gaming;
     const means = `TARL reward ${number(success)} of honest successes, ${number(failure)} of honest failures, ${number(game)} of games`;
-    lines.push(`gaming set: ${games} games on ${tasks} tasks; ${means}`);
+    lines.push(`gaming set: ${games} games on the ${tasks} tasks with an honest failure; ${means}`);
+    if (abstained > 0) lines.push(`  not judged: ${abstained} conversations`);
     for (const [name, count] of Object.entries(paid)) lines.push(`  PAID ${count} times: ${name}`);
-    if (Object.keys(paid).length === 0) lines.push("  no game is paid as much as an honest failure of its task");
+    if (games > 0 && Object.keys(paid).length === 0)
+      lines.push("  no game is paid as much as an honest failure of its task");
   }
   return lines.filter((line) => line !== "").join("\n");
 }
@@ -156,7 +161,7 @@ function agreementText(title: string, found: Agreement | null): string {
   return `agreement ${title}: ${figure(exact, exactInterval)} of turns, alpha ${figure(alpha, alphaInterval)} (${turns} turns, ${conversations} rollouts)`;
 }
 
-function rankingText(title: string, found: { tau: number | null; groups: number; bestChanges: number }): string {
+function rankingText(title: string, found: { tau: number | null; groups: number; bestChanges: number | null }): string {
   return `  ${title.padEnd(30)} tau ${number(found.tau).padStart(6)} (${found.groups} groups)  best changes in ${number(found.bestChanges)}`;
 }
 

@@ -85,8 +85,8 @@ export interface Ranking {
   readonly tau: number | null;
   /** Groups that it is a mean over. */
   readonly groups: number;
-  /** Share of all groups whose best rollout is another one. */
-  readonly bestChanges: number;
+  /** Share of all groups whose best rollout is another one; null without groups. */
+  readonly bestChanges: number | null;
 }
 
 /** `groups`: for each rollout of a group its reward as it is, and as it would be. */
@@ -95,7 +95,7 @@ export function ranking(groups: readonly (readonly (readonly [own: number, other
   return {
     tau: taus.length ? taus.reduce((sum, tau) => sum + tau, 0) / taus.length : null,
     groups: taus.length,
-    bestChanges: groups.length ? groups.filter(losesBest).length / groups.length : 0,
+    bestChanges: groups.length ? groups.filter(losesBest).length / groups.length : null,
   };
 }
 

@@ -14,6 +14,8 @@ export interface Graded {
   /** What the policy learns from; `tarl` is the TARL reward, whether it learns from that or not. */
   readonly reward: Reward;
   readonly tarl: Reward;
+  /** False: its group was left out by dynamic sampling, unjudged. */
+  readonly kept: boolean;
   /** False: left out of the update (spoiled, by dynamic sampling, or without a verdict where those are dropped). */
   readonly learned: boolean;
 }
@@ -61,7 +63,8 @@ export function stepLine(
   stats: readonly StepStats[],
 ): StepLine {
   const rollouts = graded.map(({ rollout }) => rollout);
-  const rewards = graded.map(({ reward }) => reward.total);
+  const kept = graded.filter((each) => each.kept);
+  const rewards = kept.map(({ reward }) => reward.total);
   const center = mean(rewards);
   const silent = graded.flatMap(({ judgement }) => (judgement?.scores === null ? judgement : []));
   return {
@@ -72,10 +75,10 @@ export function stepLine(
     excluded: graded.filter(({ learned }) => !learned).length,
     reward: center,
     rewardStd: Math.sqrt(mean(rewards.map((value) => (value - center) ** 2))),
-    rewardOutcome: mean(graded.map(({ tarl }) => tarl.parts.outcome)),
-    rewardTurns: mean(graded.map(({ tarl }) => tarl.parts.turns)),
-    rewardMajor: mean(graded.map(({ tarl }) => tarl.parts.major)),
-    tarl: mean(graded.map(({ tarl }) => tarl.total)),
+    rewardOutcome: mean(kept.map(({ tarl }) => tarl.parts.outcome)),
+    rewardTurns: mean(kept.map(({ tarl }) => tarl.parts.turns)),
+    rewardMajor: mean(kept.map(({ tarl }) => tarl.parts.major)),
+    tarl: mean(kept.map(({ tarl }) => tarl.total)),
     pass: mean(rollouts.map(({ outcome }) => outcome.success)),
     passByFamily: byFamily(rollouts),
     turns: mean(rollouts.map(({ turns }) => turns)),
@@ -87,7 +90,7 @@ export function stepLine(
     abstentions: tallyBy(silent.map(({ abstained = "unsaid" }) => abstained)),
     flatGroups,
     endings: tallyBy(rollouts.map(({ ending }) => ending)),
-    classes: tallyBy(graded.map(({ tarl }) => tarl.class)),
+    classes: tallyBy(kept.map(({ tarl }) => tarl.class)),
     ...together(stats),
   };
 }

@@ -47,6 +47,9 @@ export interface Shown {
   readonly turns: number;
   readonly kl: number;
   readonly mismatch: number;
+  readonly rollouts: number;
+  /** Rollouts that the judge abstained on. */
+  readonly abstained: number;
   /** Tokens per second. */
   readonly rolloutSpeed: number;
   readonly trainSpeed: number;
@@ -68,7 +71,10 @@ export function stepText(s: Shown): string {
     `kl ${small(s.kl)}`,
     `mismatch ${small(s.mismatch)}`,
     `rollout ${thousands(s.rolloutSpeed)} tok/s`,
-    `train ${thousands(s.trainSpeed)} tok/s${s.shared > 0 ? ` (${Math.round(100 * s.shared)}% shared)` : ""}`,
+    s.trainSpeed > 0
+      ? `train ${thousands(s.trainSpeed)} tok/s${s.shared > 0 ? ` (${Math.round(100 * s.shared)}% shared)` : ""}`
+      : "nothing learned",
+    ...(s.abstained > 0 ? [`no verdict on ${s.abstained} of ${s.rollouts}`] : []),
     `left ${duration(s.secondsLeft)}`,
   ].join("  ");
 }

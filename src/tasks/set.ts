@@ -145,9 +145,9 @@ function toolsWith(domain: Domain, schemas: readonly ToolSchema[], path: string)
 
 /** Sets are never written over. */
 export function checkFree(dir: string): void {
-  if (dir === "") throw new UsageError("the folder of a set has no name; expected a new or empty folder");
+  if (dir === "") throw new UsageError("--out: the folder of a set has no name; expected a new or empty folder");
   if (existsSync(dir) && !(statSync(dir).isDirectory() && readdirSync(dir).length === 0))
-    throw new UsageError(`${dir}: exists already; expected a new or empty folder`);
+    throw new UsageError(`--out ${dir}: exists already; expected a new or empty folder`);
 }
 
 /** Writes a set; `dir` has to be new or empty, and appears with everything in it or not at all. */

@@ -116,7 +116,7 @@ async function grade(
       const own = lessOverlong(plain, longest(rollout.ledger), overlongOptions(config));
       const abstained = judgement !== null && judgement.scores === null;
       const learned = kept && !spoiled && !(abstained && config.abstain === "drop");
-      return { rollout, judgement, reward: own, tarl, learned };
+      return { rollout, judgement, reward: own, tarl, kept, learned };
     }),
   );
 }

@@ -93,7 +93,7 @@ test("a ranking's mean tau, and whose best rollout changes", () => {
     [5, 1],
   ] as const;
   assert.equal(ranking([same, other, flat]), { tau: 0, groups: 2, bestChanges: 1 / 3 });
-  assert.equal(ranking([]), { tau: null, groups: 0, bestChanges: 0 });
+  assert.equal(ranking([]), { tau: null, groups: 0, bestChanges: null });
 });
 
 test.run();

@@ -179,7 +179,7 @@ const bad: [line: string, message: RegExp][] = [
   ["tasks synthesize --out fresh --held-out x", /^--held-out x: expected a share from 0 to 1$/],
   ["tasks synthesize --out fresh --families steal", /^--families steal: shop has cancel, /],
   ["tasks synthesize --out fresh --count 999 --train-databases 1", /^shop has too few \w+ tasks on databases 1 to 1: /],
-  ["tasks synthesize --out lessons", /^lessons: exists already; expected a new or empty folder$/],
+  ["tasks synthesize --out lessons", /^--out lessons: exists already; expected a new or empty folder$/],
   ["--dtype fp32 --master split", /^--master split with --dtype fp32: only weights in bf16 are rounded from one$/],
   ["--lora-rank 4 --optimizer muon", /^--optimizer muon with --lora-rank: an adapter's matrices are learned by adamw$/],
   ["--lora-targets mlp", /^--lora-targets without --lora-rank: there is no adapter$/],

@@ -256,14 +256,14 @@ test("import, list and show go together", async () => {
   const bad: [args: string[], message: RegExp][] = [
     [
       ["import", "tau-bench", top, "--out", out, "--domain", "zoo"],
-      /^tarl: \d+: exists already; expected a new or empty folder\n$/,
+      /^tarl: --out \d+: exists already; expected a new or empty folder\n$/,
     ],
     [["import", "tau-bench", top, "--domain", "zoo"], /--out: missing/],
     [["list", "--tasks", out, "--split", "dev"], /^tarl: --split dev: \d+ has test, train\n$/],
     [["list", "--tasks", out, "--families", "a"], /^tarl: --tasks .* with --families: /],
     [["list", "--tasks", out, "--config", "a.json"], /^tarl: --tasks .* with --config: /],
     [["list", "--tasks", out, "--preset", "paper"], /^tarl: --tasks .* with --preset: /],
-    [["list", "--tasks", join(dir, "nowhere")], /^tarl: nowhere: no such task set\n$/],
+    [["list", "--tasks", join(dir, "nowhere")], /^tarl: --tasks: nowhere: no such task set\n$/],
     [["show", "zoo/tau-bench-test/7", "--tasks", out], /^tarl: zoo\/tau-bench-test\/7: no such task in \d+; /],
   ];
   for (const [args, message] of bad) {

@@ -73,6 +73,8 @@ test("the line of a step shows every figure", () => {
     rewardMajor: -1.187,
     pass: 0.45,
     turns: 6.12,
+    rollouts: 96,
+    abstained: 0,
   };
   const rest = { kl: 0.00123, mismatch: 0, rolloutSpeed: 1930, trainSpeed: 2400, secondsLeft: 190 };
   assert.match(stepText({ ...shown, ...rest, shared: 0.384 }), /train 2\.4k tok\/s \(38% shared\) {2}left/);
@@ -80,6 +82,11 @@ test("the line of a step shows every figure", () => {
     stepText({ ...shown, ...rest, shared: 0 }),
     "step 3/30  reward 6.21 (outcome 4.50 turns 2.90 major -1.19)  pass .450  turns 6.1  kl 0.0012  mismatch 0  " +
       "rollout 1.9k tok/s  train 2.4k tok/s  left 3 min 10 s",
+  );
+  const silent = { abstained: 90, trainSpeed: 0, shared: 1 };
+  assert.match(
+    stepText({ ...shown, ...rest, ...silent }),
+    /1\.9k tok\/s {2}nothing learned {2}no verdict on 90 of 96 {2}left/,
   );
 });
 

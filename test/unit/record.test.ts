@@ -44,7 +44,7 @@ function graded(family: string, success: 0 | 1, ending: Ending, writes: number, 
     perTurn: [],
   };
   const judgement = { scores: tarl.class === "unjudged" ? null : ([1, 0] as const), reasons: ["a", "b"] };
-  return { rollout, judgement, reward: own, tarl, learned };
+  return { rollout, judgement, reward: own, tarl, kept: true, learned };
 }
 const tarl = (outcome: number, turns: number, major: number, name: Reward["class"]): Reward => ({
   total: outcome + turns + major,

@@ -245,7 +245,7 @@ test("nothing is written over, and nothing half", () => {
   writeSet(path, draft());
   assert.match(
     failure(() => writeSet(path, draft())),
-    /^\d+: exists already; expected a new or empty folder$/,
+    /^--out .*\d+: exists already; expected a new or empty folder$/,
   );
   const other = fresh();
   const broken = draft({ splits: { train: [task("a", { actions: [{ name: "pay", arguments: "{" }] })] } });
@@ -264,7 +264,7 @@ test("nothing is written over, and nothing half", () => {
   );
   assert.match(
     failure(() => writeSet("", draft())),
-    /^the folder of a set has no name/,
+    /^--out: the folder of a set has no name/,
   );
   const third = fresh();
   fs.mkdirSync(`${third}.part`);

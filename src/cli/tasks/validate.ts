@@ -2,6 +2,7 @@
 // are ../../gates.ts.
 
 import type { Argv, CommandModule } from "yargs";
+import { blame } from "../../errors.ts";
 import type { Report } from "../../gates.ts";
 import type { Domain, Task } from "../../types.ts";
 import { configOf, typedOptions, wholeNumber } from "../options.ts";
@@ -46,7 +47,7 @@ async function listed(path: string, argv: Selection, count?: number): Promise<Ch
   checkAlone(argv, "domain");
   const { openSet, tasksOf } = await import("../../tasks/set.ts");
   const { domainOf } = await import("../../play.ts");
-  const set = openSet(path);
+  const set = blame("--tasks", () => openSet(path));
   const { domain: typed } = typedOptions(argv) as { domain?: string };
   const domain = await domainOf(set, typed ?? set.manifest.domain, set.manifest.profile);
   return { domain, tasks: tasksOf(set, argv.split).slice(0, count) };
