@@ -6,6 +6,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { UsageError } from "../src/errors.ts";
 import { root } from "../src/root.ts";
 import { duration } from "../src/run/progress.ts";
 import { attempt, BUSY, close, machine, say, short } from "./common.ts";
@@ -60,6 +61,9 @@ async function makeAll(runs: string, cells: readonly Cell[], rollouts: number): 
     say(`${cell.run}: ${state === "half" ? "goes on" : "begins"}`);
     const { code, why } = await make(runs, cell, state, commit);
     if (code === STOPPED) return null;
+    // Another bench, or what a killed one has left, works on it: two at once would make the same runs.
+    if (code !== 0 && why.includes("is in use by process"))
+      throw new UsageError(`${why}; then the same command goes on`);
     say(`${cell.run}: ${code === 0 ? lineOf(runs, cell) : `FAILED: ${why}`}`);
     if (code !== 0) failures.push({ run: cell.run, why });
   }

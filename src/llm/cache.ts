@@ -6,6 +6,7 @@ import { createHash, randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import { UsageError } from "../errors.ts";
+import { makeFolder } from "../folders.ts";
 import type { Answer, Body } from "./wire.ts";
 
 /** Changes where old files would be read wrongly. */
@@ -18,7 +19,7 @@ export class AnswerCache {
   constructor(dir: string) {
     this.#dir = dir;
     try {
-      fs.mkdirSync(dir, { recursive: true });
+      makeFolder(dir);
       fs.accessSync(dir, fs.constants.W_OK);
     } catch (error) {
       throw new UsageError(`cache folder ${dir}: expected one that can be written (${(error as Error).message})`);
@@ -39,7 +40,7 @@ export class AnswerCache {
     const path = this.#path(body);
     const part = `${path}.${randomUUID()}.part`;
     try {
-      fs.mkdirSync(dirname(path), { recursive: true });
+      makeFolder(dirname(path));
       fs.writeFileSync(part, `${JSON.stringify({ sha256: hash(answer), answer })}\n`);
       fs.renameSync(part, path);
       return true;

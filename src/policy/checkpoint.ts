@@ -7,7 +7,6 @@ import {
   existsSync,
   fsyncSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -19,6 +18,7 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { CheckpointError } from "../errors.ts";
+import { makeFolder } from "../folders.ts";
 import {
   type ModelConfig,
   type Output,
@@ -218,7 +218,7 @@ async function fill(
   options: SaveOptions,
   write: (tensors: readonly TensorEntry[]) => Promise<void> | void,
 ): Promise<void> {
-  mkdirSync(partial, { recursive: true });
+  makeFolder(partial);
   writeJson(join(partial, "config.json"), toJson(config, options.dtype));
   for (const [name, bytes] of options.companions) writeFileSync(join(partial, name), bytes);
 

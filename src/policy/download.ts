@@ -3,11 +3,12 @@
 // Test: test/unit/hub.test.ts
 
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createReadStream, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type FileHandle, open, rename } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { makeFolder } from "../folders.ts";
 
 /** An answer that is no success; `code` is what a hub adds to its status, "GatedRepo" for instance. */
 export class Refusal extends Error {
@@ -83,8 +84,8 @@ export async function patiently<T>(
 /** Rejects with a Refusal, with WrongContent, or with what fetch and the file system say. */
 export async function download(file: Wanted, how: Downloading): Promise<void> {
   const partial = `${file.blob}.incomplete`;
-  mkdirSync(dirname(file.blob), { recursive: true });
-  mkdirSync(dirname(file.lock), { recursive: true });
+  makeFolder(dirname(file.blob));
+  makeFolder(dirname(file.lock));
   await acquire(file.lock, partial, how.waiting);
   try {
     if (isWhole(file)) return;

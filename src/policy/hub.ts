@@ -4,7 +4,6 @@
 
 import {
   existsSync,
-  mkdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -15,6 +14,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { CheckpointError, UsageError } from "../errors.ts";
+import { makeFolder } from "../folders.ts";
 import { bytesText } from "./amount.ts";
 import { COMPANIONS, INDEX, readIndex, WEIGHTS } from "./checkpoint.ts";
 import { download, patiently, Refusal, WrongContent } from "./download.ts";
@@ -201,7 +201,7 @@ export class Hub {
     const started = performance.now();
     let [name, done] = ["", 0];
     try {
-      mkdirSync(snapshot, { recursive: true });
+      makeFolder(snapshot);
       this.#checkSpace(model, files);
       const label = files.length === 1 ? files[0].name : `${files.length} files`;
       line(`${model}: fetching ${label} (${bytesText(total)}) into ${snapshot}`);
@@ -343,7 +343,7 @@ function link(blob: string, path: string): void {
 
 /** A file that is there whole or not at all. */
 function writeWhole(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   writeFileSync(besides(path), text);
   renameSync(besides(path), path);
 }

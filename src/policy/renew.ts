@@ -2,9 +2,10 @@
 // the same way, away from what is ever said; a policy that is to learn them cannot tell them apart (docs/log.md).
 // Test: test/unit/init.test.ts
 
-import { closeSync, copyFileSync, mkdirSync, openSync, readdirSync, writeSync } from "node:fs";
+import { closeSync, copyFileSync, openSync, readdirSync, writeSync } from "node:fs";
 import { basename, join } from "node:path";
 import { CheckpointError } from "../errors.ts";
+import { makeFolder } from "../folders.ts";
 import { Random } from "../random.ts";
 import { readCheckpoint } from "./checkpoint.ts";
 import { read } from "./safetensors.ts";
@@ -19,7 +20,7 @@ export function renewRows(from: string, to: string, ids: readonly number[], seed
   const { tensors } = readCheckpoint(from);
   const { file, offset, bytes, dtype, shape } = tensors.find(({ name }) => name === EMBEDDING)!;
   if (dtype !== "F32") throw new CheckpointError(`${from}: ${EMBEDDING} is stored as ${dtype}, expected F32`);
-  mkdirSync(to, { recursive: true });
+  makeFolder(to);
   for (const name of readdirSync(from)) copyFileSync(join(from, name), join(to, name));
   const handle = openSync(join(to, basename(file)), "r+");
   try {

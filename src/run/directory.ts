@@ -10,7 +10,6 @@ import {
   constants,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -20,6 +19,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { UsageError } from "../errors.ts";
+import { makeFolder } from "../folders.ts";
 import { Folder, taken } from "./folder.ts";
 
 /** One line of a .jsonl file of a run; `step` counts finished updates. */
@@ -60,7 +60,7 @@ export class RunDirectory extends Folder {
     RunDirectory.checkName(base, name);
     const run = new RunDirectory(resolve(base, name));
     try {
-      mkdirSync(run.dir, { recursive: true });
+      makeFolder(run.dir);
     } catch (error) {
       throw new UsageError(`--runs ${base}: ${(error as Error).message}; expected a folder that can be written to`);
     }
@@ -151,7 +151,7 @@ export class RunDirectory extends Folder {
   }
 
   private makeFolders(): void {
-    for (const folder of FOLDERS) mkdirSync(join(this.dir, folder), { recursive: true });
+    for (const folder of FOLDERS) makeFolder(join(this.dir, folder));
   }
 }
 

@@ -8,7 +8,6 @@ import {
   appendFileSync,
   closeSync,
   existsSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -20,6 +19,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { UsageError } from "../errors.ts";
 import type { Requests } from "../eval/evaluate.ts";
 import { isSpoiled, type Trial } from "../eval/trial.ts";
+import { makeFolder } from "../folders.ts";
 import { plainJson } from "../json.ts";
 import type { Entry } from "../types.ts";
 import { Folder, taken } from "./folder.ts";
@@ -50,7 +50,7 @@ export class Results extends Folder {
     const isNew = !taken(results.dir);
     if (!isNew) results.compare(dir, identity);
     try {
-      mkdirSync(results.dir, { recursive: true });
+      makeFolder(results.dir);
     } catch (error) {
       throw new UsageError(`--out ${dir}: ${(error as Error).message}; expected a folder that can be written to`);
     }

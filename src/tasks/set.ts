@@ -3,12 +3,13 @@
 // keep their spelling. Not the importers, and not which tasks are played when (sampler.ts). Test: test/unit/set.test.ts
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { dumps, parse } from "../domains/python.ts";
 import { callShape, taskShape } from "../domains/task.ts";
 import { UsageError } from "../errors.ts";
+import { makeFolder } from "../folders.ts";
 import type { Dialogue, Domain, Json, Task, ToolSchema } from "../types.ts";
 import { attempt, check, dict, jsonLines, newlines, plain, readText, written } from "./record.ts";
 
@@ -175,7 +176,7 @@ export function writeSet(dir: string, draft: Draft): Manifest {
   texts.set(MANIFEST, `${JSON.stringify(made, null, 2)}\n`);
   attempt(dir, () => {
     const part = `${resolve(dir)}.part-${process.pid}`;
-    mkdirSync(part, { recursive: true });
+    makeFolder(part);
     try {
       for (const [name, text] of texts) writeFileSync(join(part, name), text);
       renameSync(part, dir);

@@ -102,6 +102,22 @@ test("runs of other options are refused, and nothing is changed", async () => {
   assert.is(json<Findings>("straight", "table1.json").plan.steps, 2);
 });
 
+test("a run that another process works on stops the bench", async () => {
+  const run = join(dir, "straight", "table1-grpo-s1");
+  fs.cpSync(join(dir, "straight"), join(dir, "used"), { recursive: true });
+  const used = join(dir, "used", "table1-grpo-s1");
+  fs.rmSync(join(used, "summary.json"));
+  const born = fs
+    .readFileSync(`/proc/${process.pid}/stat`, "utf8")
+    .replace(/^.*\) /s, "")
+    .split(" ")[19];
+  fs.writeFileSync(join(used, "lock"), `${process.pid} ${born}`);
+  const { code, complaint } = await table("used", ["--rows", "grpo,tarl", ...short, "2"]);
+  assert.is(code, 2);
+  assert.match(complaint, /table1-grpo-s1 is in use by process \d+ .*; then the same command goes on/);
+  assert.ok(fs.existsSync(join(run, "summary.json")));
+});
+
 test("a row that fails is said, and the others are measured", async () => {
   fs.mkdirSync(join(dir, "broken", "table1-grpo-s1"), { recursive: true });
   fs.writeFileSync(join(dir, "broken", "table1-grpo-s1", "notes.txt"), "not a run");

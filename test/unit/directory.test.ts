@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { makeFolder } from "../../src/folders.ts";
 import { RunDirectory } from "../../src/run/directory.ts";
 
 const base = fs.mkdtempSync(join(tmpdir(), "tarl-runs-"));
@@ -19,6 +20,18 @@ const save = (text: string) => async (dir: string) => {
   fs.mkdirSync(dir);
   fs.writeFileSync(join(dir, "weights"), text, { mode: 0o444 });
 };
+
+test("folders are made as far as they are missing, and where none can be made that is said", () => {
+  const deep = join(base, "some", "folder", "deep");
+  makeFolder(deep);
+  makeFolder(deep);
+  assert.ok(fs.statSync(deep).isDirectory());
+  fs.writeFileSync(join(deep, "file"), "");
+  assert.throws(() => makeFolder(join(deep, "file")), /^EEXIST/);
+  assert.throws(() => makeFolder(join(deep, "file", "more")), /^ENOTDIR/);
+  assert.throws(() => makeFolder("/proc/none/of/these"), /^ENOENT|^EACCES/);
+  fs.rmSync(join(base, "some"), { recursive: true });
+});
 
 test("a new run has its config, and its name is taken", () => {
   const run = RunDirectory.create(base, "one", { lr: 1 });

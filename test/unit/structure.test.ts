@@ -9,7 +9,7 @@ import { root } from "../../src/root.ts";
 const mostLines = 600;
 
 /** What every stage may import besides itself. */
-const common = ["types.ts", "chat.ts", "errors.ts", "root.ts", "random.ts", "json.ts"];
+const common = ["types.ts", "chat.ts", "errors.ts", "root.ts", "random.ts", "json.ts", "folders.ts"];
 /** The state of a domain, its lossless JSON and how English is heard: what sessions, judges and formats are written on. */
 const state = ["domains/store.ts", "domains/tool.ts", "domains/python.ts", "domains/ears.ts"];
 
@@ -24,6 +24,7 @@ const stages: { readonly [stage: string]: readonly string[] } = {
   "root.ts": [],
   "random.ts": [],
   "json.ts": [],
+  "folders.ts": [],
   "config/": [],
   "training/mix.ts": ["config/"],
   "grading/": [],
