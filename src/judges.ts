@@ -62,11 +62,10 @@ export function openJudgeModel(config: Config, access: Access = {}, model = conf
   const baseURL = judgeUrl === "environment" ? access.baseURL : judgeUrl;
   const budget = { ...(dollars > 0 && { dollars }), ...(tokens > 0 && { tokens }) };
   const own = { model, temperature, prices: readPrices(judgePrices), concurrency, perMinute: judgeRate, budget };
-  return openModel(`--judge-model ${model}`, own, config, {
-    ...access,
-    apiKey: access.judgeKey ?? access.apiKey,
-    baseURL,
-  });
+  const option =
+    judgeUrl === "environment" ? `--judge-model ${model}` : `--judge-model ${model} --judge-url ${judgeUrl}`;
+  const reached = "a key in TARL_JUDGE_API_KEY or OPENAI_API_KEY, or a server in --judge-url or OPENAI_BASE_URL";
+  return openModel(option, own, config, { ...access, apiKey: access.judgeKey ?? access.apiKey, baseURL }, reached);
 }
 
 /** What a run's verdicts are going to take. */

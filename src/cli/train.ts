@@ -27,6 +27,13 @@ export default {
   handler,
 } satisfies CommandModule<object, Options>;
 
+/** What needs turns with scores. */
+const ofTurns: readonly [asked: (config: Config) => boolean, option: string][] = [
+  [(c) => c.judge === "llm", "--judge llm"],
+  [(c) => c.credit === "turn", "--credit turn"],
+  [(c) => c.reflection > 0, "--reflection"],
+];
+
 const kind = (argv: Options): RunKind<Config> => ({
   config: ({ hub }) => pinned(configOf(argv), hub),
   read: (json, file) => {
@@ -39,7 +46,9 @@ const kind = (argv: Options): RunKind<Config> => ({
     ...(tasks === "generated" ? [] : [tasks]),
     ...(mix === "none" || domainNames.includes(mix) ? [] : [mix]),
   ],
-  check: async (config, { tasks }) => {
+  check: async (config, { tasks, domain }) => {
+    const idle = domain.grade && config.mix === "none" ? ofTurns.find(([asked]) => asked(config)) : undefined;
+    if (idle) throw new UsageError(`${idle[1]} on ${domain.name}: its answers are graded, there are no turns to score`);
     const { trainDatabases: databases, tasksPerStep, seed, evalTasks, evalSeed } = config;
     const drawn = `--train-databases ${databases} with --tasks-per-step ${tasksPerStep}`;
     const draw = () => tasks.train(tasksPerStep, seed, 0);
@@ -62,7 +71,7 @@ const kind = (argv: Options): RunKind<Config> => ({
     ),
   describe: (c) =>
     `${c.algo}${c.tarl ? " with TARL" : ""} on ${c.tasks === "generated" ? domainLabel(c.domain) : c.tasks}, ${c.steps} updates of ${c.tasksPerStep} tasks x ${c.samples} rollouts, ` +
-    `${c.mix === "none" ? "" : `every ${c.mixEvery}. ${c.mixControl ? "left out" : `of ${domainLabel(c.mix)}`}, `}` +
+    `${c.mix === "none" ? "" : `one in ${c.mixEvery} ${c.mixControl ? "left out" : `of ${domainLabel(c.mix)}`}, `}` +
     `policy ${c.model}, seed ${c.seed}`,
 });
 

@@ -146,6 +146,10 @@ const contradictions: readonly [(c: Config, table: Table) => boolean, (c: Config
       `${c.mixControl ? "--mix-control" : changed("mixEvery") ? `--mix-every ${c.mixEvery}` : `--mix-eval-tasks ${c.mixEvalTasks}`} without --mix: there are no other tasks`,
   ],
   [
+    (c) => c.mix === c.domain && c.tasks === "generated",
+    (c) => `--mix ${c.mix} with --domain ${c.domain}: expected other tasks`,
+  ],
+  [
     (c) => c.mix !== "none" && c.mixEvery > c.steps,
     (c) => `--mix-every ${c.mixEvery} with --steps ${c.steps}: no update is of the other tasks`,
   ],

@@ -148,6 +148,8 @@ const bad: [line: string, message: RegExp][] = [
   ["eval --user-prices 1", /^--user-prices 1: expected two prices with a comma between them/],
   ["--user llm --user-model m --user-url ftp://x --eval-tasks 0", /^--user-model m: base URL ftp:\/\/x: expected http/],
   ["eval --disturbances 2", /^--disturbances 2: expected a number from 0 to 1$/],
+  ["--domain math --reflection 1", /^--reflection on math: its answers are graded, there are no turns to score$/],
+  ["judge audit --domain math", /^judge audit on math: its answers are graded, there are no turns to score$/],
   ["eval --tasks nowhere", /^--tasks: .*nowhere: no such task set$/],
   ["eval --tasks set --agent oracle", /^.*set: a set for library; expected --domain with the folder of that domain$/],
   ["tasks validate --tasks set", /^.*set: a set for library; expected --domain with the folder of that domain$/],

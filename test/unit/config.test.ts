@@ -120,6 +120,7 @@ const bad: [values: Record<string, unknown>, message: RegExp][] = [
   [{ klClamp: 5 }, /^--kl-clamp 5 without --kl-coef and --kl-kind k3, k3\+ or k3_score: it would do nothing$/],
   [{ muonScale: 0.5 }, /^--muon-scale 0.5 without --optimizer muon: it would do nothing$/],
   [{ decayVectors: true }, /^--decay-vectors without --weight-decay: it would do nothing$/],
+  [{ mix: "shop" }, /^--mix shop with --domain shop: expected other tasks$/],
   [{ tisNorm: true }, /^--tis-norm without --tis: it would do nothing$/],
   [{ maxDraws: 3 }, /^--max-draws 3 without --dynamic-sampling/],
   [{ overlongFactor: 3 }, /^--overlong-factor 3 without --overlong-buffer/],

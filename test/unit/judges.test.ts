@@ -22,7 +22,8 @@ test("rules need nothing, a model needs a key or a server", () => {
   assert.throws(
     () => openJudge(config(model)),
     (error: unknown) =>
-      error instanceof UsageError && /^--judge-model m: expected a key in OPENAI_API_KEY/.test(error.message),
+      error instanceof UsageError &&
+      /^--judge-model m: expected a key in TARL_JUDGE_API_KEY or OPENAI_API_KEY/.test(error.message),
   );
   assert.is(openJudge(config(model), { judgeKey: "k" }).judge(shop).name, "m");
 });
