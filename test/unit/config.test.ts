@@ -117,7 +117,10 @@ const bad: [values: Record<string, unknown>, message: RegExp][] = [
   [{ std: "none", stdEps: 1 }, /^--std-eps 1 without a --std to divide by: it would do nothing$/],
   [{ whiten: false }, /^--whiten false without an --algo that whitens: it would do nothing$/],
   [{ ratio: "none", dualClip: 3 }, /^--dual-clip 3 without a --ratio: it would do nothing$/],
-  [{ klClamp: 5 }, /^--kl-clamp 5 without --kl-coef and --kl-kind k3, k3\+ or k3_score: it would do nothing$/],
+  [
+    { klCoef: 0, klClamp: 5 },
+    /^--kl-clamp 5 without --kl-coef and --kl-kind k3, k3\+ or k3_score: it would do nothing$/,
+  ],
   [{ muonScale: 0.5 }, /^--muon-scale 0.5 without --optimizer muon: it would do nothing$/],
   [{ decayVectors: true }, /^--decay-vectors without --weight-decay: it would do nothing$/],
   [{ mix: "shop" }, /^--mix shop with --domain shop: expected other tasks$/],
@@ -227,7 +230,7 @@ test("stages get their own words", () => {
   assert.is(lossOptions(config).clipHigh, 0.3);
   assert.is(lossOptions(config).temperature, 0.5);
   assert.not(packOptions(config).dropZero, "KL acts on every token");
-  assert.ok(packOptions(resolve({})).dropZero);
+  assert.ok(packOptions(resolve({ klCoef: 0 })).dropZero);
 });
 
 test.run();
