@@ -83,10 +83,13 @@ export async function withRun<C>(
     const kept = Object.keys(sets).length > 0 ? { ...config, sets } : config;
     opened ??= RunDirectory.create(runs, argv.run ?? RunDirectory.freeName(runs, kind.name(config)), kept);
     const run = opened;
+    const reached = run.lines("metrics.jsonl").at(-1)?.step ?? 0;
     run.rewind(step);
     const display = new Display(argv.json ? process.stderr : process.stdout, (line) => run.log(line));
     const bits = table.policy.batchInvariant ? "batch-invariant" : "not batch-invariant";
-    display.line(`${resumed ? "going on with" : "run"} ${run.dir}: ${kind.describe(config)}, ${bits}`);
+    const again = reached > step ? ` (made again: up to step ${reached})` : "";
+    const named = resumed ? `going on with ${run.dir} after step ${step}${again}` : `run ${run.dir}`;
+    display.line(`${named}: ${kind.describe(config)}, ${bits}`);
     const stopping =
       "stopping: the step under way is finished and saved, a measurement is not; Ctrl-C again stops at once";
     await work({ config, run, step, table, display, stop: onInterrupt(display, stopping) });

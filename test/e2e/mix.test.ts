@@ -69,7 +69,10 @@ test("gone on with, a mixed run and its control come to the same bytes", async (
     const again = `${run}-again`;
     fs.cpSync(path(run, ""), path(again, ""), { recursive: true });
     fs.rmSync(path(again, "checkpoints/step-4"), { recursive: true });
-    assert.is((await runIn(dir, ["--resume", again])).code, 0);
+    const { code, out } = await runIn(dir, ["--resume", again]);
+    assert.is(code, 0);
+    const made = `-again after step 2 (made again: up to step ${run === "mixed" ? 4 : 3}): `;
+    assert.ok(out.includes(made), out);
     assert.equal(lines(again, "metrics.jsonl"), lines(run, "metrics.jsonl"));
     for (const file of ["metrics.jsonl", "evaluations/mix-step-4.json", "checkpoints/step-4/model.safetensors"])
       assert.ok(fs.readFileSync(path(run, file)).equals(fs.readFileSync(path(again, file))), `${run}: ${file}`);
