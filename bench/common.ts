@@ -1,10 +1,11 @@
 // What the benchmarks share: the clock, repeats in alternation, and how figures are written down. Not a benchmark itself.
 // Every benchmark's output ends in one line of JSON. Test: test/unit/bench.test.ts
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { CheckpointError, UsageError } from "../src/errors.ts";
+import { makeFolder } from "../src/folders.ts";
 import { root } from "../src/root.ts";
 
 /** What the figures were taken on; `load`: programs that wanted a core in the minute before. */
@@ -53,7 +54,7 @@ export function short<T>(figures: T): T {
 /** Keeps figures, to four digits, and the machine as a file of bench/results. */
 export function keep(bench: string, file: string, figures: object): void {
   const folder = join(root, "bench", "results");
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   writeFileSync(join(folder, file), `${JSON.stringify(short({ bench, ...machine, ...figures }), null, 2)}\n`);
   say(`kept in bench/results/${file}`);
 }

@@ -4,10 +4,12 @@
 // table1/crossed.ts, table1/findings.ts. Run: npm run bench -- table1. Test: test/e2e/table.test.ts
 
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UsageError } from "../src/errors.ts";
+import { makeFolder } from "../src/folders.ts";
 import { root } from "../src/root.ts";
+import { IN_USE } from "../src/run/folder.ts";
 import { duration } from "../src/run/progress.ts";
 import { attempt, BUSY, close, machine, say, short } from "./common.ts";
 import { describeMachine } from "./machine.ts";
@@ -50,20 +52,18 @@ async function compare(args: readonly string[]): Promise<void> {
 
 /** Makes what is not finished, one run after the other, and says which failed; null where a person stopped it. */
 async function makeAll(runs: string, cells: readonly Cell[], rollouts: number): Promise<Failure[] | null> {
-  const states = new Map(cells.map((cell) => [cell, stateOf(runs, cell)]));
-  const left = [...states].filter(([, state]) => state !== "finished");
-  say(
-    `${cells.length} runs of ${rollouts} rollouts, ${cells.length - left.length} of them finished; they are in ${runs}`,
-  );
+  const finished = cells.filter((cell) => stateOf(runs, cell) === "finished").length;
+  say(`${cells.length} runs of ${rollouts} rollouts, ${finished} of them finished; they are in ${runs}`);
   const commit = commitNow();
   const failures: Failure[] = [];
-  for (const [cell, state] of left) {
+  for (const cell of cells) {
+    const state = stateOf(runs, cell); // another bench may have made it in the meantime
+    if (state === "finished") continue;
     say(`${cell.run}: ${state === "half" ? "goes on" : "begins"}`);
     const { code, why } = await make(runs, cell, state, commit);
     if (code === STOPPED) return null;
     // Another bench, or what a killed one has left, works on it: two at once would make the same runs.
-    if (code !== 0 && why.includes("is in use by process"))
-      throw new UsageError(`${why}; then the same command goes on`);
+    if (code !== 0 && why.includes(IN_USE)) throw new UsageError(`${why}; then the same command goes on`);
     say(`${cell.run}: ${code === 0 ? lineOf(runs, cell) : `FAILED: ${why}`}`);
     if (code !== 0) failures.push({ run: cell.run, why });
   }
@@ -73,7 +73,7 @@ async function makeAll(runs: string, cells: readonly Cell[], rollouts: number): 
 function write(report: Report, folders: readonly string[]): void {
   const json = JSON.stringify(short({ bench: "table1", ...machine, ...report }), null, 1);
   for (const folder of folders) {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     writeFileSync(join(folder, "table1.md"), markdown(report, "table1.svg"));
     writeFileSync(join(folder, "table1.json"), `${json}\n`);
     writeFileSync(join(folder, "table1.svg"), picture(report));

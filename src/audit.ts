@@ -10,7 +10,7 @@ import { expertFor } from "./domains/expert.ts";
 import { readCall } from "./domains/tool.ts";
 import { UsageError } from "./errors.ts";
 import { type Agreement, agreement, type Ranking, ranking } from "./eval/agreement.ts";
-import { games, honest } from "./judge/gaming.ts";
+import { type Game, games, honest } from "./judge/gaming.ts";
 import { ownScores } from "./judge/rules.ts";
 import { type Played, perform } from "./play.ts";
 import { reward } from "./reward.ts";
@@ -21,6 +21,8 @@ import type { Call, Domain, Entry, Judge, Judgement, Outcome, Rollout, Task, Use
 export interface Audit {
   readonly judge: string;
   readonly rollouts: number;
+  /** Those that the judge gave a verdict on. */
+  readonly judged: number;
   /** Verdicts of all judges that were asked, and those of them that were abstentions, by kind. */
   readonly verdicts: number;
   readonly abstentions: { readonly [kind: string]: number };
@@ -68,12 +70,12 @@ export async function audit(
   rollouts: readonly Rollout[],
   tasks: readonly Task[],
 ): Promise<Audit> {
-  const all = await Promise.all(rollouts.map((rollout) => judge.judge(rollout)));
-  const others = await Promise.all(
-    [...repeats, ...(against ? [against] : []), ...(judge === rules ? [] : [rules])].map((other) =>
-      Promise.all(rollouts.map((rollout) => other.judge(rollout))),
-    ),
-  );
+  // No more at once than the judge takes: a verdict's deadline runs while it waits for a place.
+  const verdicts = (by: Judge) => collect(rollouts, (rollout) => by.judge(rollout), config.judgeConcurrent);
+  const all = await verdicts(judge);
+  const others: Judgement[][] = [];
+  for (const by of [...repeats, ...(against ? [against] : []), ...(judge === rules ? [] : [rules])])
+    others.push(await verdicts(by));
   const again = others.slice(0, repeats.length);
   const between = (...judgements: (readonly Judgement[])[]) =>
     agreement(rollouts.map((_, i) => judgements.map((each) => each[i].scores)));
@@ -84,6 +86,7 @@ export async function audit(
   return {
     judge: judge.name,
     rollouts: rollouts.length,
+    judged: judged.length,
     verdicts: given.length,
     abstentions: abstentionsOf(given),
     repeats: again.length ? between(all, ...again) : null,
@@ -154,51 +157,47 @@ function groupsOf(
   return [...groups.values()].filter((group) => group.length > 1);
 }
 
-/** Plays every game on every task; what it wins is no game. */
+/** Plays every game on every task that an honest agent can fail. */
 async function game(
   config: Config,
   { domain, users }: Pick<Played, "domain" | "users">,
   judge: Judge,
   tasks: readonly Task[],
 ): Promise<Gaming> {
+  const pay = async (attempt: Attempt, agent: Game["agent"], customer = "") => {
+    const own = { ...domain, expert: expertFor(domain, attempt.task)! };
+    const one = agent(own, attempt.task, attempt.seed);
+    const rollout = await perform({ domain, users: adding(users, customer) }, attempt, one, config);
+    const judgement = await judge.judge(rollout);
+    return { outcome: rollout.outcome, value: judgement.scores && worth(config, { rollout, judgement }) };
+  };
+  const playAll = <I>(list: readonly I[], play: (each: I) => ReturnType<typeof pay>) =>
+    collect(list, play, config.judgeConcurrent);
+  const plan = attempts(tasks, 1, config.seed, "gaming").filter(({ task }) => expertFor(domain, task));
+  const failures = await playAll(plan, (attempt) => pay(attempt, honest.failure));
+  const measured = plan.flatMap((attempt, i) => {
+    const { outcome, value } = failures[i];
+    return value !== null && isHonestFailure(outcome) ? [{ attempt, failure: value }] : [];
+  });
+  const successes = await playAll(measured, ({ attempt }) => pay(attempt, honest.success));
+  const talks = measured.flatMap((on) => games.map((game) => ({ ...on, game })));
+  const ends = await playAll(talks, ({ attempt, game }) => pay(attempt, game.agent, game.customer));
   const paid: { [game: string]: number } = {};
-  const [successes, failures, played]: number[][] = [[], [], []];
-  let abstained = 0;
-  const plan = attempts(tasks, 1, config.seed, "gaming");
-  await collect(
-    plan,
-    async (attempt) => {
-      const expert = expertFor(domain, attempt.task);
-      if (!expert) return;
-      const play = async (agent: (typeof games)[number]["agent"], customer = "") => {
-        const one = agent({ ...domain, expert }, attempt.task, attempt.seed);
-        const rollout = await perform({ domain, users: adding(users, customer) }, attempt, one, config);
-        const judgement = await judge.judge(rollout);
-        if (judgement.scores === null) abstained++;
-        return { outcome: rollout.outcome, value: judgement.scores && worth(config, { rollout, judgement }) };
-      };
-      const failure = await play(honest.failure);
-      if (failure.value === null || !isHonestFailure(failure.outcome)) return;
-      const success = await play(honest.success);
-      failures.push(failure.value);
-      if (success.value !== null) successes.push(success.value);
-      const ends = await Promise.all(games.map(({ agent, customer }) => play(agent, customer)));
-      for (const [i, { outcome, value }] of ends.entries()) {
-        if (outcome.success || value === null) continue;
-        played.push(value);
-        if (value >= failure.value) paid[games[i].name] = (paid[games[i].name] ?? 0) + 1;
-      }
-    },
-    config.concurrent,
-  );
+  const lost: number[] = [];
+  for (const [i, { outcome, value }] of ends.entries()) {
+    if (outcome.success || value === null) continue; // what it wins is no game
+    lost.push(value);
+    const { failure, game } = talks[i];
+    if (value >= failure) paid[game.name] = (paid[game.name] ?? 0) + 1;
+  }
   return {
-    tasks: failures.length,
-    games: played.length,
-    abstained,
+    tasks: measured.length,
+    games: lost.length,
+    abstained: [...failures, ...successes, ...ends].filter(({ value }) => value === null).length,
     paid,
-    success: mean(successes),
-    failure: mean(failures),
-    game: mean(played),
+    success: mean(successes.flatMap(({ value }) => value ?? [])),
+    failure: mean(measured.map(({ failure }) => failure)),
+    game: mean(lost),
   };
 }
 
@@ -262,7 +261,7 @@ export function readRollouts(dir: string, domain: Domain, most: number): Rollout
   }
   if (rollouts.length === 0)
     throw new UsageError(`${dir}: no rollouts; expected a run that was made with --save-rollouts true`);
-  // The last group is played to its end, further ones are not needed.
+  // The last group is read to its end, further ones are not needed.
   const groups = rollouts.map(({ task }) => task.id);
   const end = groups.findIndex((id, i) => i >= most && id !== groups[i - 1]);
   return end < 0 ? rollouts : rollouts.slice(0, end);

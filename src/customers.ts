@@ -73,10 +73,10 @@ export function openModel(
   own: Pick<ChatOptions, "model" | "temperature" | "maxTokens" | "prices" | "concurrency" | "perMinute" | "budget">,
   { budget, cache, apiTimeout, apiRetries, concurrent }: Config,
   access: Access = {},
-  reached = "a key in OPENAI_API_KEY, or a server of your own in OPENAI_BASE_URL",
+  expected = "a key in OPENAI_API_KEY, or a server of your own in OPENAI_BASE_URL",
 ): OpenChat {
   const { apiKey, baseURL = "https://api.openai.com/v1" } = access;
-  if (apiKey === undefined && access.baseURL === undefined) throw new UsageError(`${option}: expected ${reached}`);
+  if (apiKey === undefined && access.baseURL === undefined) throw new UsageError(`${option}: expected ${expected}`);
   const priced = own.prices && own.prices.input + own.prices.output > 0;
   if (budget > 0 && !own.budget && !priced)
     throw new UsageError(`--budget ${budget} with ${option}: expected the prices of its tokens`);

@@ -56,16 +56,21 @@ export function modelJudge(
   };
 }
 
-export function openJudgeModel(config: Config, access: Access = {}, model = config.judgeModel): OpenChat {
+/** `option` names the model. */
+export function openJudgeModel(
+  config: Config,
+  access: Access = {},
+  option = "--judge-model",
+  model = config.judgeModel,
+): OpenChat {
   const { judgeUrl, judgeTemperature: temperature, judgePrices, judgeConcurrent: concurrency, judgeRate } = config;
   const { judgeBudget: dollars, judgeTokens: tokens } = config;
   const baseURL = judgeUrl === "environment" ? access.baseURL : judgeUrl;
   const budget = { ...(dollars > 0 && { dollars }), ...(tokens > 0 && { tokens }) };
   const own = { model, temperature, prices: readPrices(judgePrices), concurrency, perMinute: judgeRate, budget };
-  const option =
-    judgeUrl === "environment" ? `--judge-model ${model}` : `--judge-model ${model} --judge-url ${judgeUrl}`;
-  const reached = "a key in TARL_JUDGE_API_KEY or OPENAI_API_KEY, or a server in --judge-url or OPENAI_BASE_URL";
-  return openModel(option, own, config, { ...access, apiKey: access.judgeKey ?? access.apiKey, baseURL }, reached);
+  const typed = `${option} ${model}${judgeUrl === "environment" ? "" : ` --judge-url ${judgeUrl}`}`;
+  const expected = "a key in TARL_JUDGE_API_KEY or OPENAI_API_KEY, or a server in --judge-url or OPENAI_BASE_URL";
+  return openModel(typed, own, config, { ...access, apiKey: access.judgeKey ?? access.apiKey, baseURL }, expected);
 }
 
 /** What a run's verdicts are going to take. */

@@ -102,7 +102,7 @@ export function beginsAnew(format: Format): boolean {
 
 /** What a config's policy takes of the memory that there is. */
 export function memoryOf(config: Config, model: ModelConfig, role: PolicyOptions["role"] = "policy"): MemoryPlan {
-  const { dtype, microTokens, contextTokens, concurrent, recompute, klCoef } = config;
+  const { dtype, microTokens, contextTokens, concurrent, recompute } = config;
   const device = config.device === "cuda" || (config.device === "auto" && native.cuda()) ? "cuda" : "cpu";
   return planMemory(model, {
     ...{ device, dtype, microTokens, contextTokens, concurrent, recompute },
@@ -110,9 +110,13 @@ export function memoryOf(config: Config, model: ModelConfig, role: PolicyOptions
     lora: loraOptions(config),
     learns: role === "policy",
     critic: criticOf(config),
-    reference: role === "policy" && klCoef > 0,
+    reference: hasReference(config, role),
     available: config.memory > 0 ? config.memory * 1e9 : availableMemory(device),
   });
+}
+
+function hasReference({ klCoef }: Config, role: PolicyOptions["role"]): boolean {
+  return role === "policy" && klCoef > 0;
 }
 
 /** What a config plays: the domain, where its tasks come from, and who its customers are. */
@@ -211,7 +215,10 @@ export class Table implements Played {
     const played = await openTasks(config, access);
     const adapter = loraOptions(config);
     // An adapter goes on from a checkpoint on the weights that it began with, which nothing has changed.
-    const model = checkpoint && !adapter ? checkpoint : await findModel(config.model, access?.hub);
+    const saved = adapter ? null : checkpoint;
+    // The KL needs those as well: what is not there is said before anything is opened.
+    const first = !saved || hasReference(config, role) ? await findModel(config.model, access?.hub) : null;
+    const model = saved ?? first!;
     if (!checkpoint || adapter) checkModel(config.model, model);
     const tokenizer = loadTokenizer(model);
     const { name, format } = formatOf(model, config.format, tokenizer);

@@ -1,7 +1,7 @@
 // How hard tasks are for a policy as it stands: the share of its conversations about each that it wins, and a set of
 // those that are neither always lost nor always won, from which alone there is something to learn. The command is
 // cli/tasks/rate.ts.
-// Test: test/unit/rate.test.ts
+// Tests: test/unit/rate.test.ts, test/e2e/rate.test.ts
 
 import type { Tally } from "./eval/metrics.ts";
 import type { TaskSet } from "./tasks/set.ts";

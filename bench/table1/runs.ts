@@ -2,11 +2,12 @@
 // off, reused where one is finished with the same options, and read. Not what is concluded. Test: test/e2e/table.test.ts
 
 import { createHash } from "node:crypto";
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, flagName, resolveConfig } from "../../src/config/config.ts";
 import { UsageError } from "../../src/errors.ts";
 import type { Evaluation, Summary } from "../../src/eval/evaluate.ts";
+import { makeFolder } from "../../src/folders.ts";
 import { evaluationFile, mixEvaluationFile } from "../../src/run/closing.ts";
 import type { StepLine } from "../../src/run/metrics.ts";
 import { scheduled } from "../../src/training/mix.ts";
@@ -66,7 +67,7 @@ export const STOPPED = 130;
  */
 export async function make(runs: string, cell: Cell, state: State, commit: string): Promise<Ended> {
   const args = commandOf(runs, cell, state);
-  mkdirSync(runs, { recursive: true });
+  makeFolder(runs);
   appendFileSync(join(runs, NOTES), `${JSON.stringify({ run: cell.run, commit, command: args.join(" ") })}\n`);
   const child = startTarl(args);
   child.stdout.resume(); // it stands in the run's log.txt

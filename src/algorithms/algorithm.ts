@@ -22,7 +22,7 @@ export interface Advantages {
   readonly values: readonly (number | Float64Array)[];
   /** What the critic learns, [N] each; without a critic absent. */
   readonly returns?: readonly Float64Array[];
-  /** Groups whose rewards are all equal, so that they teach nothing, of so many groups; both 0 where rollouts stand alone. */
+  /** Groups whose rewards are all equal, without advantages, of so many groups; both 0 where rollouts stand alone. */
   readonly flat: number;
   readonly groups: number;
 }

@@ -64,7 +64,7 @@ export function mixedGroups<Group>(outcomes: readonly Outcome["success"][], grou
 export interface GroupAdvantages<Group> {
   /** One per rollout, in the order of the rewards. */
   readonly values: readonly number[];
-  /** Groups whose rewards are all equal (exact comparison): they teach nothing. */
+  /** Groups whose rewards are all equal (exact comparison): they have no advantages. */
   readonly flat: readonly Group[];
 }
 

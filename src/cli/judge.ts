@@ -87,7 +87,7 @@ async function handler(argv: Options): Promise<void> {
   const opened = openJudge(config, reach, note);
   const judge = opened.judge(domain);
   const rules = opened.chat ? ruleJudge(domain) : judge;
-  const other = argv.against === undefined ? null : openJudgeModel(config, reach, argv.against);
+  const other = argv.against === undefined ? null : openJudgeModel(config, reach, "--against", argv.against);
   const again = (repeat: number) => modelJudge(config, domain, opened.chat!, undefined, repeat);
   const judges = {
     judge,
@@ -101,7 +101,8 @@ async function handler(argv: Options): Promise<void> {
     : await practice(config, played, heldOut(Math.ceil(most / config.samples)));
   const found = await audit(config, played, judges, rollouts, count ? heldOut(count) : []);
   for (const chat of [opened.chat, other]) if (chat) note(`${chat.model}, ${costText(chat.counts())}`);
-  if (Object.values(found.abstentions).reduce((sum, count) => sum + count, 0) === found.verdicts) process.exitCode = 1;
+  const { judged, gaming } = found;
+  if (judged === 0 || (gaming && gaming.games === 0 && gaming.abstained > 0)) process.exitCode = 1;
   process.stdout.write(argv.json ? `${JSON.stringify(found)}\n` : `${auditText(found)}\n`);
 }
 

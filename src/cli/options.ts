@@ -20,7 +20,7 @@ import { absoluteDomain, domainNames, isFolder } from "../domains/index.ts";
 import { blame, UsageError } from "../errors.ts";
 import { isHubName } from "../policy/hub.ts";
 import { measuredSplit } from "../tasks/sampler.ts";
-import { openSet } from "../tasks/set.ts";
+import { openSet, type TaskSet } from "../tasks/set.ts";
 import { openHub } from "./hub.ts";
 
 const ALL = Object.keys(options) as (keyof Config)[];
@@ -146,10 +146,13 @@ function absoluteModel(model: string): string {
   return model === "embedded" || (isHubName(model) && !existsSync(model)) ? model : resolve(model);
 }
 
+/** The set that --tasks names. */
+export const openNamed = (path: string): TaskSet => blame("--tasks", () => openSet(path));
+
 /** A set has its own domain and profile, and is measured as a whole; what somebody gave has to agree with it. */
 function ofSet(config: Config, given: readonly Given[]): Partial<Config> {
   const tasks = resolve(config.tasks);
-  const { manifest, splits } = blame("--tasks", () => openSet(tasks));
+  const { manifest, splits } = openNamed(tasks);
   const giver = (key: string) => given.findLast(({ values }) => Object.hasOwn(values, key));
   const agreed = (key: "domain" | "profile", own: string | undefined): string => {
     const by = giver(key);

@@ -2,7 +2,7 @@
 // The method is ../train.ts; this reads options and prints.
 
 import type { Argv, CommandModule } from "yargs";
-import { type Config, playsAhead, resolveConfig } from "../config/config.ts";
+import { type Config, flagName, playsAhead, resolveConfig } from "../config/config.ts";
 import { domainLabel, domainNames } from "../domains/index.ts";
 import { blame, UsageError } from "../errors.ts";
 import { gradingNote } from "../grading/grader.ts";
@@ -27,12 +27,8 @@ export default {
   handler,
 } satisfies CommandModule<object, Options>;
 
-/** What needs turns with scores. */
-const ofTurns: readonly [asked: (config: Config) => boolean, option: string][] = [
-  [(c) => c.judge === "llm", "--judge llm"],
-  [(c) => c.credit === "turn", "--credit turn"],
-  [(c) => c.reflection > 0, "--reflection"],
-];
+/** What needs turns with scores, as it is where there are none. */
+const ofTurns = { judge: "rules", credit: "trajectory", reflection: 0 } as const;
 
 const kind = (argv: Options): RunKind<Config> => ({
   config: ({ hub }) => pinned(configOf(argv), hub),
@@ -47,8 +43,14 @@ const kind = (argv: Options): RunKind<Config> => ({
     ...(mix === "none" || domainNames.includes(mix) ? [] : [mix]),
   ],
   check: async (config, { tasks, domain }) => {
-    const idle = domain.grade && config.mix === "none" ? ofTurns.find(([asked]) => asked(config)) : undefined;
-    if (idle) throw new UsageError(`${idle[1]} on ${domain.name}: its answers are graded, there are no turns to score`);
+    const { openMix } = await import("../play.ts");
+    const mixed = await openMix(config);
+    if (domain.grade && (!mixed || mixed.domain.grade))
+      for (const [key, value] of Object.entries(ofTurns) as [keyof typeof ofTurns, string | number][])
+        if (config[key] !== value)
+          throw new UsageError(
+            `${flagName(key)} ${config[key]}: expected ${value} where answers are graded, as those of ${domain.name} are`,
+          );
     const { trainDatabases: databases, tasksPerStep, seed, evalTasks, evalSeed } = config;
     const drawn = `--train-databases ${databases} with --tasks-per-step ${tasksPerStep}`;
     const draw = () => tasks.train(tasksPerStep, seed, 0);
@@ -57,8 +59,6 @@ const kind = (argv: Options): RunKind<Config> => ({
     const pool = config.algo === "spo" ? config.spoPool : tasksPerStep;
     if (pool > tasksPerStep) blame(`--spo-pool ${pool}`, () => tasks.train(pool, seed, 0));
     if (evalTasks > 0) blame(`--eval-tasks ${evalTasks}`, () => tasks.heldOut(evalTasks, evalSeed));
-    const { openMix } = await import("../play.ts");
-    const mixed = await openMix(config);
     if (mixed) blame(`--mix ${config.mix}`, () => mixed.tasks.train(pool, seed, 0));
     if (mixed && config.mixEvalTasks > 0)
       blame(`--mix ${config.mix}`, () => mixed.tasks.heldOut(config.mixEvalTasks, evalSeed));

@@ -362,7 +362,7 @@ export const optionGroups = {
     clipLow: option(number(0, 1), 0.2, "ratio", "lower clip", "ours"),
     clipHigh: option(number(0), 0.2, "ratio", "upper clip", "ours"),
     dualClip: option(number(0), 0, "ratio", "dual clip, above 1; 0 is off", "ours"),
-    klCoef: option(number(0), 0.02, "weight", "weight of the KL to the starting policy; 0 is off", "ours", 0.001),
+    klCoef: option(number(0), 0.02, "weight", "weight of the KL to the starting policy; 0 is off", "measured", 0.001),
     klIn: option(choice("loss", "reward"), "loss", "", "where that KL is", "ours"),
     klKind: option(
       choice("k1", "k2", "k3", "abs", "k1+", "k3+", "k3_is", "k3_score"),

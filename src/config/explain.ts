@@ -62,7 +62,7 @@ function rewardOf(c: Config) {
 
 function advantageOf(c: Config): readonly (string | false)[] {
   const white = c.whiten && "Âₜ ← (Âₜ − mean) / √(variance + 1e-8) over all policy tokens of the update";
-  const group = `over the ${c.samples} rollouts of one task; a group whose rewards are all equal teaches nothing`;
+  const group = `over the ${c.samples} rollouts of one task; a group whose rewards are all equal has no advantages`;
   switch (c.algo) {
     case "grpo": {
       const deviations = {
@@ -196,7 +196,7 @@ function updateOf(c: Config) {
   return [
     `${c.steps} updates of ${c.tasksPerStep} tasks × ${count(c.samples, "rollout", "rollouts")}, each learned from in ${count(c.epochs, "pass", "passes")} of ${count(c.miniBatches, "mini-batch", "mini-batches")}`,
     c.dynamicSampling && `tasks are drawn, at most ${c.maxDraws} times, until enough groups have success and failure`,
-    c.mix !== "none" && `every ${c.mixEvery}. update is ${c.mixControl ? "left out" : `of ${c.mix}`}`,
+    c.mix !== "none" && `one update in ${c.mixEvery} is ${c.mixControl ? "left out" : `of ${c.mix}`}`,
     `${c.optimizer === "muon" ? muon : adam}, learning rate ${num(c.lr)}${rise}${fall}`,
     c.maxGradNorm > 0 && `‖gradient‖ at most ${num(c.maxGradNorm)}`,
   ];

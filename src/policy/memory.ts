@@ -206,6 +206,7 @@ function remedy(config: ModelConfig, options: MemoryOptions): string {
       useful: dtype === "fp32" || state.master === "fp32",
       change: (o) => ({ ...o, dtype: "bf16", state: { ...o.state, master: "split" } }),
     },
+    { typed: "--kl-coef 0", useful: options.reference, change: (o) => ({ ...o, reference: false }) },
     {
       typed: `--lora-rank ${LORA_RANK}`,
       useful: options.lora === null && options.critic !== "shared",

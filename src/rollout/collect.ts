@@ -67,12 +67,12 @@ export function attempts(
 }
 
 /**
- * Plays every attempt, at most `concurrent` at once; results stand in the order of the attempts.
+ * Plays everything on the list, attempts for instance, at most `concurrent` at once; results stand in the list's order.
  * `play` never rejects for what happens inside of a conversation: a failed rollout is data.
  */
-export async function collect<T = Rollout>(
-  list: readonly Attempt[],
-  play: (attempt: Attempt) => Promise<T>,
+export async function collect<I, T>(
+  list: readonly I[],
+  play: (each: I) => Promise<T>,
   concurrent: number,
   finished?: (result: T, done: number) => void,
 ): Promise<T[]> {

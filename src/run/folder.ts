@@ -53,11 +53,14 @@ export class Folder {
       const seen = readLock(path);
       const [pid, born] = seen.split(" ");
       if (born && birth(Number(pid)) === born)
-        throw new UsageError(`${this.dir} is in use by process ${pid} (delete ${path} if that is not so)`);
+        throw new UsageError(`${this.dir} ${IN_USE} ${pid} (delete ${path} if that is not so)`);
       takeAway(path, seen);
     }
   }
 }
+
+/** What the refusal says where another process works on a folder. */
+export const IN_USE = "is in use by process";
 
 /** Is there anything at `dir` but what a process that was killed before it wrote config.json has left? */
 export function taken(dir: string): boolean {

@@ -54,7 +54,7 @@ export interface StepLine extends StepStats {
   readonly classes: { readonly [name in RewardClass]?: number };
 }
 
-/** `stats` of every optimizer step of the update, in order; none where every group was flat: zeros. */
+/** `stats` of every optimizer step of the update, in order; where there was none, zeros. */
 export function stepLine(
   step: number,
   lr: number,

@@ -36,7 +36,7 @@ export class Observer {
   readonly #earlier: number;
   /** Updates that the run has behind it. */
   #step: number;
-  readonly #history: Pick<StepLine, "domain" | "tarl" | "pass">[];
+  readonly #history: Pick<StepLine, "domain" | "tarl" | "pass" | "excluded" | "rollouts">[];
   /** Seconds of this process's updates, and of its last evaluation. */
   readonly #updates: number[] = [];
   #evaluation = 0;
@@ -113,7 +113,7 @@ export class Observer {
         secondsLeft: perUpdate * (steps - line.step) + this.#evaluation,
       }),
     );
-    const course = this.#history.filter(({ domain }) => domain === line.domain);
+    const course = this.#history.filter((each) => each.domain === line.domain && each.excluded < each.rollouts);
     const warnings = [gradientAlarm(line), mismatchAlarm(line, this.exact), alarm(course)];
     for (const warning of warnings) if (warning) this.display.line(warning);
   }

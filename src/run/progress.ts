@@ -47,7 +47,6 @@ export interface Shown {
   readonly turns: number;
   readonly kl: number;
   readonly mismatch: number;
-  readonly rollouts: number;
   /** Rollouts that the judge abstained on. */
   readonly abstained: number;
   /** Tokens per second. */
@@ -74,7 +73,7 @@ export function stepText(s: Shown): string {
     s.trainSpeed > 0
       ? `train ${thousands(s.trainSpeed)} tok/s${s.shared > 0 ? ` (${Math.round(100 * s.shared)}% shared)` : ""}`
       : "nothing learned",
-    ...(s.abstained > 0 ? [`no verdict on ${s.abstained} of ${s.rollouts}`] : []),
+    ...(s.abstained > 0 ? [`no verdict on ${s.abstained} rollouts`] : []),
     `left ${duration(s.secondsLeft)}`,
   ].join("  ");
 }

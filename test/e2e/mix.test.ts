@@ -2,15 +2,11 @@
 // control makes the same updates without them, and that a mixed run goes on to the same bytes.
 // time limit: 600 s
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { tarlArgs } from "../../bench/command.ts";
 import type { Evaluation } from "../../src/eval/evaluate.ts";
 import { sharedGrader } from "../../src/grading/grader.ts";
 import type { StepLine } from "../../src/run/metrics.ts";
@@ -77,26 +73,6 @@ test("gone on with, a mixed run and its control come to the same bytes", async (
     for (const file of ["metrics.jsonl", "evaluations/mix-step-4.json", "checkpoints/step-4/model.safetensors"])
       assert.ok(fs.readFileSync(path(run, file)).equals(fs.readFileSync(path(again, file))), `${run}: ${file}`);
   }
-});
-
-test("a rating that is killed goes on with the same command, and with no other", async () => {
-  const line = "tasks rate --domain math --count 300 --trials 2 --least 0 --most 1 --threads 1 --out rated".split(" ");
-  const played = join(dir, "rated.rating/rollouts.jsonl");
-  const child = spawn(process.execPath, tarlArgs(line), { cwd: dir });
-  const ended = once(child, "close");
-  while (!fs.existsSync(played) || fs.statSync(played).size === 0) await delay(1);
-  child.kill("SIGKILL");
-  await ended;
-  assert.ok(!fs.existsSync(join(dir, "rated")), "it was killed on the way");
-  const before = fs.readFileSync(played, "utf8").split("\n").length;
-  assert.ok(before < 600, `${before}`);
-  const other = await runIn(dir, [...line, "--turns", "9"]);
-  assert.is(other.code, 2);
-  assert.match(other.err, /rated\.rating: was made with --turns \d+, not 9/);
-  const { code, err } = await runIn(dir, line);
-  assert.is(code, 0, err);
-  assert.is(fs.readFileSync(join(dir, "rated/train.jsonl"), "utf8").trim().split("\n").length, 300);
-  assert.not.ok(fs.existsSync(join(dir, "rated.rating")));
 });
 
 test.run();

@@ -10,6 +10,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Findings } from "../../bench/table1/findings.ts";
 import type { Evaluation } from "../../src/eval/evaluate.ts";
+import { RunDirectory } from "../../src/run/directory.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "tarl-table-"));
 test.after(() => fs.rmSync(dir, { recursive: true }));
@@ -103,19 +104,17 @@ test("runs of other options are refused, and nothing is changed", async () => {
 });
 
 test("a run that another process works on stops the bench", async () => {
-  const run = join(dir, "straight", "table1-grpo-s1");
   fs.cpSync(join(dir, "straight"), join(dir, "used"), { recursive: true });
-  const used = join(dir, "used", "table1-grpo-s1");
-  fs.rmSync(join(used, "summary.json"));
-  const born = fs
-    .readFileSync(`/proc/${process.pid}/stat`, "utf8")
-    .replace(/^.*\) /s, "")
-    .split(" ")[19];
-  fs.writeFileSync(join(used, "lock"), `${process.pid} ${born}`);
+  for (const file of ["table1-grpo-s1/summary.json", "table1-tarl-s1/summary.json", "table1.md"])
+    fs.rmSync(join(dir, "used", file));
+  const run = RunDirectory.find(join(dir, "used"), "table1-grpo-s1");
+  run.open();
   const { code, complaint } = await table("used", ["--rows", "grpo,tarl", ...short, "2"]);
   assert.is(code, 2);
   assert.match(complaint, /table1-grpo-s1 is in use by process \d+ .*; then the same command goes on/);
-  assert.ok(fs.existsSync(join(run, "summary.json")));
+  for (const file of ["table1-tarl-s1/summary.json", "table1.md"])
+    assert.not.ok(fs.existsSync(join(dir, "used", file)), "nothing else is begun");
+  run.close();
 });
 
 test("a row that fails is said, and the others are measured", async () => {

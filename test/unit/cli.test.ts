@@ -148,7 +148,12 @@ const bad: [line: string, message: RegExp][] = [
   ["eval --user-prices 1", /^--user-prices 1: expected two prices with a comma between them/],
   ["--user llm --user-model m --user-url ftp://x --eval-tasks 0", /^--user-model m: base URL ftp:\/\/x: expected http/],
   ["eval --disturbances 2", /^--disturbances 2: expected a number from 0 to 1$/],
-  ["--domain math --reflection 1", /^--reflection on math: its answers are graded, there are no turns to score$/],
+  ["--domain math --reflection 1", /^--reflection 1: expected 0 where answers are graded, as those of math are$/],
+  [
+    "--domain math --tarl --algo ppo --credit turn",
+    /^--credit turn: expected trajectory where answers are graded, as /,
+  ],
+  ["--domain math --tarl --judge llm --judge-model m", /^--judge llm: expected rules where answers are graded, as /],
   ["judge audit --domain math", /^judge audit on math: its answers are graded, there are no turns to score$/],
   ["eval --tasks nowhere", /^--tasks: .*nowhere: no such task set$/],
   ["eval --tasks set --agent oracle", /^.*set: a set for library; expected --domain with the folder of that domain$/],
@@ -234,6 +239,7 @@ test("the memory plan is told part by part, with what would make it fit", async 
   const roomy = await run("plan", "--memory", "8");
   assert.is(roomy.code, 0, roomy.err);
   assert.match(roomy.out, /^weights +7\.54 MB\n/); // 3,771,136 parameters in bf16
+  assert.match(roomy.out, /\nreference +15\.1 MB\n/);
   assert.match(roomy.out, /\nthere is +7\.60 GB\nroom for \d+ tokens of conversations\n$/);
   const tight = await run("plan", "--memory", "0.3", "--recompute", "off");
   assert.match(tight.out, /\nmemory: .* are needed \(.*\) and 285 MB are there: would fit with --recompute on\n$/);

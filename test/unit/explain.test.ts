@@ -11,7 +11,11 @@ const say = (preset: string, values: Record<string, unknown> = {}) =>
 
 /** Preset, what is typed, and what has to be read. */
 const cases: readonly [preset: string, values: Record<string, unknown>, lines: readonly string[]][] = [
-  ["embedded", {}, ["R(τ) = s: 1", "(R − mean R) / (std + 1e-6), std over n − 1", "clip(ρₜ, 0.8, 1.2)", "1.2e-4"]],
+  [
+    "embedded",
+    {},
+    ["R(τ) = s: 1", "(R − mean R) / (std + 1e-6), std over n − 1", "clip(ρₜ, 0.8, 1.2)", "(Lₜ + 0.02 · KLₜ)", "1.2e-4"],
+  ],
   ["embedded", { std: "population", stdEps: 0.25 }, ["(std + 0.25), std over n "]],
   ["embedded", { std: "batch", stdEps: 0.25 }, ["std of the whole update + 0.25"]],
   [
@@ -52,8 +56,8 @@ const cases: readonly [preset: string, values: Record<string, unknown>, lines: r
   ["embedded", { dualClip: 3, ratio: "product" }, ["min(Lₜ, −3 Â)", "Πₜ π(xₜ)"]],
   ["embedded", { optimizer: "muon", muonScale: 0.5, decay: "none", warmup: 0 }, ["Muon", "at 0.5 of the rate"]],
   ["rloo", { dynamicSampling: true, maxDraws: 7 }, ["at most 7 times, until enough groups"]],
-  ["embedded", { mix: "math", mixEvery: 3 }, ["every 3. update is of math"]],
-  ["embedded", { mix: "math", mixControl: true }, ["every 2. update is left out"]],
+  ["embedded", { mix: "math", mixEvery: 3 }, ["one update in 3 is of math"]],
+  ["embedded", { mix: "math", mixControl: true }, ["one update in 2 is left out"]],
   ["embedded", { reflection: 2, ahead: "on" }, ["held back, at most 2 times", "from before the last update"]],
   ["embedded", { topK: 20, minP: 0.1 }, ["top-k 20, min-p 0.1"]],
 ];

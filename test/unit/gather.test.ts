@@ -107,6 +107,7 @@ test("dynamic sampling leaves out groups without a difference in outcome, and dr
       ["mixed3", false],
     ],
   );
+  assert.ok(graded.every(({ kept, learned }) => kept === learned));
   assert.equal(judged.sort(), ["mixed10", "mixed11", "mixed20", "mixed21"], "verdicts are asked for kept groups alone");
 });
 

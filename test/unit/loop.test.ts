@@ -25,13 +25,16 @@ interface Played {
   readonly updates: number;
 }
 
+/** Without a KL, which would want a reference. */
+const small = { tasksPerStep: 1, samples: 2, steps: 3, saveEvery: 1, evalTasks: 0, saveRollouts: false, klCoef: 0 };
+
 /** A run of updates of one task with two rollouts; `broken` says of an update's number whether customers are gone in it. */
 function setUp(
   options: object,
   { judge = right, broken = (_: number): boolean => false, wins = (n: number) => n, spoiled = false } = {},
 ) {
   const config = resolveConfig("embedded", {
-    values: { tasksPerStep: 1, samples: 2, steps: 3, saveEvery: 1, evalTasks: 0, saveRollouts: false, ...options },
+    values: { ...small, ...options },
     label: (key) => key,
   });
   const folder = mkdtempSync(join(dir, "run-"));

@@ -49,6 +49,15 @@ test("weights, gradients, masters and moments of 8.19 billion parameters", () =>
   assert.is(adapter.moments, 0.7);
 });
 
+test("a reference takes its weights, and going without it is advised where nothing else helps as little", () => {
+  const split = { state: { master: "split", moments: "fp32" }, reference: true } as const;
+  assert.is(parts(split).reference, 16.4);
+  assert.is(planMemory(qwen3_8b, { ...options, ...split }).remedy, "--moments 8bit");
+  const least = { state: { master: "split", moments: "8bit" }, recompute: "on", microTokens: 4096 } as const;
+  const { remedy } = planMemory(qwen3_8b, { ...options, ...least, reference: true, available: 94e9 });
+  assert.is(remedy, "--kl-coef 0");
+});
+
 test("activations are the layers' inputs and one layer where layers are computed again", () => {
   const kept = parts({ recompute: "off" }).activations;
   const again = parts({ recompute: "on" }).activations;

@@ -73,7 +73,6 @@ test("the line of a step shows every figure", () => {
     rewardMajor: -1.187,
     pass: 0.45,
     turns: 6.12,
-    rollouts: 96,
     abstained: 0,
   };
   const rest = { kl: 0.00123, mismatch: 0, rolloutSpeed: 1930, trainSpeed: 2400, secondsLeft: 190 };
@@ -86,7 +85,7 @@ test("the line of a step shows every figure", () => {
   const silent = { abstained: 90, trainSpeed: 0, shared: 1 };
   assert.match(
     stepText({ ...shown, ...rest, ...silent }),
-    /1\.9k tok\/s {2}nothing learned {2}no verdict on 90 of 96 {2}left/,
+    /1\.9k tok\/s {2}nothing learned {2}no verdict on 90 rollouts {2}left/,
   );
 });
 

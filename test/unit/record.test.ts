@@ -81,6 +81,21 @@ test("the line of an update", () => {
   assert.is(line.tokens, 24, "their sum");
 });
 
+test("what dynamic sampling leaves out is in no mean of a reward, but in all others", () => {
+  const part = [three[0], { ...three[1], kept: false, learned: false }];
+  const line = stepLine(1, 0.1, part, 0, []);
+  assert.equal([line.reward, line.tarl, line.rewardMajor, line.classes], [1, 12.5, 0, { good: 1 }]);
+  assert.equal([line.rollouts, line.excluded, line.pass], [2, 1, 0.5]);
+  const none = stepLine(
+    1,
+    0.1,
+    part.map((each) => ({ ...each, kept: false, learned: false })),
+    0,
+    [],
+  );
+  assert.equal([none.reward, none.tarl, none.excluded, none.pass], [0, 0, 2, 0.5]);
+});
+
 test("an update without anything to learn from has zeros", () => {
   const line = stepLine(1, 0.1, three, 1, []);
   assert.equal([line.loss, line.gradNorm, line.mismatch, line.tokens, line.ratio], [0, 0, 0, 0, 1]);

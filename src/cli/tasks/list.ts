@@ -1,10 +1,9 @@
 // `tarl tasks list`: draws tasks as training or evaluation would, or lists those of a set in their order.
 
 import type { Argv, CommandModule } from "yargs";
-import { blame } from "../../errors.ts";
-import { openSet, tasksOf } from "../../tasks/set.ts";
+import { tasksOf } from "../../tasks/set.ts";
 import type { Task } from "../../types.ts";
-import { configOf, wholeNumber } from "../options.ts";
+import { configOf, openNamed, wholeNumber } from "../options.ts";
 import { addSelection, checkAlone, draw, type Selection } from "./selection.ts";
 
 const KEYS = ["domain", "profile", "families", "refuseShare", "trainDatabases", "seed", "evalSeed"] as const;
@@ -33,10 +32,7 @@ async function drawn(argv: Selection, count: number): Promise<Task[]> {
 
 function listed(path: string, argv: Selection, count: number): readonly Task[] {
   checkAlone(argv);
-  return tasksOf(
-    blame("--tasks", () => openSet(path)),
-    argv.split,
-  ).slice(0, count);
+  return tasksOf(openNamed(path), argv.split).slice(0, count);
 }
 
 function oneLine(text: string): string {

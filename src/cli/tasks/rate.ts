@@ -6,7 +6,7 @@ import { rmSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Argv, CommandModule } from "yargs";
 import { flagName } from "../../config/config.ts";
-import { blame, UsageError } from "../../errors.ts";
+import { UsageError } from "../../errors.ts";
 import { gradingNote } from "../../grading/grader.ts";
 import { pinned } from "../hub.ts";
 import {
@@ -16,6 +16,7 @@ import {
   configOf,
   described,
   jsonOption,
+  openNamed,
   type Sources,
   share,
   wholeNumber,
@@ -62,7 +63,7 @@ async function handler(argv: Options): Promise<void> {
   const config = await pinned(configOf(argv, KEYS, own), reach.hub);
   const range = { least: share("least", argv.least ?? "0.125"), most: share("most", argv.most ?? "0.875") };
   if (range.least > range.most) throw new UsageError(`--least ${range.least}: expected at most --most ${range.most}`);
-  const { checkFree, openSet, writeSet } = await import("../../tasks/set.ts");
+  const { checkFree, writeSet } = await import("../../tasks/set.ts");
   const { Table } = await import("../../play.ts");
   const { measure, policyOf } = await import("../../measure.ts");
   const { ruleJudge } = await import("../../judge/rules.ts");
@@ -72,12 +73,13 @@ async function handler(argv: Options): Promise<void> {
   const { onInterrupt, STOPPED } = await import("../running.ts");
   checkFree(argv.out);
 
-  const set = config.tasks === "generated" ? null : blame("--tasks", () => openSet(config.tasks));
+  const set = config.tasks === "generated" ? null : openNamed(config.tasks);
   if (!set && argv.split !== undefined) throw new UsageError(`--split ${argv.split}: expected --tasks with a set`);
   const split = set ? splitOf(argv.split, [...set.splits.keys()], set.path) : "train";
   const count = argv.count === undefined ? undefined : wholeNumber("count", argv.count, 1, 1_000_000);
   const table = await Table.open(config, { access: reach, role: "reference" });
   const tasks = set ? set.splits.get(split)!.slice(0, count) : table.tasks.train(count ?? 200, config.seed, 0);
+  // A folder of results says who was measured.
   const identity = { "--agent": "policy", ...Object.fromEntries(DECIDES.map((key) => [flagName(key), config[key]])) };
   const display = new Display(process.stderr);
   const { signal, release } = onInterrupt(display, "stopping; Ctrl-C again stops at once");

@@ -2,10 +2,10 @@
 
 import type { Argv, CommandModule } from "yargs";
 import { domainNames, domain as findDomain } from "../../domains/index.ts";
-import { blame, UsageError } from "../../errors.ts";
-import { openSet, tasksOf } from "../../tasks/set.ts";
+import { UsageError } from "../../errors.ts";
+import { tasksOf } from "../../tasks/set.ts";
 import type { Task } from "../../types.ts";
-import { described, jsonOption } from "../options.ts";
+import { described, jsonOption, openNamed } from "../options.ts";
 
 interface Options {
   readonly id: string;
@@ -36,7 +36,7 @@ export default {
 } satisfies CommandModule<object, Options>;
 
 function findInSet(id: string, path: string): Task {
-  const tasks = tasksOf(blame("--tasks", () => openSet(path)));
+  const tasks = tasksOf(openNamed(path));
   const task = tasks.find((task) => task.id === id);
   if (!task) throw new UsageError(`${id}: no such task in ${path}; expected an id as "tasks list --tasks" prints it`);
   return task;

@@ -2,10 +2,9 @@
 // are ../../gates.ts.
 
 import type { Argv, CommandModule } from "yargs";
-import { blame } from "../../errors.ts";
 import type { Report } from "../../gates.ts";
 import type { Domain, Task } from "../../types.ts";
-import { configOf, typedOptions, wholeNumber } from "../options.ts";
+import { configOf, openNamed, typedOptions, wholeNumber } from "../options.ts";
 import { addSelection, checkAlone, draw, type Selection } from "./selection.ts";
 
 /** Families are drawn alike, however few tasks of some a run would play. */
@@ -45,9 +44,9 @@ async function drawn(argv: Selection, count = 200): Promise<Chosen> {
 /** A set on the domain that it names, or on a folder that is typed beside it. */
 async function listed(path: string, argv: Selection, count?: number): Promise<Chosen> {
   checkAlone(argv, "domain");
-  const { openSet, tasksOf } = await import("../../tasks/set.ts");
+  const { tasksOf } = await import("../../tasks/set.ts");
   const { domainOf } = await import("../../play.ts");
-  const set = blame("--tasks", () => openSet(path));
+  const set = openNamed(path);
   const { domain: typed } = typedOptions(argv) as { domain?: string };
   const domain = await domainOf(set, typed ?? set.manifest.domain, set.manifest.profile);
   return { domain, tasks: tasksOf(set, argv.split).slice(0, count) };
