@@ -42,7 +42,7 @@ export interface Diagnosis {
   readonly mixed: number;
   /** Held-out pass^1 of the tasks that were mixed in, before and after; null where none were. */
   readonly mixedPass: readonly [before: number, after: number] | null;
-  /** Over all updates on its own tasks: share of groups that taught nothing, of rollouts without a verdict and left out. */
+  /** Over all updates on its own tasks: share of groups with equal rewards, of rollouts without a verdict and left out. */
   readonly flatGroups: number;
   readonly abstained: number;
   readonly excluded: number;

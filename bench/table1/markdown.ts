@@ -75,7 +75,7 @@ export function markdown(report: Report, picture: string): string {
     ),
     "## What the orderings can be diagnosed by",
     "TARL reward and no-write failures: held-out, before and after. Rollouts of one run, on tool use and on what was mixed " +
-      "in, with its own held-out pass^1; shares of groups that taught nothing, and of rollouts on tool use without a verdict or left out. Alarms: runs in " +
+      "in, with its own held-out pass^1; shares of groups whose rewards were all equal, and of rollouts on tool use without a verdict or left out. Alarms: runs in " +
       "which the TARL reward rose while success fell. Wall and processor time: of one run, its evaluations included.",
     table(
       [
