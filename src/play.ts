@@ -219,7 +219,7 @@ export class Table implements Played {
     // The KL needs those as well: what is not there is said before anything is opened.
     const first = !saved || hasReference(config, role) ? await findModel(config.model, access?.hub) : null;
     const model = saved ?? first!;
-    if (!checkpoint || adapter) checkModel(config.model, model);
+    if (!saved) checkModel(config.model, model);
     const tokenizer = loadTokenizer(model);
     const { name, format } = formatOf(model, config.format, tokenizer);
     const { ratio } = config;

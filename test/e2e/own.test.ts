@@ -1,4 +1,5 @@
-// A policy from nothing on a folder's domain: init, one update, and going on with the run from elsewhere.
+// A policy from nothing on a folder's domain: init, one update, and going on with the run from elsewhere, or
+// without the policy that it began with.
 
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
@@ -34,6 +35,20 @@ test("init, train and resume take a folder", () => {
   assert.match(JSON.stringify([transcript, task]), /library\/\d+\/|book/);
   const resumed = tarl(tmpdir(), "--resume", run);
   assert.is(resumed.status, 0, resumed.stderr);
+});
+
+test("a resume whose model is gone, to which the KL is, says so and has thrown nothing away", () => {
+  const run = join(dir, "runs/lending-grpo-tarl-s1");
+  const metrics = join(run, "metrics.jsonl");
+  const later = { ...JSON.parse(fs.readFileSync(metrics, "utf8")), step: 2 }; // as of a kill after the checkpoint
+  fs.appendFileSync(metrics, `${JSON.stringify(later)}\n`);
+  const written = fs.readFileSync(metrics, "utf8");
+  fs.renameSync(join(dir, "start"), join(dir, "elsewhere"));
+  const { status, stderr } = tarl(dir, "--resume", run);
+  fs.renameSync(join(dir, "elsewhere"), join(dir, "start"));
+  assert.is(status, 2);
+  assert.match(stderr, /^tarl: --model .*start: no such folder; /);
+  assert.is(fs.readFileSync(metrics, "utf8"), written);
 });
 
 test("a recipe names its folder as seen from where it is", () => {

@@ -4,6 +4,7 @@
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Audit, audit, practice, readRollouts } from "../../src/audit.ts";
@@ -65,6 +66,23 @@ test("what the judge abstained on is not ranked", async () => {
   assert.is(all.at(-1), 10);
   assert.is(some.at(-1), 9);
   assert.ok(some.every((count, i) => count === all[i] || count === all[i] - 1));
+});
+
+test("no more verdicts are waited for at once than the judge takes", async () => {
+  let [now, most] = [0, 0];
+  const busy: Judge = {
+    name: "busy",
+    async judge(rollout) {
+      most = Math.max(most, ++now);
+      await delay(1);
+      now--;
+      return rules.judge(rollout);
+    },
+  };
+  const few = { ...config, judgeConcurrent: 3 };
+  const { gaming } = await audit(few, played, { judge: busy, repeats: [], against: null, rules }, rollouts, heldOut(2));
+  assert.ok(gaming!.games > 30);
+  assert.is(most, 3);
 });
 
 test("the ranking beside itself is the same; without the turns' weight failures tie", async () => {
@@ -158,6 +176,24 @@ test("the command: a model that contradicts itself between repeats is seen to", 
   }
 });
 
+test("the command: a judge without a single verdict ends it with 1", async () => {
+  const server = await llmServer([], () => ({ do: "say", message: { role: "assistant", content: "fine!" } }));
+  try {
+    process.env.TARL_JUDGE_API_KEY = "a-key-of-its-own";
+    const model = ["--judge", "llm", "--judge-model", "j", "--judge-url", server.url, "--judge-tries", "1"];
+    for (const games of ["0", "1"]) {
+      const line = ["--rollouts", "4", "--samples", "2", "--games", games, "--repeats", "1"];
+      const { code, out } = await runIn(dir, ["judge", "audit", ...model, ...line]);
+      assert.is(code, 1);
+      assert.match(out, /^judge j: 4 rollouts, 4 verdicts asked for, abstentions: 4 invalid\n/);
+      assert.is(/not judged: 1 conversations/.test(out), games === "1", out);
+    }
+  } finally {
+    delete process.env.TARL_JUDGE_API_KEY;
+    await server.close();
+  }
+});
+
 test("the command: the rules are not beside themselves", async () => {
   const { code, out, err } = await runIn(dir, ["judge", "audit", "--rollouts", "4", "--samples", "2", "--games", "0"]);
   assert.is(code, 0, err);
@@ -166,11 +202,13 @@ test("the command: the rules are not beside themselves", async () => {
 });
 
 test("the command says what it was given wrongly", async () => {
+  const server = ["--judge", "llm", "--judge-model", "m", "--judge-url", "http://127.0.0.1:9"];
   for (const [args, message] of [
     [["--repeats", "2"], "--repeats 2 with --judge rules: expected a judge that is a model"],
     [["--rollouts", "0"], "--rollouts 0: expected a whole number from 1 to 2147483647"],
     [["--run", "none"], "--run none: no run with a config.json in "],
     [["--judge", "llm"], "--judge llm without --judge-model: expected its name"],
+    [[...server, "--against", ""], "--against  --judge-url http://127.0.0.1:9: the model of an API has no name"],
   ] as const) {
     const { code, err } = await runIn(dir, ["judge", "audit", ...args]);
     assert.is(code, 2, err);

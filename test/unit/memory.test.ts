@@ -49,7 +49,7 @@ test("weights, gradients, masters and moments of 8.19 billion parameters", () =>
   assert.is(adapter.moments, 0.7);
 });
 
-test("a reference takes its weights, and going without it is advised where nothing else helps as little", () => {
+test("a reference takes its weights, and going without a KL is advised before an adapter", () => {
   const split = { state: { master: "split", moments: "fp32" }, reference: true } as const;
   assert.is(parts(split).reference, 16.4);
   assert.is(planMemory(qwen3_8b, { ...options, ...split }).remedy, "--moments 8bit");
